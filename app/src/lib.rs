@@ -1,0 +1,3 @@
+//! What page and worker share.
+
+pub mod protocol;

@@ -1,0 +1,203 @@
+//! What page and worker say to each other. Every request has an id; the events it causes carry it.
+//!
+//! Messages are small and travel as JSON-like values. Files travel as text, one a message; model
+//! files chosen by the user travel as `File` handles beside the message and are read in the worker.
+
+use llavacode_core::engine::{CompletionEvent, CompletionRequest};
+use serde::{Deserialize, Serialize};
+
+/// Names a request.
+pub type RequestId = u32;
+
+/// From the page to the worker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Load a bundle and get ready. Answers: `Loading`…, then `Ready` or `Failed`.
+    Load {
+        /// Where the bundle's folder is.
+        bundle: BundleSource,
+        /// Which device to compute on.
+        device: DeviceChoice,
+    },
+    /// Bring the index to exactly these files. Files whose text is unchanged keep their vectors.
+    /// Answers: `Indexing`…, then `Indexed` or `Failed`; `Skipped` for each file left out.
+    Index {
+        /// Name of the workspace: the key under which its index is kept.
+        workspace: String,
+        /// Every file of the workspace.
+        files: Vec<SourceFile>,
+    },
+    /// One file changed. Answers as `Index` does.
+    UpdateFile {
+        /// Name of the workspace.
+        workspace: String,
+        /// The file.
+        file: SourceFile,
+    },
+    /// Complete. A completion still under way in the same lane is cancelled. Answers:
+    /// `Completion`…, then its `Done`, or `Cancelled` or `Failed`.
+    Complete(CompletionRequest),
+    /// Stop what the request `target` started.
+    Cancel {
+        /// The request to stop.
+        target: RequestId,
+    },
+    /// Measure on the tasks of a workspace. Answers: `Measuring`…, then `Measured` or `Failed`.
+    Measure {
+        /// Line-completion tasks; `path` is left out of each task's retrieval.
+        tasks: Vec<Task>,
+    },
+}
+
+/// Where a bundle's folder is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "snake_case")]
+pub enum BundleSource {
+    /// A URL that ends in `/`, in which `bundle.json` lies.
+    Url {
+        /// Absolute, or relative to the page.
+        url: String,
+    },
+    /// Files the user chose, sent beside the message.
+    Files,
+}
+
+/// Which device to compute on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceChoice {
+    /// WebGPU, or the CPU where it is missing or refuses.
+    Auto,
+    /// The CPU.
+    Cpu,
+}
+
+/// A source file of the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Path in the workspace, with `/`.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A line to complete: `prefix` and `suffix` are cut from the file at `path`, `target` is what
+/// stood between them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The file's path.
+    pub path: String,
+    /// Everything before the target.
+    pub prefix: String,
+    /// The rest of the line.
+    pub target: String,
+    /// Everything after it.
+    pub suffix: String,
+}
+
+/// From the worker to the page.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reply {
+    /// The request this belongs to.
+    pub id: RequestId,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened in the worker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A model file is being read.
+    Loading {
+        /// Its path in the bundle.
+        file: String,
+        /// Bytes read so far, over all files.
+        read: u64,
+        /// Bytes altogether.
+        total: u64,
+    },
+    /// The models can be used.
+    Ready(EngineInfo),
+    /// Chunks are being embedded.
+    Indexing {
+        /// Chunks done.
+        done: usize,
+        /// Chunks to do.
+        total: usize,
+    },
+    /// A file was left out of the index.
+    Skipped {
+        /// Its path.
+        path: String,
+        /// A sentence.
+        reason: String,
+    },
+    /// The index is up to date.
+    Indexed(IndexInfo),
+    /// A completion goes on.
+    Completion(CompletionEvent),
+    /// The request was cancelled.
+    Cancelled,
+    /// A measurement goes on.
+    Measuring {
+        /// What is measured now.
+        stage: String,
+        /// Steps done.
+        done: usize,
+        /// Steps altogether.
+        total: usize,
+    },
+    /// A measurement is done: the report of `llavacode_core::bench`, as JSON text.
+    Measured {
+        /// The report.
+        report: String,
+    },
+    /// Something worth saying that stops nothing, e.g. storage refused.
+    Notice {
+        /// A sentence.
+        message: String,
+    },
+    /// The request failed.
+    Failed {
+        /// A sentence that says what to do.
+        message: String,
+    },
+}
+
+/// What the engine runs on, for the status line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// The bundle's name and version.
+    pub model: String,
+    /// `webgpu` or `cpu`.
+    pub backend: String,
+    /// The adapter's name as the browser gives it; empty on the CPU.
+    pub adapter: String,
+    /// Why the CPU is used, if it was not asked for.
+    pub fallback_reason: Option<String>,
+    /// Bytes of weights and caches on the device.
+    pub memory_bytes: u64,
+    /// Time from the request to ready, in milliseconds.
+    pub load_ms: f64,
+    /// Most soft tokens a prompt holds.
+    pub top_k: usize,
+}
+
+/// What the index holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexInfo {
+    /// Files indexed.
+    pub files: usize,
+    /// Chunks held.
+    pub chunks: usize,
+    /// Chunks whose vectors came from storage or were unchanged.
+    pub reused: usize,
+    /// Chunks embedded now.
+    pub embedded: usize,
+    /// Time taken, in milliseconds.
+    pub elapsed_ms: f64,
+    /// Whether it is kept for the next visit.
+    pub persisted: bool,
+}

@@ -1,0 +1,234 @@
+//! The checkpoints' own `config.json`, field by field, and the bundle's manifest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A decoder's `config.json`: Qwen2 (the reader) and Qwen3 (the encoder) share these fields.
+/// Names are Hugging Face's, so that serde reads the checkpoint's file as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecoderConfig {
+    /// `qwen2` or `qwen3`.
+    pub model_type: ModelType,
+    /// Entries of the vocabulary.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Number of decoder layers.
+    pub num_hidden_layers: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads (grouped-query attention).
+    pub num_key_value_heads: usize,
+    /// Width of a head; without it, `hidden_size / num_attention_heads`.
+    #[serde(default)]
+    pub head_dim: Option<usize>,
+    /// Longest sequence the checkpoint was trained for.
+    pub max_position_embeddings: usize,
+    /// Epsilon of every RMSNorm.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary embedding.
+    #[serde(default = "default_rope_theta")]
+    pub rope_theta: f64,
+    /// Whether the head shares the embedding's matrix.
+    #[serde(default)]
+    pub tie_word_embeddings: bool,
+}
+
+/// Which of the two architectures a checkpoint has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelType {
+    /// Biases on q, k and v; no QK-norm.
+    Qwen2,
+    /// No biases; RMSNorm over each head of q and k.
+    Qwen3,
+}
+
+fn default_rope_theta() -> f64 {
+    10_000.0
+}
+
+impl DecoderConfig {
+    /// Reads a `config.json`. `file` is named in the errors.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if it is not such a file, [`Error::UnsupportedConfig`] if its numbers
+    /// cannot be right (heads that do not divide, an odd head width, a zero).
+    pub fn from_json(file: &str, json: &[u8]) -> Result<Self> {
+        let config: Self = serde_json::from_slice(json).map_err(|e| Error::Format {
+            file: file.into(),
+            format: "a decoder's config.json",
+            reason: e.to_string(),
+        })?;
+        config.check(file)?;
+        Ok(config)
+    }
+
+    fn check(&self, file: &str) -> Result<()> {
+        let refuse = |reason: String| Err(Error::UnsupportedConfig { file: file.into(), reason });
+        let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
+        if [
+            self.vocab_size,
+            self.hidden_size,
+            self.intermediate_size,
+            self.num_hidden_layers,
+            heads,
+            kv_heads,
+        ]
+        .contains(&0)
+        {
+            return refuse("a size is zero".into());
+        }
+        if heads % kv_heads != 0 {
+            return refuse(format!(
+                "num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
+            ));
+        }
+        if self.head_dim.is_none() && self.hidden_size % heads != 0 {
+            return refuse(format!(
+                "hidden_size {} is no multiple of num_attention_heads {heads}",
+                self.hidden_size
+            ));
+        }
+        if self.head_dim() % 2 != 0 {
+            return refuse(format!("head_dim {} is odd; rotary embedding needs pairs", self.head_dim()));
+        }
+        Ok(())
+    }
+
+    /// Width of a head.
+    pub fn head_dim(&self) -> usize {
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads)
+    }
+
+    /// Width of q, k and v side by side: what the fused projection gives.
+    pub fn qkv_size(&self) -> usize {
+        (self.num_attention_heads + 2 * self.num_key_value_heads) * self.head_dim()
+    }
+}
+
+/// `bundle.json`: what a folder of model files is, and how to use it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BundleManifest {
+    /// Short name, shown in the status line.
+    pub name: String,
+    /// Version of this bundle.
+    pub version: String,
+    /// SPDX expression.
+    pub license: String,
+    /// One sentence for a person.
+    pub description: String,
+    /// Every file of the bundle by its path: length and hash.
+    pub files: BTreeMap<String, FileEntry>,
+    /// How prompts are laid out and how long their parts may be.
+    pub prompt: PromptConfig,
+    /// How files are cut for the index.
+    pub chunking: ChunkingConfig,
+    /// What goes into the encoder.
+    pub encoder: EncoderInput,
+    /// Formats of the weights on the device.
+    pub quantization: QuantizationConfig,
+    /// What the release measured, by lane; empty where nothing was.
+    #[serde(default)]
+    pub evaluation: serde_json::Value,
+}
+
+/// Length and SHA-256 of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Lower-case hex digest.
+    pub sha256: String,
+}
+
+/// Layout and budgets of a prompt, in tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptConfig {
+    /// Where retrieved context stands.
+    pub context_placement: ContextPlacement,
+    /// Which end the best chunk stands at.
+    pub chunk_order: ChunkOrder,
+    /// Text before the prompt's retrieved part, if the reader was trained with one.
+    #[serde(default)]
+    pub context_header: String,
+    /// Most tokens kept before the cursor.
+    pub prefix_tokens: usize,
+    /// Most tokens kept after the cursor.
+    pub suffix_tokens: usize,
+    /// Most tokens of one chunk's text.
+    pub chunk_tokens: usize,
+    /// Most tokens of retrieved text altogether.
+    pub context_tokens: usize,
+    /// Chunks retrieved: soft tokens in the compressed lane.
+    pub top_k: usize,
+    /// Most tokens generated.
+    pub max_new_tokens: usize,
+}
+
+/// Where retrieved context stands in the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContextPlacement {
+    /// Before `<|fim_prefix|>`.
+    BeforePrefix,
+    /// After the suffix, just before `<|fim_middle|>` (the paper's).
+    AfterSuffix,
+}
+
+/// Which end of the context the best chunk stands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChunkOrder {
+    /// Best first.
+    BestFirst,
+    /// Best last: nearest to what follows.
+    BestLast,
+}
+
+/// How files are cut into chunks (paper: 10 lines, stride 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkingConfig {
+    /// Lines of a chunk.
+    pub lines: usize,
+    /// Lines from one chunk's start to the next one's.
+    pub stride: usize,
+}
+
+/// What goes into the encoder for a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncoderInput {
+    /// Most tokens of the chunk's text.
+    pub max_tokens: usize,
+    /// A token appended to it, whose hidden state is pooled; empty for none.
+    #[serde(default)]
+    pub append: String,
+}
+
+/// Formats of the weights on the device; files stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuantizationConfig {
+    /// The reader's linear layers.
+    pub reader_linear: WeightFormat,
+    /// The reader's embedding and head.
+    pub reader_head: WeightFormat,
+    /// The encoder's linear layers and embedding.
+    pub encoder: WeightFormat,
+}
+
+/// Format of a weight matrix on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightFormat {
+    /// 32-bit floats.
+    F32,
+    /// 8-bit blocks of 32 with one scale.
+    Q8,
+    /// 4-bit blocks of 32 with one scale.
+    Q4,
+}

@@ -1,0 +1,170 @@
+//! What goes into the engine and what comes out, as plain data: the worker sends it as it is.
+
+use serde::{Deserialize, Serialize};
+
+/// How the retrieved chunks reach the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Not at all.
+    Base,
+    /// As text, within a token budget.
+    FullRag,
+    /// As one soft token a chunk.
+    Compressed,
+}
+
+impl Lane {
+    /// Every lane, in the order they are shown and measured.
+    pub const ALL: [Self; 3] = [Self::Base, Self::FullRag, Self::Compressed];
+
+    /// Its name in JSON: `base`, `full_rag`, `compressed`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::FullRag => "full_rag",
+            Self::Compressed => "compressed",
+        }
+    }
+}
+
+/// A place in a workspace: lines `start_line..end_line`, counted from 0.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ChunkPlace {
+    /// The file's path in the workspace, with `/`.
+    pub path: String,
+    /// First line.
+    pub start_line: usize,
+    /// One past the last line.
+    pub end_line: usize,
+}
+
+/// A chunk that retrieval chose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RetrievedChunk {
+    /// Where it stands.
+    pub place: ChunkPlace,
+    /// Its text.
+    pub text: String,
+    /// The ranker's score; Jaccard similarity lies in 0..=1.
+    pub score: f32,
+}
+
+/// The text around a cursor, and how to complete it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CompletionRequest {
+    /// The open file's path; its own chunks are left out of retrieval.
+    pub path: String,
+    /// Everything before the cursor.
+    pub prefix: String,
+    /// Everything after the cursor.
+    pub suffix: String,
+    /// The lane.
+    pub lane: Lane,
+    /// Go on after the end of the line.
+    pub multi_line: bool,
+    /// Let far-away parts of the same file be retrieved too.
+    pub same_file: bool,
+    /// Start from an empty KV cache, as a measurement of cold TTFT does.
+    pub cold: bool,
+}
+
+/// What happens while a completion is made, in this order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum CompletionEvent {
+    /// Retrieval is done; best first. Empty in the base lane.
+    Retrieved {
+        /// The chunks that stand in the prompt.
+        chunks: Vec<RetrievedChunk>,
+    },
+    /// The first token can be read.
+    FirstToken {
+        /// Where the time went.
+        ttft: Ttft,
+    },
+    /// More text.
+    Text {
+        /// To be appended.
+        text: String,
+    },
+    /// The completion is whole.
+    Done(Completion),
+}
+
+/// Time to first token and its parts, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ttft {
+    /// Choosing chunks.
+    pub retrieve_ms: f64,
+    /// Embedding the query; 0 with a lexical ranker.
+    pub encode_ms: f64,
+    /// Tokenising and laying out the prompt.
+    pub assemble_ms: f64,
+    /// Reading the prompt and choosing the first token, until its id is readable.
+    pub prefill_ms: f64,
+    /// All of it, from the request.
+    pub total_ms: f64,
+}
+
+/// A finished completion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The text to insert at the cursor.
+    pub text: String,
+    /// Positions in the prompt, soft tokens included.
+    pub prompt_tokens: usize,
+    /// Soft tokens among them.
+    pub soft_tokens: usize,
+    /// Prompt positions whose keys and values were still in the cache.
+    pub reused_tokens: usize,
+    /// Tokens generated.
+    pub new_tokens: usize,
+    /// Why it ended.
+    pub stop: StopReason,
+    /// Where the time to the first token went.
+    pub ttft: Ttft,
+    /// Tokens a second after the first; `None` where there was only one.
+    pub decode_tokens_per_s: Option<f64>,
+    /// Kernel launches of one decode step; `None` on the CPU.
+    pub launches_per_step: Option<usize>,
+    /// The prompt, to be looked at.
+    pub prompt: Vec<PromptPart>,
+}
+
+/// Why a completion ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The line ended.
+    EndOfLine,
+    /// The model said so.
+    EndOfText,
+    /// The budget of new tokens is spent.
+    MaxTokens,
+    /// Several lines: the block ended, or the text after the cursor was reached.
+    EndOfBlock,
+}
+
+/// A stretch of a prompt, as a person would look at it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "part", rename_all = "snake_case")]
+pub enum PromptPart {
+    /// A special token such as `<|fim_prefix|>`.
+    Special {
+        /// Its text.
+        text: String,
+    },
+    /// Ordinary tokens.
+    Text {
+        /// What they decode to.
+        text: String,
+        /// How many.
+        tokens: usize,
+    },
+    /// One soft token.
+    Soft {
+        /// The chunk it stands for.
+        place: ChunkPlace,
+    },
+}

@@ -1,0 +1,5 @@
+//! Request in, stream of events out.
+
+mod events;
+
+pub use events::*;

@@ -1,0 +1,172 @@
+//! The fused operations the models are written in.
+//!
+//! Each has two bodies. [`reference`] says what it means, in burn's own operations: it runs on
+//! every backend, and autodiff differentiates it. `gpu` does it fast, with a WGSL file of
+//! `shaders/` for each kernel, and is taken where [`has_kernels`] is true. A test compares the two
+//! on random shapes.
+//!
+//! Rows are tokens: activations are `[rows, width]`. A batch of `b` sequences of `t` tokens is
+//! `b · t` rows, one sequence after the other ([`Span`]).
+
+pub mod reference;
+
+use burn::{
+    module::{Module, Param},
+    tensor::{Device, Int, Tensor},
+};
+
+use crate::quant::Matrix;
+
+/// Whether our WGSL kernels run on this device: a wgpu device outside autodiff.
+pub fn has_kernels(device: &Device) -> bool {
+    let _ = device;
+    false
+}
+
+/// RMSNorm's weight and epsilon: `y = x / sqrt(mean(x²) + eps) · weight`.
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    /// `[width]`.
+    pub weight: Param<Tensor<1>>,
+    /// Added under the root.
+    #[module(skip)]
+    pub eps: f64,
+}
+
+/// Head counts and their width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// Query heads.
+    pub query: usize,
+    /// Key and value heads; each serves `query / key_value` query heads.
+    pub key_value: usize,
+    /// Width of a head.
+    pub dim: usize,
+}
+
+/// Which tokens the rows are: `batch` sequences of `len` tokens each, at positions
+/// `start..start + len` of their sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Sequences.
+    pub batch: usize,
+    /// Position of each sequence's first row.
+    pub start: usize,
+    /// Rows of each sequence.
+    pub len: usize,
+}
+
+/// Cosines and sines of the rotary embedding, `[positions, head_dim / 2]` each, made in f64.
+#[derive(Debug, Clone)]
+pub struct RopeTable {
+    /// `cos(position · theta^(-2i / head_dim))`.
+    pub cos: Tensor<2>,
+    /// `sin(position · theta^(-2i / head_dim))`.
+    pub sin: Tensor<2>,
+}
+
+/// Keys and values of one layer, `[batch, kv_heads, capacity, head_dim]` each.
+#[derive(Debug, Clone)]
+pub struct LayerCache {
+    /// Rotated keys.
+    pub keys: Tensor<4>,
+    /// Values.
+    pub values: Tensor<4>,
+}
+
+/// RMSNorm of every row.
+///
+/// # Shapes
+/// - `x`: `[rows, width]`
+/// - result: `[rows, width]`
+pub fn rms_norm(x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
+    reference::rms_norm(x, norm)
+}
+
+/// `x · Wᵀ + bias + residual`.
+///
+/// # Shapes
+/// - `x`: `[rows, in_features]`
+/// - `bias`: `[out_features]`
+/// - `residual`, result: `[rows, out_features]`
+pub fn linear(
+    x: Tensor<2>,
+    weight: &Matrix,
+    bias: Option<Tensor<1>>,
+    residual: Option<Tensor<2>>,
+) -> Tensor<2> {
+    reference::linear(x, weight, bias, residual)
+}
+
+/// [`rms_norm`], then [`linear`]. One launch for a single row.
+pub fn norm_linear(x: Tensor<2>, norm: &RmsNorm, weight: &Matrix, bias: Option<Tensor<1>>) -> Tensor<2> {
+    reference::linear(reference::rms_norm(x, norm), weight, bias, None)
+}
+
+/// [`rms_norm`], the gate and up projections, and SwiGLU: `silu(gate) · up`. One launch for a
+/// single row.
+///
+/// # Shapes
+/// - `gate_up`: `[2 · intermediate, width]`, the gate's rows first
+/// - result: `[rows, intermediate]`
+pub fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Matrix) -> Tensor<2> {
+    swiglu(norm_linear(x, norm, gate_up, None))
+}
+
+/// `silu(gate) · up`, with `silu(g) = g / (1 + exp(-g))`.
+///
+/// # Shapes
+/// - `gate_up`: `[rows, 2 · intermediate]`, the gate's columns first
+/// - result: `[rows, intermediate]`
+pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
+    reference::swiglu(gate_up)
+}
+
+/// Splits q, k and v, normalises q's and k's heads where the architecture does (Qwen3), rotates
+/// them (halves: element `i` pairs with `i + dim/2`), and writes k and v into the cache at the
+/// span's positions. On the GPU the cache is written in place.
+///
+/// # Shapes
+/// - `qkv`: `[batch · len, (query + 2 · key_value) · dim]`
+/// - `qk_norm`: weights of `[dim]`, for q and for k
+/// - result: rotated q, `[batch · len, query · dim]`, and the cache
+///
+/// # Panics
+/// If the span ends beyond the cache's capacity or the rope table.
+pub fn rope_and_append(
+    qkv: Tensor<2>,
+    heads: Heads,
+    rope: &RopeTable,
+    qk_norm: Option<(&RmsNorm, &RmsNorm)>,
+    cache: LayerCache,
+    span: Span,
+) -> (Tensor<2>, LayerCache) {
+    reference::rope_and_append(qkv, heads, rope, qk_norm, cache, span)
+}
+
+/// Causal grouped-query attention over the cache: row `i` of a sequence sees positions
+/// `0..=start + i`. `softmax(q · kᵀ / sqrt(dim)) · v`.
+///
+/// # Shapes
+/// - `q`, result: `[batch · len, query · dim]`
+pub fn attention(q: Tensor<2>, heads: Heads, cache: &LayerCache, span: Span) -> Tensor<2> {
+    reference::attention(q, heads, cache, span)
+}
+
+/// Rows of a matrix by index.
+///
+/// # Shapes
+/// - `ids`: `[rows]`
+/// - result: `[rows, in_features]`
+pub fn gather_rows(ids: Tensor<1, Int>, weight: &Matrix) -> Tensor<2> {
+    reference::gather_rows(ids, weight)
+}
+
+/// Index of the largest value of each row; the lowest index where several are equal.
+///
+/// # Shapes
+/// - `logits`: `[rows, width]`
+/// - result: `[rows]`
+pub fn argmax(logits: Tensor<2>) -> Tensor<1, Int> {
+    reference::argmax(logits)
+}

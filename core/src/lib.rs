@@ -1,0 +1,21 @@
+//! LlavaCode without a browser: everything between the text around a cursor and a completion.
+//!
+//! A completion's way, which never turns back:
+//! [`engine::CompletionRequest`] → [`index`] (which chunks) → [`prompt`] (tokens and soft vectors,
+//! interleaved) → [`model::reader`] (prefill, decode) → [`engine::Event`]s.
+//!
+//! A file's way: bytes → [`index::chunker`] → [`model::encoder`] → [`model::projector`] →
+//! [`index::store`]. Both vectors stay with the chunk: the embedding for dense search, the
+//! projection for the prompt.
+//!
+//! Nothing here knows Leptos or web-sys. What comes from outside comes through a trait:
+//! [`weights::ByteSource`] (bytes from somewhere), [`index::store::Storage`] (a place to keep
+//! bytes), [`engine::Clock`].
+
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod kernel;
+pub mod quant;
+
+pub use error::{Error, Result};
