@@ -12,10 +12,13 @@
 //! [`weights::ByteSource`] (bytes from somewhere), [`index::store::Storage`] (a place to keep
 //! bytes), [`engine::Clock`].
 
+pub mod bundle;
 pub mod config;
 pub mod engine;
 pub mod error;
 pub mod kernel;
+pub mod model;
 pub mod quant;
+pub mod weights;
 
 pub use error::{Error, Result};
