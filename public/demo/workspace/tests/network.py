@@ -45,10 +45,10 @@ def network_settings() -> Settings:
     return settings_from(NETWORK)
 
 
-def network_service(start: datetime = MORNING) -> TidewatchService:
-    """A service in memory whose clock stands at ``start``."""
+def network_service(clock: ManualClock | None = None) -> TidewatchService:
+    """A service in memory; without a clock, time stands still in the morning."""
     return TidewatchService(
-        network_settings(), MemoryReadingStore(), ManualClock(start)
+        network_settings(), MemoryReadingStore(), clock or ManualClock(MORNING)
     )
 
 

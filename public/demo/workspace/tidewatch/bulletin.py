@@ -78,9 +78,7 @@ class BulletinWriter:
 
     def _next_high_water(self, station: Station, now: datetime) -> TideExtreme | None:
         """The first high water within ``LOOK_AHEAD``."""
-        extremes = self._predictor.extremes_between(
-            station.code, now, now + LOOK_AHEAD
-        )
+        extremes = self._predictor.extremes_between(station.code, now, now + LOOK_AHEAD)
         for extreme in extremes:
             if extreme.kind is ExtremeKind.HIGH_WATER:
                 return extreme

@@ -69,9 +69,7 @@ def run_summary(service: TidewatchService, day: date, out: TextIO) -> None:
     out.write(to_csv(service.summaries_for(midnight)))
 
 
-def run_nearest(
-    service: TidewatchService, position: GeoPosition, out: TextIO
-) -> None:
+def run_nearest(service: TidewatchService, position: GeoPosition, out: TextIO) -> None:
     """Print the stations nearest to a place, with their distances."""
     for station in service.registry.nearest_to(position):
         distance_km = station.position.distance_km(position)

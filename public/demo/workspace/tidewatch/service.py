@@ -36,9 +36,7 @@ class TidewatchService:
             self.registry.enrol(station)
         self.reading_store = reading_store
         self.predictor = TidePredictor(settings.harmonic_models)
-        self.analyzer = SurgeAnalyzer(
-            self.registry, self.predictor, self.reading_store
-        )
+        self.analyzer = SurgeAnalyzer(self.registry, self.predictor, self.reading_store)
         self.alert_desk = AlertDesk(self.analyzer, self.bus, settings.alert_rules)
         self.watchdog = GaugeWatchdog(
             self.registry, self.reading_store, self.bus, self.clock
