@@ -17,15 +17,19 @@ mod cutter;
 mod python;
 mod workspace;
 
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder =
         PathBuf::from(std::env::args().nth(1).ok_or("usage: cut_tasks FOLDER (it holds workspace/)")?);
     let workspace = workspace::Workspace::read(&folder.join("workspace"))?;
     let tasks = cutter::cut(&workspace.files)?;
-    workspace::write_json(&folder.join("workspace.json"), &workspace)?;
-    workspace::write_json(&folder.join("tasks.json"), &tasks)?;
+    write(&folder.join("workspace.json"), workspace::to_json(&workspace)?)?;
+    write(&folder.join("tasks.json"), workspace::to_json(&tasks)?)?;
 
     let definitions = cutter::Definitions::of(&workspace.files);
     let count = |holds: &dyn Fn(&cutter::Task) -> bool| tasks.iter().filter(|task| holds(task)).count();
@@ -37,4 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         count(&cutter::Task::is_cut_inside),
     );
     Ok(())
+}
+
+fn write(path: &Path, text: String) -> Result<(), Box<dyn Error>> {
+    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()).into())
 }

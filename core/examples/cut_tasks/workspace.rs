@@ -83,8 +83,3 @@ fn collect_files(folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> Re
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
-
-/// Writes a value to a file.
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Box<dyn Error>> {
-    fs::write(path, to_json(value)?).map_err(|e| format!("{}: {e}", path.display()).into())
-}
