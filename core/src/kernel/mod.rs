@@ -170,3 +170,5 @@ pub fn gather_rows(ids: Tensor<1, Int>, weight: &Matrix) -> Tensor<2> {
 pub fn argmax(logits: Tensor<2>) -> Tensor<1, Int> {
     reference::argmax(logits)
 }
+/// tmp
+pub fn launches() -> u64 { 0 }
