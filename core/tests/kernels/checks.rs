@@ -3,12 +3,13 @@
 //! The reference runs on the CPU backend. The functions wait for nothing but futures, so the same
 //! checks run natively and in a browser.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use llavacode_core::{
     kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span, reference},
     quant::{Matrix, WeightFormat},
 };
-use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 /// Largest allowed ‖a − b‖ / ‖b‖: what another order of summation leaves of 24 bits.
 const TOLERANCE: f64 = 1e-5;
@@ -16,26 +17,37 @@ const TOLERANCE: f64 = 1e-5;
 const FORMATS: [WeightFormat; 3] = [WeightFormat::Q4, WeightFormat::Q8, WeightFormat::F32];
 
 /// A GPU, the CPU backend, and random inputs for both.
-pub struct Bench {
+pub(crate) struct Bench {
     gpu: Device,
     cpu: Device,
-    random: StdRng,
     seed: u64,
+    /// State of the generator, which is SplitMix64 (Steele et al. 2014).
+    state: u64,
 }
 
 impl Bench {
     /// `seed` appears in every failure's message.
-    pub fn new(gpu: Device, seed: u64) -> Self {
-        Self { gpu, cpu: Device::flex(), random: StdRng::seed_from_u64(seed), seed }
+    pub(crate) fn new(gpu: Device, seed: u64) -> Self {
+        Self { gpu, cpu: Device::flex(), seed, state: seed }
     }
 
-    /// A run of the same check with other inputs gives other shapes' edges a chance.
-    fn size(&mut self, sizes: std::ops::RangeInclusive<usize>) -> usize {
-        self.random.random_range(sizes)
+    fn random(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.state;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ bits >> 31
     }
 
+    /// A random size: every run tries other edges.
+    fn size(&mut self, sizes: RangeInclusive<usize>) -> usize {
+        let count = sizes.end() - sizes.start() + 1;
+        sizes.start() + (self.random() % count as u64) as usize
+    }
+
+    /// Random values between −1 and 1.
     fn values(&mut self, len: usize) -> Vec<f32> {
-        (0..len).map(|_| self.random.random_range(-1.0..1.0f32)).collect()
+        (0..len).map(|_| (self.random() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
     }
 
     /// The same random tensor on the GPU and on the CPU.
@@ -91,7 +103,7 @@ async fn ids_of(tensor: Tensor<1, Int>) -> Vec<u32> {
 }
 
 /// RMSNorm of rows, one and many, narrow and wide.
-pub async fn rms_norm(bench: &mut Bench) {
+pub(crate) async fn rms_norm(bench: &mut Bench) {
     for (rows, width) in [(1, 1), (1, 192), (7, 96), (bench.size(2..=40), bench.size(3..=700))] {
         let ([x, x_cpu], [norm, norm_cpu]) = (bench.floats([rows, width]), bench.norm(width));
         bench.poison(rows * width);
@@ -101,7 +113,7 @@ pub async fn rms_norm(bench: &mut Bench) {
 }
 
 /// SwiGLU of rows.
-pub async fn swiglu(bench: &mut Bench) {
+pub(crate) async fn swiglu(bench: &mut Bench) {
     for (rows, width) in [(1, 1), (5, 300), (bench.size(2..=40), bench.size(3..=700))] {
         let [x, x_cpu] = bench.floats([rows, 2 * width]).map(|x| x * 8.0);
         bench.poison(rows * width);
@@ -111,7 +123,7 @@ pub async fn swiglu(bench: &mut Bench) {
 }
 
 /// Products for one row and for many, every weight format, with and without what is fused in.
-pub async fn linear(bench: &mut Bench) {
+pub(crate) async fn linear(bench: &mut Bench) {
     // Sizes around those of tiles and workgroups, then random ones.
     let mut shapes = vec![(1, 32, 1), (1, 64, 9), (2, 96, 17), (16, 32, 64), (17, 64, 65), (64, 320, 64)];
     shapes.push((bench.size(2..=130), 32 * bench.size(1..=12), bench.size(1..=200)));
@@ -154,7 +166,7 @@ async fn one_linear(bench: &mut Bench, rows: usize, cols: usize, out: usize, for
 }
 
 /// The fused first half of a feed-forward layer.
-pub async fn norm_gate_up(bench: &mut Bench) {
+pub(crate) async fn norm_gate_up(bench: &mut Bench) {
     for format in FORMATS {
         let random = (1, 32 * bench.size(1..=30), bench.size(1..=300));
         for (rows, cols, out) in [(1, 32, 1), (1, 64, 9), (5, 64, 40), random] {
@@ -210,7 +222,7 @@ fn shapes(bench: &mut Bench) -> Vec<Shape> {
 }
 
 /// Splitting, QK-norm, rotation and the cache's update.
-pub async fn rope_and_append(bench: &mut Bench) {
+pub(crate) async fn rope_and_append(bench: &mut Bench) {
     for shape in shapes(bench) {
         let Shape { heads: Heads { query, key_value, dim }, span, capacity } = shape;
         let [qkv, qkv_cpu] = bench.floats([span.batch * span.len, (query + 2 * key_value) * dim]);
@@ -249,7 +261,7 @@ pub async fn rope_and_append(bench: &mut Bench) {
 }
 
 /// Attention of one token and of many.
-pub async fn attention(bench: &mut Bench) {
+pub(crate) async fn attention(bench: &mut Bench) {
     for shape in shapes(bench) {
         let Shape { heads: Heads { query, key_value, dim }, span, capacity } = shape;
         let [q, q_cpu] = bench.floats([span.batch * span.len, query * dim]);
@@ -275,7 +287,7 @@ pub async fn attention(bench: &mut Bench) {
 }
 
 /// Rows by index, with both integer types.
-pub async fn gather_rows(bench: &mut Bench) {
+pub(crate) async fn gather_rows(bench: &mut Bench) {
     for format in FORMATS {
         for (count, rows, cols) in [(1, 1, 32), (9, 40, 96), (bench.size(2..=50), 33, 32 * bench.size(1..=9))]
         {
@@ -308,7 +320,7 @@ async fn gather(
 }
 
 /// The largest of each row, with equals.
-pub async fn argmax(bench: &mut Bench) {
+pub(crate) async fn argmax(bench: &mut Bench) {
     for (rows, width) in [(1, 1), (3, 255), (2, 256), (2, 257), (bench.size(1..=9), bench.size(300..=5000))] {
         // Few distinct values, so that the largest occurs more than once.
         let values: Vec<f32> = (0..rows * width).map(|_| bench.size(0..=20) as f32 - 30.0).collect();
