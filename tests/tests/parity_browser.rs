@@ -24,7 +24,7 @@ async fn all(device: &Device) {
 
 #[wasm_bindgen_test]
 async fn models_match_the_reference_on_webgpu() {
-    let device = Device::wgpu_options().init_async().await;
+    let device = Device::wgpu_options().init_async().await.expect("a WebGPU device");
     all(&device).await;
 }
 
