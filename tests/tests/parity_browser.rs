@@ -11,6 +11,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 async fn all(device: &Device) {
     for fixture in &parity::READERS {
         parity::reader_matches_reference(fixture, device).await;
+        parity::quantized_reader_matches_cpu(fixture, parity::QUANTIZED, device).await;
         parity::decode_matches_prefill(fixture, device).await;
         parity::truncated_cache_goes_on(fixture, device).await;
     }
