@@ -42,10 +42,11 @@ pub fn relative_error(a: &[f32], b: &[f32]) -> f64 {
     difference / square(&mut b.iter().map(|&b| f64::from(b)))
 }
 
-/// Panics unless `found` is `expected` within [`TOLERANCE`].
+/// Panics unless `found` is `expected` within [`TOLERANCE`]; prints how near it is.
 #[track_caller]
 fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
     let error = relative_error(found, expected);
+    println!("{what}: relative error {error:.1e}");
     assert!(error < TOLERANCE, "{what}: relative error {error:.2e}");
 }
 
