@@ -1,1 +1,8 @@
-//! Whole-system tests.
+//! Whole-system tests, and what they share.
+
+#[cfg(not(target_family = "wasm"))]
+pub mod harness;
+#[cfg(not(target_family = "wasm"))]
+pub mod server;
+#[cfg(not(target_family = "wasm"))]
+pub mod webdriver;

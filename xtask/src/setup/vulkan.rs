@@ -11,8 +11,8 @@ const DRIVERS: [&str; 3] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/us
 /// Makes sure that Linux has some Vulkan driver; macOS and Windows bring a GPU interface along.
 pub(super) fn ensure() {
     let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| env::var_os(name).is_some());
-    let installed = |folder: &&str| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if !cfg!(target_os = "linux") || named || DRIVERS.iter().any(|folder| installed(folder)) {
+    let installed = |folder: &str| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if !cfg!(target_os = "linux") || named || DRIVERS.into_iter().any(installed) {
         return;
     }
     let why = "the kernels' native tests need a GPU, and Mesa's runs on the CPU";
