@@ -161,8 +161,7 @@ impl Page {
     /// # Errors
     /// If the page is gone.
     pub async fn notices(&self) -> Result<String> {
-        let expression =
-            "[...document.querySelectorAll(\"[data-testid='notice'] p\")].map(n => n.textContent).join('\\n')";
+        let expression = "[...document.querySelectorAll(\"[data-testid='notice'] p\")].map(n => n.textContent).join('\\n')";
         Ok(self.evaluate(expression).await?.as_str().unwrap_or_default().to_owned())
     }
 

@@ -68,7 +68,10 @@ impl Site {
         let mut paths = Vec::new();
         collect(&self.dist, &self.dist, &mut paths)?;
         paths.sort();
-        paths.into_iter().find(|path| path.ends_with(ending)).with_context(|| format!("the page has no {ending}"))
+        paths
+            .into_iter()
+            .find(|path| path.ends_with(ending))
+            .with_context(|| format!("the page has no {ending}"))
     }
 
     /// Serves `bytes` in the place of a file.

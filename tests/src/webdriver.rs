@@ -65,7 +65,8 @@ impl BrowserOptions {
         }
         match &self.gpu {
             Gpu::Software => {
-                flags.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"].map(String::from));
+                flags
+                    .extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"].map(String::from));
             }
             Gpu::Missing => flags.push("--disable-gpu".into()),
             Gpu::Flags(own) => flags.extend(own.iter().cloned()),
@@ -123,7 +124,11 @@ impl Browser {
     /// The browser's name and version.
     pub fn version(&self) -> String {
         let capability = |name| {
-            self.client.capabilities().and_then(|all| all.get(name)).and_then(Value::as_str).unwrap_or_default()
+            self.client
+                .capabilities()
+                .and_then(|all| all.get(name))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
         };
         format!("{} {}", capability("browserName"), capability("browserVersion")).trim().to_owned()
     }

@@ -42,7 +42,8 @@ async fn a_checkpoint_without_a_tensor_is_refused() -> Result<()> {
         tensors.insert(format!("{TENSOR}.renamed"), entry);
         Ok(())
     })?;
-    refused("missing-tensor", released(site, weights)?, &["reader/model.safetensors", "no tensor", TENSOR]).await
+    refused("missing-tensor", released(site, weights)?, &["reader/model.safetensors", "no tensor", TENSOR])
+        .await
 }
 
 #[tokio::test]

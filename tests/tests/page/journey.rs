@@ -13,7 +13,8 @@ const LANES: [&str; 3] = ["lane-base", "lane-full_rag", "lane-compressed"];
 async fn a_person_gets_three_completions_accepts_one_and_finds_it_after_a_reload() -> Result<()> {
     visit("journey", Site::built()?, &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
-        let backend = page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.backend").await?;
+        let backend =
+            page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.backend").await?;
         ensure!(backend == "webgpu", "computed on {backend}, not on WebGPU");
 
         complete_at_the_end(page).await?;
@@ -97,8 +98,9 @@ async fn look_at_the_prompt(page: &Page) -> Result<()> {
 
 /// Chunks in the index, and how many of them were embedded now.
 async fn index(page: &Page) -> Result<(u64, u64)> {
-    let chunks =
-        page.evaluate("Number(document.querySelector(\"[data-testid='index-state']\").dataset.chunks)").await?;
+    let chunks = page
+        .evaluate("Number(document.querySelector(\"[data-testid='index-state']\").dataset.chunks)")
+        .await?;
     let text = page.text("index-state").await?;
     // "184 chunks indexed … 0 new in 12 ms, kept for the next visit"
     let (before, _) = text.split_once(" new in").with_context(|| format!("the index says {text:?}"))?;

@@ -20,7 +20,8 @@ async fn falls_back(name: &str, site: Site) -> Result<()> {
     let options = BrowserOptions { gpu: Gpu::Missing, ..BrowserOptions::default() };
     visit(name, site, &options, async |page| {
         page.wait_until_usable().await?;
-        let backend = page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.backend").await?;
+        let backend =
+            page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.backend").await?;
         ensure!(backend == "cpu", "computed on {backend}");
         let said = page.text("backend").await?;
         ensure!(said.contains("CPU: ") && said.len() > "CPU: ".len(), "the status line says {said:?}");
