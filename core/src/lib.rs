@@ -15,7 +15,11 @@
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod index;
 pub mod kernel;
+pub mod metrics;
+pub mod prompt;
 pub mod quant;
+pub mod tokenize;
 
 pub use error::{Error, Result};
