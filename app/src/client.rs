@@ -38,8 +38,9 @@ impl Client {
     /// # Errors
     /// A sentence, if the browser refuses.
     pub fn spawn(receive: impl Fn(Incoming) + Clone + 'static) -> Result<Self, String> {
-        let worker = Worker::new(SCRIPT)
-            .map_err(|error| format!("The browser refused to start the engine's worker: {}.", describe(&error)))?;
+        let worker = Worker::new(SCRIPT).map_err(|error| {
+            format!("The browser refused to start the engine's worker: {}.", describe(&error))
+        })?;
         let on_message = {
             let receive = receive.clone();
             Closure::<dyn FnMut(_)>::new(move |event: MessageEvent| {

@@ -89,7 +89,10 @@ impl Editor {
     ///
     /// # Errors
     /// A sentence, if its script is missing.
-    pub fn new(parent: &HtmlElement, receive: impl Fn(EditorEvent) + Clone + 'static) -> Result<Self, String> {
+    pub fn new(
+        parent: &HtmlElement,
+        receive: impl Fn(EditorEvent) + Clone + 'static,
+    ) -> Result<Self, String> {
         let send = || receive.clone();
         let on_change = {
             let send = send();
@@ -125,8 +128,9 @@ impl Editor {
             }
             create_editor(parent, &callbacks)
         };
-        let handle = create()
-            .map_err(|error| format!("The editor could not be started ({}). Reload the page.", describe(&error)))?;
+        let handle = create().map_err(|error| {
+            format!("The editor could not be started ({}). Reload the page.", describe(&error))
+        })?;
         Ok(Self {
             handle,
             _on_change: on_change,

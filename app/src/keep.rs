@@ -22,6 +22,8 @@ const VIEW: &str = "llavacode.view";
 pub struct View {
     /// The workspace's name.
     pub workspace: String,
+    /// Whether it is the demo.
+    pub is_demo: bool,
     /// Paths the person changed.
     pub edited: BTreeSet<String>,
     /// Open files.
@@ -37,6 +39,7 @@ impl View {
     pub fn of(workspace: &Workspace, tabs: &Tabs, cursor: (usize, usize)) -> Self {
         Self {
             workspace: workspace.name.clone(),
+            is_demo: workspace.is_demo,
             edited: workspace.edited.clone(),
             open: tabs.open.clone(),
             active: tabs.active.clone(),

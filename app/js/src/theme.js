@@ -39,7 +39,7 @@ const surface = {
   ".cm-ghost": { color: "var(--ghost)", fontStyle: "italic", whiteSpace: "pre-wrap" },
   ".cm-panels": { backgroundColor: "var(--raised)", color: "var(--text)" },
   ".cm-panels-bottom": { borderTop: "1px solid var(--border)" },
-  ".cm-textfield": { backgroundColor: "var(--surface)", border: "1px solid var(--border-strong)" },
+  ".cm-textfield": { backgroundColor: "var(--surface)", border: "1px solid var(--control-border)" },
   ".cm-button": { backgroundImage: "none", backgroundColor: "var(--surface)", color: "var(--text)" },
   ".cm-searchMatch": { backgroundColor: "var(--selection)" },
   ".cm-searchMatch-selected": { outline: "1px solid var(--accent)" },

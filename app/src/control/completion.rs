@@ -55,7 +55,11 @@ impl Control {
         self.inner().pause.replace(None);
         if !self.state.engine.with_untracked(|engine| engine.is_ready()) {
             if asked {
-                self.notify(Gravity::Info, "The model is not loaded yet; ask again when the status line says ready.", &[]);
+                self.notify(
+                    Gravity::Info,
+                    "The model is not loaded yet; ask again when the status line says ready.",
+                    &[],
+                );
             }
             return;
         }

@@ -46,8 +46,10 @@ struct Inner {
     round: RefCell<Round>,
     /// Waits for the person to pause.
     pause: RefCell<Option<Timeout>>,
-    /// Waits to keep and index what was typed.
+    /// Waits to keep what was typed.
     save: RefCell<Option<Timeout>>,
+    /// Waits to index it.
+    reindex: RefCell<Option<Timeout>>,
     /// The file whose newest text the index has not seen.
     unindexed: RefCell<Option<String>>,
 }

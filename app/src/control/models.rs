@@ -42,7 +42,8 @@ impl Chosen {
         let search = leptos::prelude::window().location().search().unwrap_or_default();
         let query = UrlSearchParams::new_with_str(&search).ok();
         let ask = |key| query.as_ref().and_then(|query| query.get(key));
-        let device = if ask("device").as_deref() == Some("cpu") { DeviceChoice::Cpu } else { DeviceChoice::Auto };
+        let device =
+            if ask("device").as_deref() == Some("cpu") { DeviceChoice::Cpu } else { DeviceChoice::Auto };
         Self::at(ask("bundle").as_deref().unwrap_or(BUILT_IN), device)
     }
 }
@@ -53,6 +54,14 @@ fn absolute(url: &str) -> String {
     let url = format!("{}/", url.trim().trim_end_matches('/'));
     let base = leptos::prelude::document().base_uri().ok().flatten().unwrap_or_default();
     Url::new_with_base(&url, &base).map_or(url, |url| url.href())
+}
+
+/// Tells the page's script that the network is free: it keeps the page for offline use.
+fn announce_ready() {
+    if let Ok(event) = web_sys::Event::new("llavacode:ready") {
+        // Only a page that is being closed refuses.
+        let _ = leptos::prelude::window().dispatch_event(&event);
+    }
 }
 
 impl Control {
@@ -104,6 +113,7 @@ impl Control {
             self.notify(Gravity::Warning, text, &[]);
         }
         self.state.engine.set(EngineState::Ready(info));
+        announce_ready();
         self.index_all();
     }
 

@@ -17,8 +17,9 @@ use crate::files::{self, Collected, Selection};
 use crate::keep::{self, View};
 use crate::protocol::{IndexInfo, Request, SourceFile};
 use crate::state::engine::IndexState;
+use crate::state::lanes::Phase;
 use crate::state::notices::Gravity;
-use crate::state::workspace::{DEMO, Skipped, Tabs, Workspace};
+use crate::state::workspace::{Skipped, Tabs, Workspace};
 
 /// The demo workspace, beside the page.
 const DEMO_URL: &str = "demo/workspace.json";
@@ -26,9 +27,14 @@ const DEMO_URL: &str = "demo/workspace.json";
 /// After this pause what was typed is kept.
 const SAVE_AFTER_MS: u32 = 500;
 
+/// After this pause the index is told. A file's own chunks are left out of its completions, so that
+/// there is no hurry before another file is opened.
+const INDEX_AFTER_MS: u32 = 4_000;
+
 /// The demo as it is served.
 #[derive(Deserialize)]
 struct Demo {
+    name: String,
     files: Vec<SourceFile>,
     open: Option<String>,
     cursor: Option<Place>,
@@ -57,14 +63,12 @@ impl Control {
             self.open_demo().await;
             return;
         };
-        let mut workspace = Workspace { name: view.workspace, ..Workspace::default() };
+        let mut workspace = Workspace { name: view.workspace, is_demo: view.is_demo, ..Workspace::default() };
         workspace.add(files);
         workspace.edited = view.edited;
         let known = |path: &String| workspace.files.contains_key(path);
-        let tabs = Tabs {
-            open: view.open.into_iter().filter(known).collect(),
-            active: view.active.filter(known),
-        };
+        let tabs =
+            Tabs { open: view.open.into_iter().filter(known).collect(), active: view.active.filter(known) };
         self.show_workspace(workspace, tabs, view.cursor);
     }
 
@@ -72,7 +76,7 @@ impl Control {
     pub async fn open_demo(self) {
         match fetch_json::<Demo>(DEMO_URL).await {
             Ok(demo) => {
-                let mut workspace = Workspace { name: DEMO.to_owned(), ..Workspace::default() };
+                let mut workspace = Workspace { name: demo.name, is_demo: true, ..Workspace::default() };
                 workspace.add(demo.files);
                 let mut tabs = Tabs::default();
                 let first = workspace.files.keys().next().cloned();
@@ -120,6 +124,7 @@ impl Control {
     /// Opens a file of the workspace.
     pub fn open(self, path: &str) {
         self.save();
+        self.index_edited();
         self.stop();
         self.state.in_place.set(false);
         self.state.tabs.update(|tabs| tabs.show(path));
@@ -142,6 +147,7 @@ impl Control {
     /// Closes a tab. The file stays in the workspace.
     pub fn close(self, path: &str) {
         self.save();
+        self.index_edited();
         self.stop();
         self.state.in_place.set(false);
         self.state.tabs.update(|tabs| tabs.close(path));
@@ -168,7 +174,8 @@ impl Control {
     async fn take_in(self, selection: Selection) {
         self.save();
         self.state.importing.set(Some(0));
-        let collected = files::read(selection.candidates, |count| self.state.importing.set(Some(count))).await;
+        let collected =
+            files::read(selection.candidates, |count| self.state.importing.set(Some(count))).await;
         self.state.importing.set(None);
         self.report_skipped(&collected, selection.folder.as_deref());
         if collected.files.is_empty() {
@@ -224,7 +231,8 @@ impl Control {
                 self.notify(Gravity::Warning, file.reason.clone(), &[]);
             }
         } else {
-            let text = format!("{} files were left out; the explorer lists them with the reasons.", skipped.len());
+            let text =
+                format!("{} files were left out; the explorer lists them with the reasons.", skipped.len());
             self.notify(Gravity::Info, text, &[]);
         }
         if collected.files.is_empty() && skipped.is_empty() {
@@ -256,7 +264,8 @@ impl Control {
         });
         self.keep_view();
         let file = SourceFile { path: path.clone(), text };
-        self.update_index(file.clone());
+        self.inner().unindexed.replace(Some(path));
+        self.wait_to_index();
         spawn_local(async move {
             let kept = keep::put_files(&[file]).await;
             self.say_if_not_kept(kept);
@@ -296,24 +305,39 @@ impl Control {
 
     /// Brings the index to the workspace as it is.
     pub fn index_all(&self) {
+        self.inner().reindex.replace(None);
         let ready = self.state.engine.with_untracked(|engine| engine.is_ready());
         let (workspace, files) = self.state.workspace.with_untracked(|w| (w.name.clone(), w.sources()));
         if !ready || files.is_empty() {
             return;
         }
+        self.inner().unindexed.replace(None);
         self.state.index.set(IndexState::Running { done: 0, total: 0 });
         let id = self.send(Request::Index { workspace, files });
         self.inner().index.set(id);
     }
 
-    fn update_index(&self, file: SourceFile) {
-        // While all is being indexed the text of this file may be older; the next edit mends that.
-        let settled = self.state.index.with_untracked(|index| matches!(index, IndexState::Ready(_)));
-        if settled {
-            let workspace = self.state.workspace.with_untracked(|workspace| workspace.name.clone());
-            let id = self.send(Request::UpdateFile { workspace, file });
-            self.inner().index.set(id);
+    fn wait_to_index(self) {
+        self.inner().reindex.replace(Some(Timeout::new(INDEX_AFTER_MS, move || {
+            let busy =
+                self.state.lanes.iter().any(|lane| lane.with_untracked(|run| run.phase == Phase::Running));
+            if busy { self.wait_to_index() } else { self.index_edited() }
+        })));
+    }
+
+    /// Tells the index the newest text of the file that was edited.
+    fn index_edited(&self) {
+        self.inner().reindex.replace(None);
+        // While all is being indexed, or nothing, the next full run takes it in.
+        if !self.state.index.with_untracked(|index| matches!(index, IndexState::Ready(_))) {
+            return;
         }
+        let Some(path) = self.inner().unindexed.take() else { return };
+        let (workspace, text) =
+            self.state.workspace.with_untracked(|w| (w.name.clone(), w.files.get(&path).cloned()));
+        let Some(text) = text else { return };
+        let id = self.send(Request::UpdateFile { workspace, file: SourceFile { path, text } });
+        self.inner().index.set(id);
     }
 
     /// Stops indexing; what is embedded stays.
@@ -331,6 +355,9 @@ impl Control {
     pub(super) fn on_indexed(self, info: IndexInfo) {
         let first = !self.state.index.with_untracked(|index| matches!(index, IndexState::Ready(_)));
         self.state.index.set(IndexState::Ready(info));
+        if self.inner().unindexed.borrow().is_some() {
+            self.wait_to_index();
+        }
         let automatic = self.state.settings.with_untracked(|settings| settings.automatic);
         if first && automatic && !self.state.in_place.get_untracked() {
             self.complete(false);

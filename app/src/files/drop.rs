@@ -3,7 +3,8 @@
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::{
-    DataTransfer, File, FileSystemDirectoryEntry, FileSystemDirectoryReader, FileSystemEntry, FileSystemFileEntry,
+    DataTransfer, File, FileSystemDirectoryEntry, FileSystemDirectoryReader, FileSystemEntry,
+    FileSystemFileEntry,
 };
 
 use super::{Candidate, Selection, is_ignored, settled, split_root};

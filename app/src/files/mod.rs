@@ -4,7 +4,7 @@ pub mod drop;
 pub mod pick;
 
 use llavacode_core::Error;
-use llavacode_core::index::filter::{MAX_FILE_BYTES, accept, is_ignored};
+use llavacode_core::index::filter::{accept, accept_size, is_ignored};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
@@ -66,24 +66,11 @@ pub async fn read(candidates: Vec<Candidate>, progress: impl Fn(usize)) -> Colle
 }
 
 async fn read_one(candidate: &Candidate) -> Result<String, Error> {
-    check_size(&candidate.path, candidate.file.size())?;
+    accept_size(&candidate.path, candidate.file.size() as u64)?;
     let buffer = JsFuture::from(candidate.file.array_buffer())
         .await
         .map_err(|error| Error::Read { file: candidate.path.clone(), reason: describe(&error) })?;
     accept(&candidate.path, &js_sys::Uint8Array::new(&buffer).to_vec())
-}
-
-/// Refuses what is too large, before a byte of it is read.
-fn check_size(path: &str, bytes: f64) -> Result<(), Error> {
-    if bytes <= MAX_FILE_BYTES as f64 {
-        return Ok(());
-    }
-    let size = crate::state::engine::bytes(bytes as u64);
-    let limit = MAX_FILE_BYTES / 1024;
-    Err(Error::SkippedFile {
-        path: path.to_owned(),
-        reason: format!("it is {size} large, and files of up to {limit} KiB are taken in"),
-    })
 }
 
 fn skipped(path: String, error: &Error) -> Skipped {
@@ -103,13 +90,6 @@ async fn settled(promise: js_sys::Promise) -> Result<JsValue, JsValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_large_file_is_refused_by_its_size_alone() {
-        assert!(check_size("a.py", MAX_FILE_BYTES as f64).is_ok());
-        let error = check_size("big.py", 50e6).expect_err("too large").to_string();
-        assert!(error.contains("big.py") && error.contains("50 MB") && error.contains("1024 KiB"), "{error}");
-    }
 
     #[test]
     fn a_folders_name_is_split_from_its_files() {

@@ -32,7 +32,10 @@ fn from_list(list: &FileList) -> Selection {
 }
 
 fn relative_path(file: &File) -> String {
-    Reflect::get(file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string()).unwrap_or_default()
+    Reflect::get(file, &"webkitRelativePath".into())
+        .ok()
+        .and_then(|path| path.as_string())
+        .unwrap_or_default()
 }
 
 /// Whether the browser has a chooser that opens folders without reading all of them.

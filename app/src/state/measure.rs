@@ -110,9 +110,8 @@ impl Report {
             ("Streaming read (GB/s)", &["ceilings", "read_gb_per_s"], 1),
             ("Multiply-add (GFLOP/s)", &["ceilings", "gflop_per_s"], 1),
         ];
-        let number_at = |path, digits| {
-            find(&self.value, path).and_then(number).map(|n| format!("{n:.digits$}"))
-        };
+        let number_at =
+            |path, digits| find(&self.value, path).and_then(number).map(|n| format!("{n:.digits$}"));
         rows.into_iter()
             .filter_map(|(label, path, digits)| Some((label, number_at(path, digits)?)))
             .chain(
@@ -154,7 +153,8 @@ fn number(value: &Value) -> Option<f64> {
 /// Walks down to whatever has a difference, naming it by its way.
 fn collect_differences(value: &Value, name: String, rows: &mut Vec<(String, String, String)>) {
     let entry = |keys: &[&str]| keys.iter().find_map(|key| value.get(key)?.as_f64());
-    if let Some(difference) = value.as_f64().or_else(|| entry(&["difference", "mean", "median", "estimate"])) {
+    if let Some(difference) = value.as_f64().or_else(|| entry(&["difference", "mean", "median", "estimate"]))
+    {
         rows.push((name, format!("{difference:+.1}"), interval(value).unwrap_or_default()));
         return;
     }

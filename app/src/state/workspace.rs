@@ -4,9 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::protocol::SourceFile;
 
-/// The demo workspace's name, under which it is shown and indexed.
-pub const DEMO: &str = "demo";
-
 /// A file that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
@@ -21,6 +18,8 @@ pub struct Skipped {
 pub struct Workspace {
     /// Its name; the index is kept under it.
     pub name: String,
+    /// Whether it is the one that comes with the page, to which the tasks belong.
+    pub is_demo: bool,
     /// Text by path.
     pub files: BTreeMap<String, String>,
     /// Paths whose text the person changed.
@@ -58,10 +57,7 @@ impl Workspace {
 
     /// Every file, as the engine takes them.
     pub fn sources(&self) -> Vec<SourceFile> {
-        self.files
-            .iter()
-            .map(|(path, text)| SourceFile { path: path.clone(), text: text.clone() })
-            .collect()
+        self.files.iter().map(|(path, text)| SourceFile { path: path.clone(), text: text.clone() }).collect()
     }
 }
 
