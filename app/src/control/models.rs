@@ -1,5 +1,6 @@
 //! Starting the engine with a bundle, on a device.
 
+use leptos::prelude::*;
 use web_sys::{Url, UrlSearchParams};
 
 use super::{Control, Round};
@@ -39,7 +40,7 @@ impl Chosen {
 
     /// What the page's address asks for: `?bundle=URL`, `?device=cpu`.
     pub fn from_query() -> Self {
-        let search = leptos::prelude::window().location().search().unwrap_or_default();
+        let search = window().location().search().unwrap_or_default();
         let query = UrlSearchParams::new_with_str(&search).ok();
         let ask = |key| query.as_ref().and_then(|query| query.get(key));
         let device =
@@ -52,7 +53,7 @@ impl Chosen {
 /// stays as it is: the engine's sentence names it.
 fn absolute(url: &str) -> String {
     let url = format!("{}/", url.trim().trim_end_matches('/'));
-    let base = leptos::prelude::document().base_uri().ok().flatten().unwrap_or_default();
+    let base = document().base_uri().ok().flatten().unwrap_or_default();
     Url::new_with_base(&url, &base).map_or(url, |url| url.href())
 }
 
@@ -60,7 +61,7 @@ fn absolute(url: &str) -> String {
 fn announce_ready() {
     if let Ok(event) = web_sys::Event::new("llavacode:ready") {
         // Only a page that is being closed refuses.
-        let _ = leptos::prelude::window().dispatch_event(&event);
+        let _ = window().dispatch_event(&event);
     }
 }
 

@@ -43,15 +43,15 @@ fn Tabs() -> impl IntoView {
             <For each=move || tabs.with(|tabs| tabs.open.clone()) key=Clone::clone let(path)>
                 {
                     let (shown, edited, opened, closed) = (path.clone(), path.clone(), path.clone(), path.clone());
-                    let active = move || tabs.with(|tabs| tabs.active.as_deref() == Some(shown.as_str()));
+                    let active = Memo::new(move |_| tabs.with(|tabs| tabs.active.as_deref() == Some(shown.as_str())));
                     let edited = move || control.state.workspace.with(|w| w.edited.contains(&edited));
                     let name = file_name(&path).to_owned();
                     let label = format!("Close {name}");
                     view! {
-                        <div class="tab" class:active=active.clone()>
+                        <div class="tab" class:active=active>
                             <button
                                 class="tab-name" title=path.clone()
-                                aria-current=move || active().then_some("true")
+                                aria-current=move || active.get().then_some("true")
                                 on:click=move |_| {
                                     control.open(&opened);
                                     control.focus_editor();

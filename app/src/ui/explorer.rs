@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use leptos::attr::custom::custom_attribute;
 use leptos::ev::KeyboardEvent;
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -81,7 +82,7 @@ fn Choosers() -> impl IntoView {
             />
             <input
                 type="file" multiple=true hidden=true tabindex="-1" aria-label="Folder to open"
-                data-testid="folder-input" webkitdirectory="" node_ref=folder_input
+                data-testid="folder-input" {..custom_attribute("webkitdirectory", "")} node_ref=folder_input
                 on:change=move |_| take(folder_input)
             />
         </div>
@@ -138,7 +139,7 @@ fn Tree() -> impl IntoView {
                             class:folder=row.open.is_some()
                             style=format!("--level: {}", row.level)
                             title=path data-path=row.path.clone()
-                            aria-level=row.level.to_string()
+                            {..custom_attribute("aria-level", row.level.to_string())}
                             aria-expanded=row.open.map(|open| open.to_string())
                             aria-selected=move || is_active().to_string()
                             tabindex=move || if entry.get().as_deref() == Some(first.as_str()) { "0" } else { "-1" }

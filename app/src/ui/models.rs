@@ -1,5 +1,6 @@
 //! Choosing a bundle and a device.
 
+use leptos::attr::custom::custom_attribute;
 use leptos::ev::SubmitEvent;
 use leptos::html::{Dialog as DialogElement, Input};
 use leptos::prelude::*;
@@ -85,7 +86,7 @@ pub(super) fn ModelsDialog() -> impl IntoView {
                 <h3>"From a folder"</h3>
                 <p class="hint">"Nothing is uploaded: the files are read where they are."</p>
                 <button data-testid="load-folder" on:click=choose_folder>"Choose folder"</button>
-                <input type="file" multiple=true hidden=true tabindex="-1" webkitdirectory=""
+                <input type="file" multiple=true hidden=true tabindex="-1" {..custom_attribute("webkitdirectory", "")}
                     aria-label="Folder of the bundle" data-testid="bundle-input" node_ref=folder
                     on:change=load_folder/>
             </section>
