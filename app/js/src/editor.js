@@ -34,7 +34,7 @@ const languages = {
  * @property {(path: string, followsGhost: boolean) => void} onChange the document changed;
  *   `followsGhost` says that the person typed what the ghost text said, which therefore stands
  * @property {(line: number, column: number, moved: boolean) => void} onCursor where the cursor is
- *   now; `moved` says that it got there without a change of the document
+ *   now; `moved` says that the person put it there without changing the document
  * @property {() => void} onRequest the person asked for a completion
  * @property {(id: number) => void} onAccept the whole ghost text was taken
  * @property {() => void} onDismiss the person pressed Escape
@@ -48,6 +48,12 @@ function createEditor(parent, callbacks) {
   let dark = false;
   let closedGhost = null; // a ghost the person has done with: later text of it is not shown
 
+  const tellCursor = (state, moved) => {
+    const { head } = state.selection.main;
+    const line = state.doc.lineAt(head);
+    callbacks.onCursor(line.number - 1, head - line.from, moved);
+  };
+
   const listener = EditorView.updateListener.of((update) => {
     const before = update.startState.field(ghostField, false) ?? null;
     const now = update.state.field(ghostField);
@@ -55,14 +61,14 @@ function createEditor(parent, callbacks) {
     const taken = update.transactions.map((t) => t.annotation(accepted)).find((id) => id !== undefined);
     if (taken !== undefined) callbacks.onAccept(taken);
     if (update.docChanged) callbacks.onChange(path, now !== null);
-    const { head } = update.state.selection.main;
-    if (update.docChanged || update.selectionSet) {
-      const line = update.state.doc.lineAt(head);
-      callbacks.onCursor(line.number - 1, head - line.from, !update.docChanged);
-    }
+    // A selection is no place to complete at.
+    const moved = !update.docChanged && update.state.selection.main.empty;
+    if (update.docChanged || update.selectionSet) tellCursor(update.state, moved);
   });
 
   const request = () => {
+    const { main } = view.state.selection;
+    if (!main.empty) view.dispatch({ selection: { anchor: main.head } });
     callbacks.onRequest();
     return true;
   };
@@ -121,6 +127,7 @@ function createEditor(parent, callbacks) {
       view.setState(kept?.state ?? newState(text, language));
       view.dispatch({ effects: appearance.reconfigure(theme(dark)) });
       view.scrollDOM.scrollTop = kept?.top ?? 0;
+      tellCursor(view.state, false);
     },
     /** Forgets every document. */
     reset() {
