@@ -20,7 +20,9 @@ use super::{
     send,
     storage::IndexedDb,
 };
-use llavacode_app::protocol::{BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, RequestId, SourceFile};
+use llavacode_app::protocol::{
+    BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, RequestId, SourceFile,
+};
 
 /// The engine and where its index is kept.
 #[derive(Default)]
@@ -51,11 +53,14 @@ impl Runner {
                 Ok(Outcome::Continue(work)) => jobs.borrow_mut().push(Job { id, cancel, work }),
                 outcome => {
                     jobs.borrow_mut().finish(id);
-                    send(id, match outcome {
-                        Ok(Outcome::Over(event)) => event,
-                        Err(Error::Cancelled) | Ok(Outcome::Continue(_)) => Event::Cancelled,
-                        Err(error) => Event::Failed { message: error.to_string() },
-                    });
+                    send(
+                        id,
+                        match outcome {
+                            Ok(Outcome::Over(event)) => event,
+                            Err(Error::Cancelled) | Ok(Outcome::Continue(_)) => Event::Cancelled,
+                            Err(error) => Event::Failed { message: error.to_string() },
+                        },
+                    );
                 }
             }
             WorkerHost.yield_now().await;
@@ -84,7 +89,12 @@ impl Runner {
         self.engine.as_mut().ok_or(Error::NotLoaded)
     }
 
-    async fn load(&mut self, id: RequestId, files: BrowserFiles, choice: DeviceChoice) -> Result<Event, Error> {
+    async fn load(
+        &mut self,
+        id: RequestId,
+        files: BrowserFiles,
+        choice: DeviceChoice,
+    ) -> Result<Event, Error> {
         let started = WorkerHost.now_ms();
         // The old models leave the device before the new ones come.
         self.engine = None;
@@ -114,7 +124,12 @@ impl Runner {
         Ok(Event::Ready(info))
     }
 
-    async fn index(&mut self, id: RequestId, workspace: String, files: Vec<SourceFile>) -> Result<Outcome, Error> {
+    async fn index(
+        &mut self,
+        id: RequestId,
+        workspace: String,
+        files: Vec<SourceFile>,
+    ) -> Result<Outcome, Error> {
         let started_ms = WorkerHost.now_ms();
         if self.workspace.as_ref() != Some(&workspace) {
             self.recall(id, &workspace).await?;
@@ -157,7 +172,12 @@ impl Runner {
         Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, started_ms })))
     }
 
-    async fn embed(&mut self, id: RequestId, cancel: &CancelFlag, mut job: Embedding) -> Result<Outcome, Error> {
+    async fn embed(
+        &mut self,
+        id: RequestId,
+        cancel: &CancelFlag,
+        mut job: Embedding,
+    ) -> Result<Outcome, Error> {
         cancel.check()?;
         let embedded = self.engine()?.embed_pending().await?;
         job.done += embedded;
@@ -206,11 +226,18 @@ impl Runner {
         Ok(Event::Completion(llavacode_core::engine::CompletionEvent::Done(completion)))
     }
 
-    async fn measure(&mut self, id: RequestId, cancel: &CancelFlag, tasks: Vec<Task>) -> Result<Event, Error> {
+    async fn measure(
+        &mut self,
+        id: RequestId,
+        cancel: &CancelFlag,
+        tasks: Vec<Task>,
+    ) -> Result<Event, Error> {
         let info = self.info.clone().ok_or(Error::NotLoaded)?;
-        let progress = |stage: &str, done, total| send(id, Event::Measuring { stage: stage.into(), done, total });
+        let progress =
+            |stage: &str, done, total| send(id, Event::Measuring { stage: stage.into(), done, total });
         let report = bench::run(self.engine()?, &tasks, cancel, progress).await?;
-        let mut report = serde_json::to_value(report).map_err(|e| Error::Measurement { reason: e.to_string() })?;
+        let mut report =
+            serde_json::to_value(report).map_err(|e| Error::Measurement { reason: e.to_string() })?;
         report["model"] = info.model.into();
         report["backend"] = info.backend.into();
         report["adapter"] = info.adapter.into();
