@@ -3,6 +3,7 @@
 //! Messages are small and travel as JSON-like values. Files travel as text, one a message; model
 //! files chosen by the user travel as `File` handles beside the message and are read in the worker.
 
+pub use llavacode_core::bench::Task;
 use llavacode_core::engine::{CompletionEvent, CompletionRequest};
 use serde::{Deserialize, Serialize};
 
@@ -90,20 +91,6 @@ pub struct SourceFile {
     pub path: String,
     /// Its text.
     pub text: String,
-}
-
-/// A line to complete: `prefix` and `suffix` are cut from the file at `path`, `target` is what
-/// stood between them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    /// The file's path.
-    pub path: String,
-    /// Everything before the target.
-    pub prefix: String,
-    /// The rest of the line.
-    pub target: String,
-    /// Everything after it.
-    pub suffix: String,
 }
 
 /// From the worker to the page.

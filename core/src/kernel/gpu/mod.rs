@@ -1,18 +1,19 @@
 //! The operations' bodies on a wgpu device: one launch of a WGSL file each, where one suffices.
 
 mod attention;
+mod check;
 mod launch;
 mod linear;
 mod rows;
 
 use burn_wgpu::KernelSource;
 
-pub use self::launch::launches;
 pub(super) use self::{
     attention::{attention, rope_and_append},
     linear::{gather_rows, linear, norm_gate_up},
     rows::{argmax, rms_norm, swiglu},
 };
+pub use self::{check::check_shaders, launch::launches};
 
 /// A complete WGSL text, as a device gets it.
 #[derive(Debug, Clone)]
