@@ -118,18 +118,18 @@ impl DecoderConfig {
         {
             return refuse(format!("{name} is {size}; it must lie between 1 and {most}"));
         }
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             return refuse(format!(
                 "num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
             ));
         }
-        if self.head_dim.is_none() && self.hidden_size % heads != 0 {
+        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(heads) {
             return refuse(format!(
                 "hidden_size {} is no multiple of num_attention_heads {heads}",
                 self.hidden_size
             ));
         }
-        if self.head_dim() % 2 != 0 {
+        if !self.head_dim().is_multiple_of(2) {
             return refuse(format!("head_dim {} is odd; rotary embedding needs pairs", self.head_dim()));
         }
         Ok(())

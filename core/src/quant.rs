@@ -25,6 +25,7 @@ pub const BLOCK: usize = 32;
 
 /// A weight matrix `[out_features, in_features]` on a device.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a model has a few hundred; their values lie on the device")]
 pub enum Matrix {
     /// 32-bit floats; what training updates and the CPU fallback computes with.
     Dense(DenseMatrix),

@@ -63,15 +63,18 @@ async fn stream<S: ByteSource>(
     Ok(weights)
 }
 
-/// Puts a complete parameter on the device.
+/// Puts a complete parameter on the device, in buffers of just its size: a browser's WebGPU makes
+/// one buffer an allocation, and what is pooled for activations is rounded up.
 fn finish(parameter: &Parameter, values: Vec<f32>, weights: &mut Weights, device: &Device) {
     let key = parameter.key.clone();
     match parameter.kind {
         Kind::Matrix { rows, cols, format } => {
-            weights.put_matrix(key, Matrix::from_values(values, rows, cols, format, device));
+            let put = |values| Matrix::from_values(values, rows, cols, format, device);
+            weights.put_matrix(key, device.memory_persistent_allocations(values, put));
         }
         Kind::Vector { len, .. } => {
-            weights.put_vector(key, Tensor::from_data(TensorData::new(values, [len]), device));
+            let put = |values| Tensor::from_data(TensorData::new(values, [len]), device);
+            weights.put_vector(key, device.memory_persistent_allocations(values, put));
         }
     }
 }
