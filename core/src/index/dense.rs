@@ -14,8 +14,8 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     let mut sums = [0.0f32; LANES];
     for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
         }
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();

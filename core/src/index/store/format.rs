@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<usize> {
         let bytes = self.bytes(LENGTH_BYTES)?;
-        Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte)))
+        Ok(bytes.iter().rev().fold(0, |number, &byte| (number << 8) | usize::from(byte)))
     }
 
     /// The length of a list whose items take at least `item_bytes` each.
