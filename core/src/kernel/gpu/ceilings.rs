@@ -13,7 +13,7 @@ const THREADS: usize = 256;
 /// Workgroups of a launch: enough to fill a large GPU several times over.
 const WORKGROUPS: usize = 1024;
 /// Steps of each of a thread's chains in a launch.
-const STEPS: usize = 512;
+const STEPS: usize = 256;
 /// Chains of four a thread has, two operations a step.
 const OPERATIONS_A_STEP: usize = 4 * 4 * 2;
 
