@@ -60,29 +60,63 @@ impl DecoderConfig {
     /// [`Error::Format`] if it is not such a file, [`Error::UnsupportedConfig`] if its numbers
     /// cannot be right (heads that do not divide, an odd head width, a zero).
     pub fn from_json(file: &str, json: &[u8]) -> Result<Self> {
-        let config: Self = serde_json::from_slice(json).map_err(|e| Error::Format {
+        let refuse = |e: serde_json::Error| Error::Format {
             file: file.into(),
             format: "a decoder's config.json",
             reason: e.to_string(),
-        })?;
+        };
+        let mut fields: serde_json::Value = serde_json::from_slice(json).map_err(refuse)?;
+        // transformers 5 writes the base of the rotary embedding one level down.
+        if let Some(theta) = fields.pointer("/rope_parameters/rope_theta").cloned() {
+            fields["rope_theta"] = theta;
+        }
+        let config = Self::deserialize(&fields).map_err(refuse)?;
         config.check(file)?;
+        config.check_variants(file, &fields)?;
         Ok(config)
+    }
+
+    /// Refuses what these architectures can have and this implementation does not do; ignoring it
+    /// would give wrong numbers without a word.
+    fn check_variants(&self, file: &str, fields: &serde_json::Value) -> Result<()> {
+        let is = |pointer: &str, plain: &[&str]| match fields.pointer(pointer) {
+            None | Some(serde_json::Value::Null) => true,
+            Some(value) => value.as_str().is_some_and(|text| plain.contains(&text)),
+        };
+        let set = |pointer: &str| fields.pointer(pointer) == Some(&serde_json::Value::Bool(true));
+        let unsupported = [
+            (!is("/hidden_act", &["silu"]), "hidden_act must be silu"),
+            (!is("/rope_parameters/rope_type", &["default"]), "rope_parameters: only the default type"),
+            (!is("/rope_scaling", &[]), "rope_scaling must be null"),
+            (set("/use_sliding_window"), "use_sliding_window must be false"),
+            (
+                self.model_type == ModelType::Qwen3 && set("/attention_bias"),
+                "attention_bias must be false in a qwen3 model",
+            ),
+        ];
+        match unsupported.into_iter().find(|(found, _)| *found) {
+            Some((_, reason)) => Err(Error::UnsupportedConfig { file: file.into(), reason: reason.into() }),
+            None => Ok(()),
+        }
     }
 
     fn check(&self, file: &str) -> Result<()> {
         let refuse = |reason: String| Err(Error::UnsupportedConfig { file: file.into(), reason });
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
-        if [
-            self.vocab_size,
-            self.hidden_size,
-            self.intermediate_size,
-            self.num_hidden_layers,
-            heads,
-            kv_heads,
-        ]
-        .contains(&0)
+        // Bounds far above any model of this kind keep products of two sizes within 32 bits.
+        let sizes = [
+            ("vocab_size", self.vocab_size, 1 << 24),
+            ("hidden_size", self.hidden_size, 1 << 20),
+            ("intermediate_size", self.intermediate_size, 1 << 20),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 12),
+            ("num_attention_heads", heads, 1 << 12),
+            ("num_key_value_heads", kv_heads, 1 << 12),
+            ("head_dim", self.head_dim.unwrap_or(1), 1 << 12),
+        ];
+        if let Some((name, size, most)) =
+            sizes.into_iter().find(|(_, size, most)| !(1..=*most).contains(size))
         {
-            return refuse("a size is zero".into());
+            return refuse(format!("{name} is {size}; it must lie between 1 and {most}"));
         }
         if heads % kv_heads != 0 {
             return refuse(format!(

@@ -119,6 +119,15 @@ pub enum Error {
         /// What the driver or browser said.
         reason: String,
     },
+    /// A request came before a bundle was loaded.
+    #[error("no model is loaded yet. Load a bundle first.")]
+    NotLoaded,
+    /// A measurement could not be made or written down.
+    #[error("the measurement failed: {reason}.")]
+    Measurement {
+        /// What was wrong, and what would do.
+        reason: String,
+    },
     /// A newer request took this one's place.
     #[error("cancelled: a newer request took its place.")]
     Cancelled,

@@ -2,7 +2,7 @@
 //!
 //! A completion's way, which never turns back:
 //! [`engine::CompletionRequest`] → [`index`] (which chunks) → [`prompt`] (tokens and soft vectors,
-//! interleaved) → [`model::reader`] (prefill, decode) → [`engine::Event`]s.
+//! interleaved) → [`model::reader`] (prefill, decode) → [`engine::CompletionEvent`]s.
 //!
 //! A file's way: bytes → [`index::chunker`] → [`model::encoder`] → [`model::projector`] →
 //! [`index::store`]. Both vectors stay with the chunk: the embedding for dense search, the
@@ -10,12 +10,21 @@
 //!
 //! Nothing here knows Leptos or web-sys. What comes from outside comes through a trait:
 //! [`weights::ByteSource`] (bytes from somewhere), [`index::store::Storage`] (a place to keep
-//! bytes), [`engine::Clock`].
+//! bytes), [`engine::Host`].
 
+pub mod bench;
+pub mod bundle;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod index;
 pub mod kernel;
+pub mod metrics;
+pub mod model;
+pub mod prompt;
 pub mod quant;
+pub mod tokenize;
+pub mod weights;
 
+pub use burn::tensor::Device;
 pub use error::{Error, Result};

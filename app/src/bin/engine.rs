@@ -1,2 +1,11 @@
-//! Placeholder.
-fn main() {}
+//! The engine's worker: models, index and WebGPU live here, so that the page never waits.
+
+#[path = "../worker/mod.rs"]
+mod worker;
+
+fn main() {
+    console_error_panic_hook::set_once();
+    // A second logger is refused; there is only this one.
+    let _ = console_log::init_with_level(log::Level::Warn);
+    worker::start();
+}

@@ -1,5 +1,120 @@
 //! Request in, stream of events out.
+//!
+//! [`Engine`] holds the models, the index and one KV cache a lane. `load` makes it from a bundle,
+//! `indexing` fills the index, `complete` answers requests. It does one thing at a time; who calls
+//! it decides what comes next.
 
+mod complete;
 mod events;
+mod host;
+mod indexing;
+mod session;
+mod stop;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use burn::tensor::Device;
 
 pub use events::*;
+#[cfg(not(target_family = "wasm"))]
+pub use host::NativeHost;
+pub use host::{CancelFlag, Host};
+pub use indexing::EMBED_BATCH;
+
+use crate::{
+    Result,
+    bundle::{self, Models, Progress},
+    config::BundleManifest,
+    index::{Index, store::model_key},
+    kernel,
+    model::{
+        encoder::Encoder,
+        projector::Projector,
+        reader::{Reader, token_ids},
+    },
+    prompt::PromptBuilder,
+    tokenize::Tokenizer,
+    weights::BundleFiles,
+};
+use session::Session;
+
+/// Models, index and caches, ready to complete.
+pub struct Engine<H> {
+    /// The bundle's manifest.
+    pub manifest: BundleManifest,
+    /// The chunks and their vectors.
+    pub index: Index,
+    /// Bytes of weights on the device.
+    pub weight_bytes: u64,
+    pub(crate) device: Device,
+    pub(crate) reader: Reader,
+    encoder: Encoder,
+    projector: Projector,
+    tokenizer: Arc<Tokenizer>,
+    encoder_tokenizer: Tokenizer,
+    prompts: PromptBuilder,
+    sessions: BTreeMap<Lane, Session>,
+    pub(crate) host: H,
+}
+
+impl<H: Host> Engine<H> {
+    /// Reads a bundle onto the device.
+    ///
+    /// # Errors
+    /// What [`bundle::load_bundle`] refuses, and a tokenizer without the special tokens a
+    /// fill-in-the-middle prompt needs.
+    pub async fn load(
+        files: &impl BundleFiles,
+        device: &Device,
+        host: H,
+        progress: impl FnMut(Progress),
+    ) -> Result<Self> {
+        let Models { manifest, reader, encoder, projector, reader_tokenizer, encoder_tokenizer, memory_bytes } =
+            bundle::load_bundle(files, device, progress).await?;
+        let tokenizer = Arc::new(Tokenizer::from_json("reader/tokenizer.json", &reader_tokenizer)?);
+        let encoder_tokenizer = Tokenizer::from_json("encoder/tokenizer.json", &encoder_tokenizer)?;
+        let prompts = PromptBuilder::new(Arc::clone(&tokenizer), manifest.prompt.clone())?;
+        let index = Index::new(manifest.chunking, model_key(&manifest));
+        Ok(Self {
+            manifest,
+            index,
+            weight_bytes: memory_bytes,
+            device: device.clone(),
+            reader,
+            encoder,
+            projector,
+            tokenizer,
+            encoder_tokenizer,
+            prompts,
+            sessions: BTreeMap::new(),
+            host,
+        })
+    }
+
+    /// Positions a prompt and its completion may take together.
+    pub fn capacity(&self) -> usize {
+        let prompt = &self.manifest.prompt;
+        let context = prompt.context_tokens.max(prompt.top_k);
+        // Special tokens, separators and a header stand beside the budgets.
+        let budgets = prompt.prefix_tokens + prompt.suffix_tokens + context + prompt.max_new_tokens + 64;
+        budgets.min(self.reader.config().max_position_embeddings)
+    }
+
+    /// Kernel launches of one decoder layer in a decode step; `None` where there are no kernels.
+    pub fn launches_per_layer(&self) -> Option<usize> {
+        if !kernel::has_kernels(&self.device) {
+            return None;
+        }
+        let mut cache = self.reader.cache(1, 1);
+        let token = self.reader.embed(token_ids(&[0], &self.device));
+        let before = kernel::launches();
+        let span = cache.next(1, 1);
+        self.reader.forward(token, &mut cache, span);
+        Some((kernel::launches() - before) as usize / self.reader.config().num_hidden_layers)
+    }
+
+    /// Bytes of weights and KV caches on the device.
+    pub fn memory_bytes(&self) -> u64 {
+        self.weight_bytes + self.sessions.values().map(|session| session.cache.bytes() as u64).sum::<u64>()
+    }
+}

@@ -1,0 +1,88 @@
+//! Which device to compute on: WebGPU where it is there and does what burn needs, else the CPU.
+
+use js_sys::{Function, Object, Promise, Reflect};
+use llavacode_core::{Device, kernel};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use super::host::{describe, scope};
+use llavacode_app::protocol::DeviceChoice;
+
+/// A device and what the status line says of it.
+#[derive(Clone)]
+pub struct Chosen {
+    /// Where tensors live.
+    pub device: Device,
+    /// `webgpu` or `cpu`.
+    pub backend: &'static str,
+    /// The adapter as the browser names it; empty on the CPU.
+    pub adapter: String,
+    /// Why it is the CPU although WebGPU was wanted.
+    pub fallback_reason: Option<String>,
+}
+
+/// Opens the device asked for.
+pub async fn choose(choice: DeviceChoice) -> Chosen {
+    let cpu = |fallback_reason| Chosen {
+        device: Device::flex(),
+        backend: "cpu",
+        adapter: String::new(),
+        fallback_reason,
+    };
+    match choice {
+        DeviceChoice::Cpu => cpu(None),
+        DeviceChoice::Auto => match open_webgpu().await {
+            Ok((device, adapter)) => Chosen { device, backend: "webgpu", adapter, fallback_reason: None },
+            Err(reason) => cpu(Some(reason)),
+        },
+    }
+}
+
+async fn open_webgpu() -> Result<(Device, String), String> {
+    // Without timestamps burn's runtime panics at its first launch: ask before opening it.
+    let adapter = request_adapter().await?;
+    if !has_feature(&adapter, "timestamp-query") {
+        return Err("this GPU's driver offers no timestamp queries, which the GPU runtime needs".into());
+    }
+    let name = adapter_name(&adapter);
+    let (device, setup) = Device::wgpu_options()
+        .init_with_setup_async()
+        .await
+        .map_err(|error| format!("the GPU could not be opened ({error})"))?;
+    kernel::check_shaders(&setup.device)
+        .await
+        .map_err(|refused| format!("this browser's shader compiler refused a kernel ({refused})"))?;
+    Ok((device, name))
+}
+
+async fn request_adapter() -> Result<Object, String> {
+    let gpu = property(&scope().navigator(), "gpu").ok_or("this browser has no WebGPU")?;
+    let request: Function = property(&gpu, "requestAdapter")
+        .and_then(|f| f.dyn_into().ok())
+        .ok_or("this browser has no WebGPU")?;
+    let options = Object::new();
+    let _ = Reflect::set(&options, &"powerPreference".into(), &"high-performance".into());
+    let promise: Promise = request.call1(&gpu, &options).map_err(describe)?.unchecked_into();
+    let adapter = JsFuture::from(promise).await.map_err(describe)?;
+    adapter.dyn_into().map_err(|_| "this browser gives no GPU to WebGPU".to_owned())
+}
+
+fn has_feature(adapter: &Object, feature: &str) -> bool {
+    let Some(features) = property(adapter, "features") else { return false };
+    let Some(has) = property(&features, "has").and_then(|f| f.dyn_into::<Function>().ok()) else {
+        return false;
+    };
+    has.call1(&features, &feature.into()).is_ok_and(|answer| answer.is_truthy())
+}
+
+/// Vendor, architecture and description, as far as the browser tells.
+fn adapter_name(adapter: &Object) -> String {
+    let Some(info) = property(adapter, "info") else { return "an unnamed adapter".into() };
+    let word = |field| property(&info, field)?.as_string().filter(|word| !word.is_empty());
+    let words: Vec<_> = ["vendor", "architecture", "description"].into_iter().filter_map(word).collect();
+    if words.is_empty() { "an unnamed adapter".into() } else { words.join(" ") }
+}
+
+fn property(object: &JsValue, name: &str) -> Option<JsValue> {
+    Reflect::get(object, &name.into()).ok().filter(|value| !value.is_undefined() && !value.is_null())
+}

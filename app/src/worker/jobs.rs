@@ -1,0 +1,125 @@
+//! What is waiting to be done, and what comes first: completions before everything, then in the
+//! order of arrival.
+
+use std::collections::{HashMap, VecDeque};
+
+use llavacode_core::{
+    bench::Task,
+    engine::{CancelFlag, CompletionRequest, Lane},
+};
+
+use super::{files::ChosenFile, send};
+use llavacode_app::protocol::{BundleSource, DeviceChoice, Envelope, Event, Request, RequestId, SourceFile};
+
+/// A request on its way.
+pub struct Job {
+    /// The request's id: its events carry it.
+    pub id: RequestId,
+    /// Set when the page no longer wants it.
+    pub cancel: CancelFlag,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What to do. Long work is cut into jobs that queue again, so that completions come between.
+pub enum Work {
+    /// Load a bundle.
+    Load { bundle: BundleSource, files: Vec<ChosenFile>, device: DeviceChoice },
+    /// Bring the index to these files.
+    Index { workspace: String, files: Vec<SourceFile> },
+    /// Put one file into the index.
+    UpdateFile { workspace: String, file: SourceFile },
+    /// Embed the next chunks that have no vectors.
+    Embed(Embedding),
+    /// Complete.
+    Complete(CompletionRequest),
+    /// Measure.
+    Measure { tasks: Vec<Task> },
+}
+
+/// An indexing under way.
+pub struct Embedding {
+    /// Name of the workspace.
+    pub workspace: String,
+    /// Chunks that wanted vectors at the start.
+    pub total: usize,
+    /// Chunks embedded so far.
+    pub done: usize,
+    /// When the request was begun, by the host's clock.
+    pub started_ms: f64,
+}
+
+/// The queue.
+#[derive(Default)]
+pub struct Jobs {
+    waiting: VecDeque<Job>,
+    /// Flags of everything waiting or under way.
+    flags: HashMap<RequestId, (Kind, CancelFlag)>,
+}
+
+/// Requests of one kind replace each other.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Load,
+    Index,
+    Complete(Lane),
+    Measure,
+}
+
+impl Jobs {
+    /// Takes a message in, with the files beside it. A cancellation is carried out at once.
+    pub fn accept(&mut self, Envelope { id, request }: Envelope, files: Vec<ChosenFile>) {
+        let (kind, work) = match request {
+            Request::Cancel { target } => {
+                if let Some((_, flag)) = self.flags.get(&target) {
+                    flag.cancel();
+                }
+                return;
+            }
+            Request::Load { bundle, device } => (Kind::Load, Work::Load { bundle, files, device }),
+            Request::Index { workspace, files } => (Kind::Index, Work::Index { workspace, files }),
+            Request::UpdateFile { workspace, file } => {
+                // An update adds to an indexing under way and must not end it.
+                self.push(Job {
+                    id,
+                    cancel: CancelFlag::default(),
+                    work: Work::UpdateFile { workspace, file },
+                });
+                return;
+            }
+            Request::Complete(request) => (Kind::Complete(request.lane), Work::Complete(request)),
+            Request::Measure { tasks } => (Kind::Measure, Work::Measure { tasks }),
+        };
+        for (_, flag) in self.flags.values().filter(|(other, _)| *other == kind) {
+            flag.cancel();
+        }
+        let cancel = CancelFlag::default();
+        self.flags.insert(id, (kind, cancel.clone()));
+        self.push(Job { id, cancel, work });
+    }
+
+    /// Queues a job, or the rest of one.
+    pub fn push(&mut self, job: Job) {
+        self.waiting.push_back(job);
+    }
+
+    /// The job to do next. Cancelled ones are answered and left out.
+    pub fn next(&mut self) -> Option<Job> {
+        loop {
+            let first = self.waiting.iter().position(|job| matches!(job.work, Work::Complete(_)));
+            // A completion asked for before the models are there waits for them.
+            let loading = self.waiting.iter().position(|job| matches!(job.work, Work::Load { .. }));
+            let job = self.waiting.remove(loading.or(first).unwrap_or(0))?;
+            if !job.cancel.is_cancelled() {
+                return Some(job);
+            }
+            self.finish(job.id);
+            send(job.id, Event::Cancelled);
+        }
+    }
+
+    /// Forgets a request that was answered for the last time.
+    pub fn finish(&mut self, id: RequestId) {
+        self.flags.remove(&id);
+    }
+}

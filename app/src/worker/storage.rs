@@ -1,0 +1,71 @@
+//! Where the index is kept between visits: one IndexedDB object store, a key a workspace.
+
+use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
+use js_sys::Uint8Array;
+use llavacode_core::{Error, Result, index::store::Storage};
+use wasm_bindgen::JsValue;
+
+const DATABASE: &str = "llavacode";
+const STORE: &str = "indexes";
+
+/// The browser's own database.
+pub struct IndexedDb {
+    database: Database,
+}
+
+impl IndexedDb {
+    /// Opens the database, making it at the first visit.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] where the browser refuses, as in some private windows.
+    pub async fn open() -> Result<Self> {
+        let database = async {
+            let mut request = Factory::new()?.open(DATABASE, Some(1))?;
+            request.on_upgrade_needed(|event| {
+                if let Ok(database) = event.database() {
+                    // A failure shows when the store is used.
+                    let _ = database.create_object_store(STORE, ObjectStoreParams::new());
+                }
+            });
+            request.await
+        };
+        Ok(Self { database: database.await.map_err(refused)? })
+    }
+}
+
+fn refused(error: idb::Error) -> Error {
+    Error::Storage { reason: error.to_string() }
+}
+
+impl Storage for IndexedDb {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let value = async {
+            let transaction = self.database.transaction(&[STORE], TransactionMode::ReadOnly)?;
+            let value = transaction.object_store(STORE)?.get(JsValue::from_str(key))?.await?;
+            Ok(value)
+        };
+        let value = value.await.map_err(refused)?;
+        Ok(value.map(|bytes| Uint8Array::new(&bytes).to_vec()))
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<()> {
+        let written = async {
+            let transaction = self.database.transaction(&[STORE], TransactionMode::ReadWrite)?;
+            let value = Uint8Array::from(bytes.as_slice());
+            transaction.object_store(STORE)?.put(&value, Some(&JsValue::from_str(key)))?.await?;
+            transaction.commit()?.await?;
+            Ok(())
+        };
+        written.await.map_err(refused)
+    }
+
+    async fn remove(&self, key: &str) -> Result<()> {
+        let removed = async {
+            let transaction = self.database.transaction(&[STORE], TransactionMode::ReadWrite)?;
+            transaction.object_store(STORE)?.delete(JsValue::from_str(key))?.await?;
+            transaction.commit()?.await?;
+            Ok(())
+        };
+        removed.await.map_err(refused)
+    }
+}

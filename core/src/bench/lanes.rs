@@ -1,0 +1,147 @@
+//! The lanes on the same tasks.
+
+use std::collections::BTreeMap;
+
+use super::{Differences, LaneSummary, Spread, Task, TtftParts};
+use crate::{
+    Result,
+    engine::{CancelFlag, Completion, CompletionRequest, Engine, Host, Lane},
+    metrics,
+};
+
+/// Every how many tasks the warm time is measured too.
+const WARM_EVERY: usize = 4;
+/// Resamples of a bootstrap.
+const RESAMPLES: usize = 2000;
+/// The bootstrap's seed: the same run gives the same intervals.
+const SEED: u64 = 20_510;
+
+/// What the lanes gave.
+pub(super) struct Lanes {
+    pub(super) summaries: BTreeMap<String, LaneSummary>,
+    pub(super) differences: BTreeMap<String, Differences>,
+}
+
+/// One lane's results, task by task.
+#[derive(Default)]
+struct Samples {
+    completions: Vec<Completion>,
+    warm_ms: Vec<f64>,
+    exact_match: Vec<f64>,
+    exact_match_tokens: Vec<f64>,
+    edit_similarity: Vec<f64>,
+    edit_ratio: Vec<f64>,
+}
+
+pub(super) async fn measure<H: Host>(
+    engine: &mut Engine<H>,
+    tasks: &[Task],
+    cancel: &CancelFlag,
+    progress: &mut impl FnMut(&str, usize, usize),
+) -> Result<Lanes> {
+    // Once through every lane first: what has to be compiled is compiled.
+    for lane in Lane::ALL {
+        engine.complete(&request(&tasks[0], lane, true), cancel, |_| ()).await?;
+    }
+    let mut samples: BTreeMap<Lane, Samples> = BTreeMap::new();
+    for (done, task) in tasks.iter().enumerate() {
+        progress("lanes", done, tasks.len());
+        for turn in 0..Lane::ALL.len() {
+            let lane = Lane::ALL[(turn + done) % Lane::ALL.len()];
+            let samples = samples.entry(lane).or_default();
+            let completion = engine.complete(&request(task, lane, true), cancel, |_| ()).await?;
+            samples.score(&completion.text, &task.target);
+            samples.completions.push(completion);
+            if done % WARM_EVERY == 0 {
+                samples.warm_ms.push(warm_ttft(engine, task, lane, cancel).await?);
+            }
+        }
+    }
+    Ok(Lanes {
+        summaries: samples.iter().map(|(lane, samples)| (lane.key().into(), samples.summary())).collect(),
+        differences: differences(&samples),
+    })
+}
+
+/// Completes before the prefix's last character, then after it, and times the second.
+async fn warm_ttft<H: Host>(engine: &mut Engine<H>, task: &Task, lane: Lane, cancel: &CancelFlag) -> Result<f64> {
+    let mut before = request(task, lane, false);
+    before.prefix.pop();
+    engine.complete(&before, cancel, |_| ()).await?;
+    let warm = engine.complete(&request(task, lane, false), cancel, |_| ()).await?;
+    Ok(warm.ttft.total_ms)
+}
+
+fn request(task: &Task, lane: Lane, cold: bool) -> CompletionRequest {
+    CompletionRequest {
+        path: task.path.clone(),
+        prefix: task.prefix.clone(),
+        suffix: task.suffix.clone(),
+        lane,
+        multi_line: false,
+        same_file: false,
+        cold,
+    }
+}
+
+impl Samples {
+    fn score(&mut self, prediction: &str, target: &str) {
+        let percent = |hit: bool| if hit { 100.0 } else { 0.0 };
+        self.exact_match.push(percent(metrics::exact_match(prediction, target)));
+        self.exact_match_tokens.push(percent(metrics::exact_match_tokens(prediction, target)));
+        self.edit_similarity.push(100.0 * metrics::edit_similarity(prediction, target));
+        self.edit_ratio.push(100.0 * metrics::edit_ratio(prediction, target));
+    }
+
+    fn summary(&self) -> LaneSummary {
+        let each = |value: fn(&Completion) -> f64| self.completions.iter().map(value).collect::<Vec<_>>();
+        let speeds: Vec<_> = self.completions.iter().filter_map(|c| c.decode_tokens_per_s).collect();
+        LaneSummary {
+            prompt_tokens: mean(&each(|c| c.prompt_tokens as f64)),
+            soft_tokens: mean(&each(|c| c.soft_tokens as f64)),
+            max_soft_tokens: self.completions.iter().map(|c| c.soft_tokens).max().unwrap_or(0),
+            ttft_cold_ms: spread(&each(|c| c.ttft.total_ms)),
+            ttft_parts_ms: TtftParts {
+                retrieve: spread(&each(|c| c.ttft.retrieve_ms)),
+                encode: spread(&each(|c| c.ttft.encode_ms)),
+                assemble: spread(&each(|c| c.ttft.assemble_ms)),
+                prefill: spread(&each(|c| c.ttft.prefill_ms)),
+            },
+            ttft_warm_ms: spread(&self.warm_ms),
+            decode_tokens_per_s: metrics::median(&speeds),
+            launches_per_step: self.completions.iter().find_map(|c| c.launches_per_step),
+            exact_match: mean(&self.exact_match),
+            exact_match_tokens: mean(&self.exact_match_tokens),
+            edit_similarity: mean(&self.edit_similarity),
+            edit_ratio: mean(&self.edit_ratio),
+        }
+    }
+}
+
+fn differences(samples: &BTreeMap<Lane, Samples>) -> BTreeMap<String, Differences> {
+    let pairs = [(Lane::Compressed, Lane::Base), (Lane::Compressed, Lane::FullRag), (Lane::FullRag, Lane::Base)];
+    let compare = |(a, b): (Lane, Lane)| {
+        let (left, right) = (samples.get(&a)?, samples.get(&b)?);
+        let interval =
+            |of: fn(&Samples) -> Vec<f64>| metrics::paired_bootstrap(&of(left), &of(right), RESAMPLES, SEED);
+        let differences = Differences {
+            exact_match: interval(|s| s.exact_match.clone())?,
+            edit_similarity: interval(|s| s.edit_similarity.clone())?,
+            ttft_cold_ms: interval(|s| s.completions.iter().map(|c| c.ttft.total_ms).collect())?,
+        };
+        Some((format!("{}-{}", a.key(), b.key()), differences))
+    };
+    pairs.into_iter().filter_map(compare).collect()
+}
+
+/// Zero of nothing: every lane has at least one task.
+fn mean(values: &[f64]) -> f64 {
+    metrics::mean(values).unwrap_or_default()
+}
+
+fn spread(values: &[f64]) -> Spread {
+    Spread {
+        median: metrics::median(values).unwrap_or_default(),
+        p90: metrics::percentile(values, 90.0).unwrap_or_default(),
+    }
+}

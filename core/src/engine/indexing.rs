@@ -1,0 +1,65 @@
+//! Vectors for the chunks of the index: what completions then find ready.
+
+use super::{Engine, Host};
+use crate::{Error, Result};
+
+/// Chunks embedded in one pass: enough to fill a device, few enough that a completion soon gets
+/// its turn.
+pub const EMBED_BATCH: usize = 8;
+
+impl<H: Host> Engine<H> {
+    /// Embeds and projects at most [`EMBED_BATCH`] of the chunks that have no vectors yet, and says how
+    /// many it was: 0 when none is left. Between calls completions can be answered.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device fails.
+    pub async fn embed_pending(&mut self) -> Result<usize> {
+        let mut pending = self.index.pending();
+        pending.truncate(EMBED_BATCH);
+        if pending.is_empty() {
+            return Ok(0);
+        }
+        let texts: Vec<_> = pending.iter().map(|chunk| chunk.text.to_string()).collect();
+        let vectors = self.embed_texts(&texts).await?;
+        for (chunk, (embedding, projection)) in pending.iter().zip(vectors) {
+            self.index.set_vectors(chunk.hash, embedding, projection);
+        }
+        Ok(pending.len())
+    }
+
+    /// Each text's embedding (width: the encoder's hidden size, length 1) and its projection
+    /// (width: the reader's hidden size).
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device fails.
+    pub async fn embed_texts(&self, texts: &[String]) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sequences = texts.iter().map(|text| self.encoder_input(text)).collect::<Result<Vec<_>>>()?;
+        let embeddings = self.encoder.encode(&sequences);
+        let projections = self.projector.forward(embeddings.clone());
+        let device = |e: burn::tensor::ExecutionError| Error::Device { reason: e.to_string() };
+        let embeddings = embeddings.into_data_async().await.map_err(device)?;
+        let projections = projections.into_data_async().await.map_err(device)?;
+        let rows = |data: burn::tensor::TensorData| -> Vec<Vec<f32>> {
+            let values: Vec<f32> = data.iter().collect();
+            values.chunks(values.len() / sequences.len()).map(<[f32]>::to_vec).collect()
+        };
+        Ok(rows(embeddings).into_iter().zip(rows(projections)).collect())
+    }
+
+    /// A chunk's tokens as the encoder was trained on them. Never empty.
+    fn encoder_input(&self, text: &str) -> Result<Vec<u32>> {
+        let input = &self.manifest.encoder;
+        let mut ids = self.encoder_tokenizer.encode(text);
+        ids.truncate(input.max_tokens);
+        if !input.append.is_empty() {
+            ids.push(self.encoder_tokenizer.special(&input.append)?);
+        }
+        if ids.is_empty() {
+            ids.push(0);
+        }
+        Ok(ids)
+    }
+}

@@ -1,0 +1,85 @@
+//! Files to chunks: windows of lines that overlap (paper: 10 lines, stride 5).
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::ChunkingConfig;
+use crate::engine::ChunkPlace;
+
+/// A piece of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it stands.
+    pub place: ChunkPlace,
+    /// Its lines, joined by `\n` whatever ends lines in the file; no `\n` at the end. Shared
+    /// between all places with the same text.
+    pub text: std::sync::Arc<str>,
+    /// Names the text.
+    pub hash: ChunkHash,
+}
+
+/// The first 16 bytes of a text's SHA-256: names a chunk's content wherever it stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkHash([u8; 16]);
+
+impl ChunkHash {
+    /// The hash of a chunk's text.
+    pub fn of(text: &str) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&digest[..16]);
+        Self(hash)
+    }
+}
+
+impl fmt::Debug for ChunkHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The lines of a text without what ends them: `\n`, `\r\n` or a lone `\r`, as editors count.
+/// What follows the last line ending is a line only if it is not empty.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some(end) = rest.find(['\n', '\r']) else {
+            return Some(std::mem::take(&mut rest));
+        };
+        let line = &rest[..end];
+        let ending = if rest[end..].starts_with("\r\n") { 2 } else { 1 };
+        rest = &rest[end + ending..];
+        Some(line)
+    })
+}
+
+/// The number of the line a cursor stands in, counted from 0, given the text before it.
+pub fn cursor_line(prefix: &str) -> usize {
+    prefix.matches('\n').count() + prefix.matches('\r').count() - prefix.matches("\r\n").count()
+}
+
+/// Cuts a file into chunks of `config.lines` lines, one every `config.stride` lines. The last
+/// one ends with the file, and no chunk lies wholly inside the one before it. Chunks of nothing
+/// but white space are left out.
+pub fn chunk(path: &str, text: &str, config: ChunkingConfig) -> Vec<Chunk> {
+    let lines: Vec<&str> = lines(text).collect();
+    let (length, stride) = (config.lines.max(1), config.stride.max(1));
+    // The window that reaches the end is the last: those after it would repeat its tail.
+    let windows = lines.len().saturating_sub(length).div_ceil(stride) + 1;
+    (0..windows)
+        .map(|window| (window * stride, (window * stride + length).min(lines.len())))
+        .filter(|&(start, end)| lines[start.min(end)..end].iter().any(|line| !line.trim().is_empty()))
+        .map(|(start_line, end_line)| {
+            let text = lines[start_line..end_line].join("\n");
+            Chunk {
+                place: ChunkPlace { path: path.into(), start_line, end_line },
+                hash: ChunkHash::of(&text),
+                text: text.into(),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,17 @@
+//! Which chunks of the workspace could help at the cursor.
+//!
+//! Files that are source text ([`filter`]) are cut into chunks of lines ([`chunker`]), kept with
+//! their vectors ([`store`]) and ranked by shared words ([`lexical`]), by their embeddings
+//! ([`dense`]) or by both ([`fusion`]).
+
+pub mod chunker;
+pub mod dense;
+pub mod filter;
+pub mod fusion;
+pub mod lexical;
+mod query;
+pub mod store;
+
+pub use chunker::{Chunk, ChunkHash};
+pub use query::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE};
+pub use store::{Index, IndexStats, PendingChunk, UpdateStats};

@@ -1,0 +1,105 @@
+//! The reader: a causal language model (Qwen2.5-Coder's architecture) that reads tokens and soft
+//! vectors and predicts the next token.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Int, Tensor},
+};
+
+use super::decoder::Decoder;
+pub use super::decoder::{Cache, DecoderFormats, token_ids};
+use crate::{
+    Result,
+    config::DecoderConfig,
+    kernel::{self, Span},
+    quant::Matrix,
+    weights::{Plan, Weights},
+};
+
+/// Outside the stack, so its name has no prefix.
+const HEAD: &str = "lm_head.weight";
+
+/// A Qwen2 language model.
+#[derive(Module, Debug)]
+pub struct Reader {
+    /// Embedding, layers and final norm.
+    pub decoder: Decoder,
+    /// `[vocabulary, hidden]`; none where the embedding is the head (a tied head).
+    pub head: Option<Matrix>,
+}
+
+impl Reader {
+    /// A fresh model: normal weights of standard deviation 0.02, norms of one, biases of zero.
+    ///
+    /// # Errors
+    /// None for a valid config.
+    pub fn init(config: &DecoderConfig, device: &Device) -> Result<Self> {
+        let plan = Self::plan(config, DecoderFormats::DENSE, "");
+        Self::from_weights(config, &mut Weights::random(&plan, device))
+    }
+
+    /// What a checkpoint must have whose stack's names start with `prefix`
+    /// ([`super::decoder::name_prefix`]).
+    pub fn plan(config: &DecoderConfig, formats: DecoderFormats, prefix: &str) -> Plan {
+        let mut plan = Plan::new(prefix);
+        Decoder::plan(config, formats, &mut plan);
+        if !config.tie_word_embeddings {
+            plan.prefix.clear();
+            let parts = [(String::from(HEAD), config.vocab_size)];
+            plan.matrix(HEAD.into(), &parts, config.hidden_size, formats.embedding);
+        }
+        plan
+    }
+
+    /// Takes the weights that [`Self::plan`] asked for.
+    ///
+    /// # Errors
+    /// [`crate::Error::MissingTensor`] if they were planned for another config.
+    pub fn from_weights(config: &DecoderConfig, weights: &mut Weights) -> Result<Self> {
+        let decoder = Decoder::from_weights(config, weights)?;
+        let head = if config.tie_word_embeddings { None } else { Some(weights.matrix(HEAD)?) };
+        Ok(Self { decoder, head })
+    }
+
+    /// Sizes.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.decoder.config
+    }
+
+    /// Where the model lies.
+    pub fn device(&self) -> Device {
+        self.decoder.device()
+    }
+
+    /// An empty cache for `batch` sequences of at most `capacity` positions.
+    pub fn cache(&self, batch: usize, capacity: usize) -> Cache {
+        self.decoder.cache(batch, capacity)
+    }
+
+    /// Input vectors of tokens, `[rows, hidden]`: what soft vectors stand among.
+    pub fn embed(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        self.decoder.embed(ids)
+    }
+
+    /// Reads input vectors at the span's positions; the cache then ends where the span does.
+    ///
+    /// # Shapes
+    /// - `x`, result: `[batch · len, hidden]`; the result is not normed yet, see [`Self::logits`]
+    ///
+    /// # Panics
+    /// If the span ends beyond the cache's capacity.
+    pub fn forward(&self, x: Tensor<2>, cache: &mut Cache, span: Span) -> Tensor<2> {
+        self.decoder.forward(x, cache, span)
+    }
+
+    /// Final norm and head. Give it only the rows whose next token matters: it is the widest
+    /// product of all.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[rows, hidden]`, of [`Self::forward`]
+    /// - result: `[rows, vocabulary]`
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let head = self.head.as_ref().unwrap_or(&self.decoder.embedding);
+        kernel::norm_linear(hidden, &self.decoder.norm, head, None)
+    }
+}

@@ -1,0 +1,89 @@
+//! From chunks and the text around a cursor to what the reader reads: tokens and soft vectors.
+//!
+//! Every lane has the same local part; they differ in the context, and bundles in its place:
+//!
+//! ```text
+//! before_prefix:  context <|fim_prefix|> prefix <|fim_suffix|> suffix <|fim_middle|>
+//! after_suffix:   <|fim_prefix|> prefix <|fim_suffix|> suffix context <|fim_middle|>
+//! ```
+//!
+//! | lane | context |
+//! |---|---|
+//! | base | nothing |
+//! | full RAG, before the prefix | a chunk: `<\|file_sep\|>` and its text |
+//! | full RAG, after the suffix | a chunk: its text and `\n` |
+//! | compressed | a chunk: one soft token, no separator |
+//!
+//! The bundle's `context_header`, if it has one, stands before the context on a line of its own.
+
+mod builder;
+mod window;
+
+use crate::engine::{ChunkPlace, PromptPart};
+use crate::index::ChunkId;
+
+pub use builder::PromptBuilder;
+
+/// A stretch of the reader's input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Ordinary and special tokens, one position each.
+    Tokens(Vec<u32>),
+    /// The chunk's projection, one position.
+    Soft(ChunkId),
+}
+
+/// A chunk to put into a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptChunk<'a> {
+    /// What its soft token is found by.
+    pub id: ChunkId,
+    /// Where it stands.
+    pub place: &'a ChunkPlace,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// What the reader reads.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Prompt {
+    /// In order; no two stretches of tokens follow each other.
+    pub segments: Vec<Segment>,
+    /// The same, to be looked at.
+    pub parts: Vec<PromptPart>,
+    /// Positions, soft tokens included.
+    pub prompt_tokens: usize,
+    /// Soft tokens among them.
+    pub soft_tokens: usize,
+    /// How many of the chunks given stand in the prompt: the best ones.
+    pub chunks: usize,
+}
+
+impl Prompt {
+    fn push_special(&mut self, id: u32, text: &str) {
+        self.parts.push(PromptPart::Special { text: text.into() });
+        self.push_tokens(&[id]);
+    }
+
+    fn push_text(&mut self, ids: &[u32], text: String) {
+        if !ids.is_empty() {
+            self.parts.push(PromptPart::Text { text, tokens: ids.len() });
+            self.push_tokens(ids);
+        }
+    }
+
+    fn push_soft(&mut self, id: ChunkId, place: &ChunkPlace) {
+        self.parts.push(PromptPart::Soft { place: place.clone() });
+        self.segments.push(Segment::Soft(id));
+        self.prompt_tokens += 1;
+        self.soft_tokens += 1;
+    }
+
+    fn push_tokens(&mut self, ids: &[u32]) {
+        match self.segments.last_mut() {
+            Some(Segment::Tokens(tokens)) => tokens.extend_from_slice(ids),
+            _ => self.segments.push(Segment::Tokens(ids.to_vec())),
+        }
+        self.prompt_tokens += ids.len();
+    }
+}

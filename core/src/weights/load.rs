@@ -1,0 +1,117 @@
+//! Streams a checkpoint onto a device, one tensor after the other in the file's own order, so
+//! that a single pass both loads and verifies.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{
+    ByteSource, Header, Plan, VerifiedReader, Weights,
+    plan::{Kind, Parameter},
+};
+use crate::{Error, Result, config::FileEntry, quant::Matrix};
+
+/// Loads a safetensors file. `plan` says what is needed once the header is known; tensors beyond
+/// the plan are hashed and dropped. At most one parameter's tensors are held at a time, as long as
+/// the file keeps them together.
+///
+/// # Errors
+/// [`Error::Truncated`] and [`Error::HashMismatch`] if the file is not the manifest's: they come
+/// before any complaint about its content, which a damaged file would cause as well. Then
+/// [`Error::Format`], [`Error::MissingTensor`], [`Error::ShapeMismatch`],
+/// [`Error::UnsupportedDType`], and what `plan` says.
+pub async fn load_weights<S: ByteSource>(
+    source: &S,
+    file: &str,
+    entry: &FileEntry,
+    plan: impl FnOnce(&Header) -> Result<Plan>,
+    device: &Device,
+    on_read: &mut dyn FnMut(u64),
+) -> Result<Weights> {
+    let mut reader = VerifiedReader::open(source, file, entry, on_read).await?;
+    let weights = stream(&mut reader, plan, device).await;
+    if let Err(error @ Error::Read { .. }) = weights {
+        return Err(error);
+    }
+    reader.finish().await?;
+    weights
+}
+
+async fn stream<S: ByteSource>(
+    reader: &mut VerifiedReader<'_, S>,
+    plan: impl FnOnce(&Header) -> Result<Plan>,
+    device: &Device,
+) -> Result<Weights> {
+    let header = Header::read(reader).await?;
+    let plan = plan(&header)?;
+    let mut assembly = Assembly::new(&plan, &header)?;
+    let mut weights = Weights::new(header.file());
+    for tensor in header.in_file_order() {
+        let bytes = header.bytes(&tensor);
+        let Some(place) = assembly.places.remove(&tensor) else {
+            reader.read(bytes, |_| ()).await?;
+            continue;
+        };
+        let parameter = &plan.parameters[place.parameter];
+        let float = header.expect(&tensor, &parameter.parts[place.part].shape)?;
+        let mut values = Vec::with_capacity(parameter.parts[place.part].shape.iter().product());
+        reader.read(bytes, |piece| float.decode(piece, &mut values)).await?;
+        if let Some(values) = assembly.put(&place, values) {
+            finish(parameter, values, &mut weights, device);
+        }
+    }
+    Ok(weights)
+}
+
+/// Puts a complete parameter on the device.
+fn finish(parameter: &Parameter, values: Vec<f32>, weights: &mut Weights, device: &Device) {
+    let key = parameter.key.clone();
+    match parameter.kind {
+        Kind::Matrix { rows, cols, format } => {
+            weights.put_matrix(key, Matrix::from_values(values, rows, cols, format, device));
+        }
+        Kind::Vector { len, .. } => {
+            weights.put_vector(key, Tensor::from_data(TensorData::new(values, [len]), device));
+        }
+    }
+}
+
+/// Where a tensor goes.
+struct Place {
+    parameter: usize,
+    part: usize,
+}
+
+/// Tensors that wait for the others of their parameter.
+struct Assembly {
+    places: HashMap<String, Place>,
+    waiting: Vec<Vec<Option<Vec<f32>>>>,
+}
+
+impl Assembly {
+    /// Checks every tensor of the plan against the header before any is read.
+    fn new(plan: &Plan, header: &Header) -> Result<Self> {
+        let mut places = HashMap::new();
+        for (parameter, wanted) in plan.parameters.iter().enumerate() {
+            for (part, tensor) in wanted.parts.iter().enumerate() {
+                header.expect(&tensor.tensor, &tensor.shape)?;
+                places.insert(tensor.tensor.clone(), Place { parameter, part });
+            }
+        }
+        let waiting = plan.parameters.iter().map(|p| vec![None; p.parts.len()]).collect();
+        Ok(Self { places, waiting })
+    }
+
+    /// Keeps a tensor; gives the parameter's values, parts in order, once it is the last.
+    fn put(&mut self, place: &Place, values: Vec<f32>) -> Option<Vec<f32>> {
+        let parts = &mut self.waiting[place.parameter];
+        parts[place.part] = Some(values);
+        if parts.iter().any(Option::is_none) {
+            return None;
+        }
+        let mut parts = std::mem::take(parts).into_iter().flatten();
+        let mut all = parts.next()?;
+        parts.for_each(|part| all.extend(part));
+        Some(all)
+    }
+}

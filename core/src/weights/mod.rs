@@ -1,0 +1,17 @@
+//! From a checkpoint's bytes to matrices on a device, without ever holding the file.
+//!
+//! [`ByteSource`] gives bytes, [`VerifiedReader`] reads them once from front to back and hashes
+//! them on the way, [`Header`] says which tensor comes when, a model's [`Plan`] says which of them
+//! it wants and how they are stacked, and [`load_weights`] hands them to it as [`Weights`].
+
+mod load;
+mod plan;
+mod safetensors;
+mod source;
+mod verified;
+
+pub use load::load_weights;
+pub use plan::{Plan, Weights};
+pub use safetensors::{FloatType, Header};
+pub use source::*;
+pub use verified::{VerifiedReader, read_verified, sha256_hex};

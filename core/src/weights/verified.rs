@@ -1,0 +1,127 @@
+//! Reading a file once, front to back, hashing on the way.
+
+use sha2::{Digest, Sha256};
+
+use super::ByteSource;
+use crate::{Error, Result, config::FileEntry};
+
+/// Bytes asked of the source at a time: enough to make requests rare, little enough to hold.
+const PIECE: u64 = 4 << 20;
+
+/// A file read from front to back, compared with the manifest's length at the start and with its
+/// SHA-256 at the end.
+pub struct VerifiedReader<'a, S> {
+    source: &'a S,
+    file: &'a str,
+    entry: &'a FileEntry,
+    position: u64,
+    hasher: Sha256,
+    on_read: &'a mut dyn FnMut(u64),
+}
+
+impl<'a, S: ByteSource> VerifiedReader<'a, S> {
+    /// Starts at the front. `on_read` hears how many bytes each read brought.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] if the length is not the manifest's.
+    pub async fn open(
+        source: &'a S,
+        file: &'a str,
+        entry: &'a FileEntry,
+        on_read: &'a mut dyn FnMut(u64),
+    ) -> Result<Self> {
+        let found = source.len().await?;
+        if found != entry.bytes {
+            return Err(Error::Truncated { file: file.into(), expected: entry.bytes, found });
+        }
+        Ok(Self { source, file, entry, position: 0, hasher: Sha256::new(), on_read })
+    }
+
+    /// Path inside the bundle.
+    pub fn file(&self) -> &'a str {
+        self.file
+    }
+
+    /// Bytes not read yet.
+    pub fn remaining(&self) -> u64 {
+        self.entry.bytes - self.position
+    }
+
+    /// Hands over the next `count` bytes in pieces of a multiple of four bytes, save the last.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] if there are fewer, [`Error::Read`] if the source fails.
+    pub async fn read(&mut self, count: u64, mut each: impl FnMut(&[u8])) -> Result<()> {
+        if count > self.remaining() {
+            return Err(Error::Truncated {
+                file: self.file.into(),
+                expected: self.position.saturating_add(count),
+                found: self.entry.bytes,
+            });
+        }
+        let end = self.position + count;
+        while self.position < end {
+            let next = end.min(self.position + PIECE);
+            let bytes = self.source.read(self.position..next).await?;
+            if bytes.len() as u64 != next - self.position {
+                return Err(Error::Read {
+                    file: self.file.into(),
+                    reason: format!("{} bytes came of {}", bytes.len(), next - self.position),
+                });
+            }
+            self.hasher.update(&bytes);
+            self.position = next;
+            (self.on_read)(bytes.len() as u64);
+            each(&bytes);
+        }
+        Ok(())
+    }
+
+    /// The next `count` bytes as one vector.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn bytes(&mut self, count: u64) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        self.read(count, |piece| all.extend_from_slice(piece)).await?;
+        Ok(all)
+    }
+
+    /// Reads what is left and compares the hash.
+    ///
+    /// # Errors
+    /// [`Error::HashMismatch`], or as [`Self::read`].
+    pub async fn finish(mut self) -> Result<()> {
+        self.read(self.remaining(), |_| ()).await?;
+        let found = hex(&self.hasher.finalize());
+        if found.eq_ignore_ascii_case(&self.entry.sha256) {
+            return Ok(());
+        }
+        Err(Error::HashMismatch { file: self.file.into(), expected: self.entry.sha256.clone(), found })
+    }
+}
+
+/// A whole small file, verified.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Truncated`], [`Error::HashMismatch`].
+pub async fn read_verified<S: ByteSource>(
+    source: &S,
+    file: &str,
+    entry: &FileEntry,
+    on_read: &mut dyn FnMut(u64),
+) -> Result<Vec<u8>> {
+    let mut reader = VerifiedReader::open(source, file, entry, on_read).await?;
+    let bytes = reader.bytes(entry.bytes).await?;
+    reader.finish().await?;
+    Ok(bytes)
+}
+
+/// SHA-256 in lower-case hex, as the manifest holds it.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
