@@ -39,3 +39,8 @@ macro_rules! tests {
 }
 
 tests!(rms_norm, swiglu, linear, norm_gate_up, rope_and_append, attention, gather_rows, argmax);
+
+#[wasm_bindgen_test]
+async fn ceilings() {
+    checks::ceilings(&mut bench().await, js_sys::Date::now).await;
+}

@@ -8,6 +8,7 @@
 //! Rows are tokens: activations are `[rows, width]`. A batch of `b` sequences of `t` tokens is
 //! `b · t` rows, one sequence after the other ([`Span`]).
 
+pub mod ceilings;
 mod gpu;
 pub mod reference;
 

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use llavacode_core::{
-    kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span, reference},
+    kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span, ceilings, reference},
     quant::{Matrix, WeightFormat},
 };
 
@@ -335,5 +335,20 @@ pub(crate) async fn argmax(bench: &mut Bench) {
         let what = format!("argmax {rows}x{width} (seed {})", bench.seed);
         assert_eq!(ids_of(kernel::argmax(x)).await, expected, "{what}");
         assert_eq!(ids_of(reference::argmax(x_cpu)).await, expected, "{what}, the reference");
+    }
+}
+
+/// The measurements measure something, and nothing beats its ceiling by an order of magnitude.
+pub(crate) async fn ceilings(bench: &mut Bench, now: impl Fn() -> f64) {
+    let device = bench.gpu.clone();
+    let read = ceilings::read(&device, &now).await.expect("the device reads");
+    let multiply_add = ceilings::multiply_add(&device, &now).await.expect("the device computes");
+    assert!(read.bytes_per_second().is_finite() && read.bytes_per_second() > 0.0);
+    assert!(multiply_add.flops_per_second().is_finite() && multiply_add.flops_per_second() > 0.0);
+    for format in FORMATS {
+        let prefill = ceilings::linear(&device, &now, format, 64, 256, 256).await.expect("prefill runs");
+        let fraction = prefill.flops_per_second() / multiply_add.flops_per_second();
+        // On a busy machine two measurements differ; by an order of magnitude they must not.
+        assert!(fraction > 0.0 && fraction < 10.0, "{format:?}: {fraction} of the arithmetic's ceiling");
     }
 }

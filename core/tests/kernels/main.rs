@@ -31,3 +31,12 @@ macro_rules! tests {
 }
 
 tests!(rms_norm, swiglu, linear, norm_gate_up, rope_and_append, attention, gather_rows, argmax);
+
+#[test]
+fn ceilings() {
+    if let Some(mut bench) = bench() {
+        let start = std::time::Instant::now();
+        let now = || start.elapsed().as_secs_f64() * 1e3;
+        pollster::block_on(checks::ceilings(&mut bench, now));
+    }
+}

@@ -1,6 +1,7 @@
 //! The operations' bodies on a wgpu device: one launch of a WGSL file each, where one suffices.
 
 mod attention;
+pub(super) mod ceilings;
 mod check;
 mod launch;
 mod linear;
@@ -27,7 +28,7 @@ pub struct Shader {
 /// Every kernel with every choice made for it, to be checked by a browser's compiler: there a
 /// refused shader is skipped without a word.
 pub fn shaders() -> Vec<Shader> {
-    [linear::kernels(), attention::kernels(), rows::kernels()]
+    [linear::kernels(), attention::kernels(), rows::kernels(), ceilings::kernels()]
         .into_iter()
         .flatten()
         .map(|kernel| Shader { name: kernel.label(), source: kernel.source().complete() })

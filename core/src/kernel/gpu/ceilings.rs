@@ -1,0 +1,54 @@
+//! Launches of the two kernels that only measure.
+
+use burn::tensor::Tensor;
+use cubecl::prelude::CubeCount;
+
+use super::launch::{
+    Buffer::{Read, Write},
+    Kernel, empty_float, float, launch, shader, tensor,
+};
+
+/// Threads of a workgroup, in both files.
+const THREADS: usize = 256;
+/// Workgroups of a launch: enough to fill a large GPU several times over.
+const WORKGROUPS: usize = 1024;
+/// Steps of each of a thread's chains in a launch.
+const STEPS: usize = 256;
+/// Chains of four a thread has, two operations a step.
+const OPERATIONS_A_STEP: usize = 4 * 4 * 2;
+
+/// Floating-point operations of one [`multiply_add`].
+pub(in crate::kernel) const MULTIPLY_ADD_FLOPS: usize = WORKGROUPS * THREADS * STEPS * OPERATIONS_A_STEP;
+
+fn read_kernel() -> Kernel {
+    Kernel::new("ceiling_read", shader!("ceiling_read.wgsl"), 2)
+}
+
+fn multiply_add_kernel() -> Kernel {
+    Kernel::new("ceiling_multiply_add", shader!("ceiling_multiply_add.wgsl"), 1)
+}
+
+/// Every kernel of this file.
+pub(super) fn kernels() -> Vec<Kernel> {
+    vec![read_kernel(), multiply_add_kernel()]
+}
+
+/// Reads all of `x`, whose length is a multiple of 4. The result sums parts of it.
+pub(in crate::kernel) fn read(x: &Tensor<1>) -> Tensor<1> {
+    let [len] = x.dims();
+    let x = float(x.clone());
+    let y = empty_float(&x, [WORKGROUPS * THREADS]);
+    let grid = CubeCount::Static(WORKGROUPS as u32, 1, 1);
+    launch(read_kernel(), grid, &[Read(&x), Write(&y)], &[(len / 4) as u32]);
+    tensor(y)
+}
+
+/// Multiplies and adds [`MULTIPLY_ADD_FLOPS`] times on the device of `beside`.
+pub(in crate::kernel) fn multiply_add(beside: &Tensor<1>) -> Tensor<1> {
+    let y = empty_float(&float(beside.clone()), [WORKGROUPS * THREADS]);
+    // 0.5 x + 1 goes to 2: no chain leaves the range of fast numbers.
+    let params = [STEPS as u32, 0.5f32.to_bits(), 1.0f32.to_bits()];
+    let grid = CubeCount::Static(WORKGROUPS as u32, 1, 1);
+    launch(multiply_add_kernel(), grid, &[Write(&y)], &params);
+    tensor(y)
+}
