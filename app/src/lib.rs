@@ -1,3 +1,11 @@
-//! What page and worker share.
+//! The page. What a person does goes to [`control`], which talks to the engine's worker through
+//! [`client`] and writes [`state`], which [`ui`] shows. Nothing here computes.
 
+pub mod client;
+pub mod control;
+pub mod editor;
+pub mod files;
+pub mod keep;
 pub mod protocol;
+pub mod state;
+pub mod ui;

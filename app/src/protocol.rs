@@ -9,6 +9,16 @@ use serde::{Deserialize, Serialize};
 /// Names a request.
 pub type RequestId = u32;
 
+/// What the page posts. Files that a person chose for a bundle stand beside it in the same object,
+/// as `files: [{ path, file }]`: a `File` forgets its path in its folder when it is posted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Names the request; every reply carries it.
+    pub id: RequestId,
+    /// The request.
+    pub request: Request,
+}
+
 /// From the page to the worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]

@@ -69,7 +69,9 @@ async fn request_adapter() -> Result<Object, String> {
 
 fn has_feature(adapter: &Object, feature: &str) -> bool {
     let Some(features) = property(adapter, "features") else { return false };
-    let Some(has) = property(&features, "has").and_then(|f| f.dyn_into::<Function>().ok()) else { return false };
+    let Some(has) = property(&features, "has").and_then(|f| f.dyn_into::<Function>().ok()) else {
+        return false;
+    };
     has.call1(&features, &feature.into()).is_ok_and(|answer| answer.is_truthy())
 }
 

@@ -27,8 +27,7 @@ impl ByteSource for BlobSource {
 
     async fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
         let failed = |error| Error::Read { file: self.file.clone(), reason: describe(error) };
-        let slice =
-            self.blob.slice_with_f64_and_f64(range.start as f64, range.end as f64).map_err(failed)?;
+        let slice = self.blob.slice_with_f64_and_f64(range.start as f64, range.end as f64).map_err(failed)?;
         let buffer = JsFuture::from(slice.array_buffer()).await.map_err(failed)?;
         Ok(Uint8Array::new(&buffer).to_vec())
     }

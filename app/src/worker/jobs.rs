@@ -80,7 +80,11 @@ impl Jobs {
             Request::Index { workspace, files } => (Kind::Index, Work::Index { workspace, files }),
             Request::UpdateFile { workspace, file } => {
                 // An update adds to an indexing under way and must not end it.
-                self.push(Job { id, cancel: CancelFlag::default(), work: Work::UpdateFile { workspace, file } });
+                self.push(Job {
+                    id,
+                    cancel: CancelFlag::default(),
+                    work: Work::UpdateFile { workspace, file },
+                });
                 return;
             }
             Request::Complete(request) => (Kind::Complete(request.lane), Work::Complete(request)),

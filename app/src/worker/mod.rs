@@ -13,8 +13,8 @@ use std::{cell::RefCell, rc::Rc};
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::MessageEvent;
 
-use llavacode_app::protocol::{Event, Reply, RequestId};
 use jobs::Jobs;
+use llavacode_app::protocol::{Event, Reply, RequestId};
 use run::Runner;
 
 /// Starts to listen. The page's first message is a `Load`.

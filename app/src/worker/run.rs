@@ -6,7 +6,10 @@ use llavacode_core::{
     Error,
     bench::{self, Task},
     engine::{CancelFlag, CompletionRequest, Engine, Host},
-    index::store::{Index, Storage},
+    index::{
+        Index,
+        store::{Storage, model_key},
+    },
 };
 
 use super::{
@@ -17,10 +20,9 @@ use super::{
     send,
     storage::IndexedDb,
 };
-use llavacode_app::protocol::{BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, RequestId, SourceFile};
-
-/// Chunks embedded before a waiting completion gets its turn.
-const EMBED_BATCH: usize = 8;
+use llavacode_app::protocol::{
+    BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, RequestId, SourceFile,
+};
 
 /// The engine and where its index is kept.
 #[derive(Default)]
@@ -51,11 +53,14 @@ impl Runner {
                 Ok(Outcome::Continue(work)) => jobs.borrow_mut().push(Job { id, cancel, work }),
                 outcome => {
                     jobs.borrow_mut().finish(id);
-                    send(id, match outcome {
-                        Ok(Outcome::Over(event)) => event,
-                        Err(Error::Cancelled) | Ok(Outcome::Continue(_)) => Event::Cancelled,
-                        Err(error) => Event::Failed { message: error.to_string() },
-                    });
+                    send(
+                        id,
+                        match outcome {
+                            Ok(Outcome::Over(event)) => event,
+                            Err(Error::Cancelled) | Ok(Outcome::Continue(_)) => Event::Cancelled,
+                            Err(error) => Event::Failed { message: error.to_string() },
+                        },
+                    );
                 }
             }
             WorkerHost.yield_now().await;
@@ -84,7 +89,12 @@ impl Runner {
         self.engine.as_mut().ok_or(Error::NotLoaded)
     }
 
-    async fn load(&mut self, id: RequestId, files: BrowserFiles, choice: DeviceChoice) -> Result<Event, Error> {
+    async fn load(
+        &mut self,
+        id: RequestId,
+        files: BrowserFiles,
+        choice: DeviceChoice,
+    ) -> Result<Event, Error> {
         let started = WorkerHost.now_ms();
         // The old models leave the device before the new ones come.
         self.engine = None;
@@ -114,7 +124,12 @@ impl Runner {
         Ok(Event::Ready(info))
     }
 
-    async fn index(&mut self, id: RequestId, workspace: String, files: Vec<SourceFile>) -> Result<Outcome, Error> {
+    async fn index(
+        &mut self,
+        id: RequestId,
+        workspace: String,
+        files: Vec<SourceFile>,
+    ) -> Result<Outcome, Error> {
         let started_ms = WorkerHost.now_ms();
         if self.workspace.as_ref() != Some(&workspace) {
             self.recall(id, &workspace).await?;
@@ -136,7 +151,7 @@ impl Runner {
             Err(error) => Err(error),
         };
         let engine = self.engine()?;
-        let (chunking, key) = (engine.manifest.chunking, engine.manifest.vectors_key());
+        let (chunking, key) = (engine.manifest.chunking, model_key(&engine.manifest));
         let recalled = match stored {
             Ok(Some(bytes)) => Index::from_bytes(&bytes, chunking, &key),
             Ok(None) => Ok(Index::new(chunking, key.clone())),
@@ -157,9 +172,14 @@ impl Runner {
         Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, started_ms })))
     }
 
-    async fn embed(&mut self, id: RequestId, cancel: &CancelFlag, mut job: Embedding) -> Result<Outcome, Error> {
+    async fn embed(
+        &mut self,
+        id: RequestId,
+        cancel: &CancelFlag,
+        mut job: Embedding,
+    ) -> Result<Outcome, Error> {
         cancel.check()?;
-        let embedded = self.engine()?.embed_pending(EMBED_BATCH).await?;
+        let embedded = self.engine()?.embed_pending().await?;
         job.done += embedded;
         if embedded > 0 {
             send(id, Event::Indexing { done: job.done, total: job.total.max(job.done) });
@@ -206,11 +226,18 @@ impl Runner {
         Ok(Event::Completion(llavacode_core::engine::CompletionEvent::Done(completion)))
     }
 
-    async fn measure(&mut self, id: RequestId, cancel: &CancelFlag, tasks: Vec<Task>) -> Result<Event, Error> {
+    async fn measure(
+        &mut self,
+        id: RequestId,
+        cancel: &CancelFlag,
+        tasks: Vec<Task>,
+    ) -> Result<Event, Error> {
         let info = self.info.clone().ok_or(Error::NotLoaded)?;
-        let progress = |stage: &str, done, total| send(id, Event::Measuring { stage: stage.into(), done, total });
+        let progress =
+            |stage: &str, done, total| send(id, Event::Measuring { stage: stage.into(), done, total });
         let report = bench::run(self.engine()?, &tasks, cancel, progress).await?;
-        let mut report = serde_json::to_value(report).map_err(|e| Error::Measurement { reason: e.to_string() })?;
+        let mut report =
+            serde_json::to_value(report).map_err(|e| Error::Measurement { reason: e.to_string() })?;
         report["model"] = info.model.into();
         report["backend"] = info.backend.into();
         report["adapter"] = info.adapter.into();

@@ -1,0 +1,234 @@
+//! What the page does when a person does something, or when the engine answers.
+
+mod completion;
+mod measure;
+mod models;
+mod workspace;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use gloo::timers::callback::Timeout;
+use leptos::prelude::*;
+use web_sys::HtmlElement;
+
+use crate::client::{Client, Incoming};
+use crate::editor::{Editor, EditorEvent};
+use crate::protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
+use crate::state::State;
+use crate::state::engine::{EngineState, IndexState};
+use crate::state::lanes::Turns;
+use crate::state::measure::MeasureState;
+use crate::state::notices::{Gravity, Remedy};
+use crate::state::settings::{Settings, Theme};
+
+pub use models::Chosen;
+
+/// Acts on the page. A copy is a handle to the same one.
+#[derive(Clone, Copy)]
+pub struct Control {
+    /// What is shown.
+    pub state: State,
+    inner: StoredValue<Rc<Inner>, LocalStorage>,
+}
+
+/// What is not shown.
+#[derive(Default)]
+struct Inner {
+    client: RefCell<Option<Client>>,
+    editor: RefCell<Option<Editor>>,
+    /// The bundle and device in use, or last asked for.
+    chosen: RefCell<Option<Chosen>>,
+    /// The newest request of each kind; answers to older ones are not shown.
+    load: Cell<Option<RequestId>>,
+    index: Cell<Option<RequestId>>,
+    measure: Cell<Option<RequestId>>,
+    round: RefCell<Round>,
+    /// Waits for the person to pause.
+    pause: RefCell<Option<Timeout>>,
+    /// Waits to keep what was typed.
+    save: RefCell<Option<Timeout>>,
+    /// Waits to index it.
+    reindex: RefCell<Option<Timeout>>,
+    /// The file whose newest text the index has not seen.
+    unindexed: RefCell<Option<String>>,
+}
+
+/// Completions at one place of the cursor.
+#[derive(Default)]
+struct Round {
+    turns: Turns,
+    context: Option<crate::editor::Context>,
+    /// The request whose text is shown in the editor.
+    ghost: Option<RequestId>,
+    multi_line: bool,
+    cold: bool,
+}
+
+impl Control {
+    /// The page's control; nothing has started.
+    pub fn new(state: State) -> Self {
+        Self { state, inner: StoredValue::new_local(Rc::new(Inner::default())) }
+    }
+
+    fn inner(&self) -> Rc<Inner> {
+        self.inner.get_value()
+    }
+
+    /// Makes the editor in its place, brings the files and starts the engine.
+    pub fn start(self, parent: &HtmlElement) {
+        match Editor::new(parent, move |event| self.on_editor(event)) {
+            Ok(editor) => {
+                self.inner().editor.replace(Some(editor));
+            }
+            Err(message) => self.notify(Gravity::Error, message, &[]),
+        }
+        self.load(Chosen::from_query());
+        leptos::task::spawn_local(async move { self.restore().await });
+    }
+
+    /// Calls `act` with the editor, if there is one.
+    fn with_editor<T>(&self, act: impl FnOnce(&Editor) -> T) -> Option<T> {
+        self.inner().editor.borrow().as_ref().map(act)
+    }
+
+    /// Sends a request; a refusal is shown.
+    fn send(&self, request: Request) -> Option<RequestId> {
+        let sent = self.inner().client.borrow().as_ref()?.send(request);
+        match sent {
+            Ok(id) => Some(id),
+            Err(message) => {
+                self.notify(Gravity::Error, message, &[Remedy::Restart]);
+                None
+            }
+        }
+    }
+
+    /// Shows a sentence.
+    pub fn notify(&self, gravity: Gravity, text: impl Into<String>, remedies: &[Remedy]) {
+        self.state.notices.update(|notices| notices.push(gravity, text, remedies));
+    }
+
+    /// Does what a notice offers.
+    pub fn remedy(&self, remedy: Remedy) {
+        self.state.notices.update(|notices| notices.dismiss_remedied());
+        match remedy {
+            Remedy::Restart => self.restart(),
+            Remedy::UseCpu => self.load(Chosen { device: DeviceChoice::Cpu, ..self.chosen() }),
+            Remedy::DefaultBundle => self.load(Chosen::default()),
+            Remedy::Reindex => self.index_all(),
+        }
+    }
+
+    /// Changes settings and keeps them.
+    pub fn settings(&self, change: impl FnOnce(&mut Settings)) {
+        self.state.settings.update(change);
+        self.state.settings.with_untracked(Settings::keep);
+    }
+
+    /// Shows the editor in a theme.
+    pub fn show_theme(&self, theme: Theme) {
+        self.with_editor(|editor| editor.set_dark(theme == Theme::Dark));
+    }
+
+    /// Puts the keyboard into the editor.
+    pub fn focus_editor(&self) {
+        self.with_editor(Editor::focus);
+    }
+
+    fn on_editor(self, event: EditorEvent) {
+        match event {
+            EditorEvent::Changed { follows_ghost } => self.on_change(follows_ghost),
+            EditorEvent::Cursor { line, column, moved } => {
+                self.state.cursor.set((line, column));
+                if moved {
+                    self.on_move();
+                }
+            }
+            EditorEvent::Requested => self.complete(true),
+            EditorEvent::Accepted => self.on_accept(),
+            EditorEvent::Dismissed => self.on_dismiss(),
+        }
+    }
+
+    fn on_incoming(self, incoming: Incoming) {
+        match incoming {
+            Incoming::Reply(Reply { id, event }) => self.on_event(id, event),
+            Incoming::Crashed(message) => self.on_crash(message),
+        }
+    }
+
+    fn on_event(self, id: RequestId, event: Event) {
+        let inner = self.inner();
+        match event {
+            Event::Loading { file, read, total } => {
+                if inner.load.get() == Some(id) {
+                    self.state.engine.set(EngineState::Loading { file, read, total });
+                }
+            }
+            Event::Ready(info) => self.on_ready(info),
+            Event::Indexing { done, total } => {
+                if inner.index.get() == Some(id) {
+                    self.state.index.set(IndexState::Running { done, total });
+                }
+            }
+            Event::Skipped { path, reason } => self.on_skipped(path, reason),
+            Event::Indexed(info) => {
+                if inner.index.get() == Some(id) {
+                    self.on_indexed(info);
+                }
+            }
+            Event::Completion(event) => self.on_completion(id, event),
+            Event::Measuring { stage, done, total } => {
+                if inner.measure.get() == Some(id) {
+                    self.state.measure.set(MeasureState::Running { stage, done, total });
+                }
+            }
+            Event::Measured { report } => {
+                if inner.measure.take() == Some(id) {
+                    self.on_measured(report);
+                }
+            }
+            Event::Notice { message } => self.notify(Gravity::Warning, message, &[]),
+            Event::Cancelled => self.on_cancelled(id),
+            Event::Failed { message } => self.on_failed(id, message),
+        }
+    }
+
+    fn on_cancelled(&self, id: RequestId) {
+        let inner = self.inner();
+        if inner.index.get() == Some(id) {
+            self.state.index.set(IndexState::Cancelled);
+        } else if inner.measure.get() == Some(id) {
+            inner.measure.set(None);
+            self.state.measure.set(MeasureState::Idle);
+        } else {
+            self.on_completion_ended(id, None);
+        }
+    }
+
+    fn on_failed(&self, id: RequestId, message: String) {
+        let inner = self.inner();
+        if inner.load.get() == Some(id) {
+            self.on_load_failed(message);
+        } else if inner.index.get() == Some(id) {
+            self.state.index.set(IndexState::Failed { message: message.clone() });
+            self.notify(Gravity::Error, message, &[Remedy::Reindex]);
+        } else if inner.measure.get() == Some(id) {
+            inner.measure.set(None);
+            self.state.measure.set(MeasureState::Failed { message });
+        } else {
+            self.on_completion_ended(id, Some(message));
+        }
+    }
+
+    /// The bundle and device last asked for.
+    fn chosen(&self) -> Chosen {
+        self.inner().chosen.borrow().clone().unwrap_or_default()
+    }
+
+    /// Where the bundle in use comes from.
+    pub fn bundle(&self) -> BundleSource {
+        self.chosen().bundle
+    }
+}

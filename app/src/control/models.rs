@@ -1,0 +1,144 @@
+//! Starting the engine with a bundle, on a device.
+
+use leptos::prelude::*;
+use web_sys::{Url, UrlSearchParams};
+
+use super::{Control, Round};
+use crate::client::Client;
+use crate::files::Candidate;
+use crate::protocol::{BundleSource, DeviceChoice, EngineInfo, Request};
+use crate::state::engine::{EngineState, IndexState};
+use crate::state::lanes::LaneRun;
+use crate::state::measure::MeasureState;
+use crate::state::notices::{Gravity, Remedy};
+
+/// The bundle that comes with the page, beside it.
+const BUILT_IN: &str = "bundle/";
+
+/// A bundle and a device.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// Where the bundle is.
+    pub bundle: BundleSource,
+    /// Its files, if the person chose them.
+    pub files: Vec<Candidate>,
+    /// What to compute on.
+    pub device: DeviceChoice,
+}
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Self::at(BUILT_IN, DeviceChoice::Auto)
+    }
+}
+
+impl Chosen {
+    /// A bundle at a URL, which may be relative to the page.
+    pub fn at(url: &str, device: DeviceChoice) -> Self {
+        Self { bundle: BundleSource::Url { url: absolute(url) }, files: Vec::new(), device }
+    }
+
+    /// What the page's address asks for: `?bundle=URL`, `?device=cpu`.
+    pub fn from_query() -> Self {
+        let search = window().location().search().unwrap_or_default();
+        let query = UrlSearchParams::new_with_str(&search).ok();
+        let ask = |key| query.as_ref().and_then(|query| query.get(key));
+        let device =
+            if ask("device").as_deref() == Some("cpu") { DeviceChoice::Cpu } else { DeviceChoice::Auto };
+        Self::at(ask("bundle").as_deref().unwrap_or(BUILT_IN), device)
+    }
+}
+
+/// The URL as seen from the page, with the `/` at its end that makes it a folder. What is no URL
+/// stays as it is: the engine's sentence names it.
+fn absolute(url: &str) -> String {
+    let url = format!("{}/", url.trim().trim_end_matches('/'));
+    let base = document().base_uri().ok().flatten().unwrap_or_default();
+    Url::new_with_base(&url, &base).map_or(url, |url| url.href())
+}
+
+/// Tells the page's script that the network is free: it keeps the page for offline use.
+fn announce_ready() {
+    if let Ok(event) = web_sys::Event::new("llavacode:ready") {
+        // Only a page that is being closed refuses.
+        let _ = window().dispatch_event(&event);
+    }
+}
+
+impl Control {
+    /// Starts the engine in a new worker. The worker before ends, and with it everything it held on
+    /// the device; the editor and its text are not touched.
+    pub fn load(self, chosen: Chosen) {
+        let inner = self.inner();
+        inner.client.replace(None);
+        self.forget_requests();
+        self.state.engine.set(EngineState::Starting);
+        let started = Client::spawn(move |incoming| self.on_incoming(incoming)).and_then(|client| {
+            let request = Request::Load { bundle: chosen.bundle.clone(), device: chosen.device };
+            let id = client.send_with_files(request, &chosen.files)?;
+            Ok((client, id))
+        });
+        inner.chosen.replace(Some(chosen));
+        match started {
+            Ok((client, id)) => {
+                inner.load.set(Some(id));
+                inner.client.replace(Some(client));
+            }
+            Err(message) => self.on_load_failed(message),
+        }
+    }
+
+    /// Starts the engine anew, as it was.
+    pub fn restart(self) {
+        self.load(self.chosen());
+    }
+
+    /// Nothing is under way any more.
+    fn forget_requests(&self) {
+        let inner = self.inner();
+        inner.load.set(None);
+        inner.index.set(None);
+        if inner.measure.take().is_some() {
+            self.state.measure.set(MeasureState::Idle);
+        }
+        inner.round.replace(Round::default());
+        for lane in self.state.lanes {
+            lane.update(LaneRun::stop);
+        }
+        self.state.index.set(IndexState::Waiting);
+    }
+
+    pub(super) fn on_ready(&self, info: EngineInfo) {
+        if let Some(reason) = &info.fallback_reason {
+            let text = format!("The models run on the CPU: {}.", reason.trim_end_matches('.'));
+            self.notify(Gravity::Warning, text, &[]);
+        }
+        self.state.engine.set(EngineState::Ready(info));
+        announce_ready();
+        self.index_all();
+    }
+
+    pub(super) fn on_load_failed(&self, message: String) {
+        self.state.engine.set(EngineState::Failed { message: message.clone() });
+        self.notify(Gravity::Error, message, &self.ways_on());
+    }
+
+    pub(super) fn on_crash(&self, message: String) {
+        self.inner().client.replace(None);
+        self.forget_requests();
+        self.state.engine.set(EngineState::Failed { message: message.clone() });
+        self.notify(Gravity::Error, format!("{message} Your text is kept."), &self.ways_on());
+    }
+
+    fn ways_on(&self) -> Vec<Remedy> {
+        let chosen = self.chosen();
+        let mut remedies = vec![Remedy::Restart];
+        if chosen.device == DeviceChoice::Auto {
+            remedies.push(Remedy::UseCpu);
+        }
+        if chosen.bundle != Chosen::default().bundle {
+            remedies.push(Remedy::DefaultBundle);
+        }
+        remedies
+    }
+}

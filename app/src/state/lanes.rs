@@ -1,0 +1,252 @@
+//! A lane's run: what is shown of one completion while it is made, and after.
+
+use std::collections::VecDeque;
+
+use llavacode_core::engine::{Completion, CompletionEvent, Lane, RetrievedChunk, StopReason, Ttft};
+
+use crate::protocol::RequestId;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Never asked, or stopped.
+    #[default]
+    Idle,
+    /// Waits for the lane before it.
+    Queued,
+    /// Asked.
+    Running,
+    /// Whole.
+    Done,
+    /// Failed.
+    Error,
+}
+
+impl Phase {
+    /// Its name in `data-state`. Who waits for a result need not know that lanes take turns.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Queued | Self::Running => "running",
+            Self::Done => "done",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One lane's newest run. Numbers of the run before stand until new ones take their place, so that
+/// nothing jumps; [`LaneRun::text_is_old`] and its like say when.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LaneRun {
+    /// How far it is.
+    pub phase: Phase,
+    /// The request it answers.
+    pub request: Option<RequestId>,
+    /// The completion so far.
+    pub text: String,
+    /// Chunks in the prompt, best first.
+    pub chunks: Vec<RetrievedChunk>,
+    /// Parts of the time to the first token.
+    pub ttft: Option<Ttft>,
+    /// The finished completion's numbers and prompt.
+    pub done: Option<Completion>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Whether the first token of this run has come.
+    started: bool,
+}
+
+impl LaneRun {
+    /// Puts it in the queue.
+    pub fn queue(&mut self) {
+        self.phase = Phase::Queued;
+        self.request = None;
+        self.error = None;
+        self.started = false;
+    }
+
+    /// It was sent as `request`.
+    pub fn start(&mut self, request: RequestId) {
+        self.queue();
+        self.phase = Phase::Running;
+        self.request = Some(request);
+        self.text.clear();
+    }
+
+    /// Stops waiting for an answer; what has come stays.
+    pub fn stop(&mut self) {
+        if matches!(self.phase, Phase::Queued | Phase::Running) {
+            self.phase = Phase::Idle;
+            self.request = None;
+        }
+    }
+
+    /// It failed.
+    pub fn fail(&mut self, message: String) {
+        self.phase = Phase::Error;
+        self.error = Some(message);
+    }
+
+    /// Takes in what the engine said.
+    pub fn apply(&mut self, event: CompletionEvent) {
+        match event {
+            CompletionEvent::Retrieved { chunks } => self.chunks = chunks,
+            CompletionEvent::FirstToken { ttft } => {
+                self.started = true;
+                self.ttft = Some(ttft);
+            }
+            CompletionEvent::Text { text } => self.text.push_str(&text),
+            CompletionEvent::Done(completion) => {
+                self.phase = Phase::Done;
+                self.text.clone_from(&completion.text);
+                self.ttft = Some(completion.ttft);
+                self.done = Some(completion);
+            }
+        }
+    }
+
+    /// Whether the text shown belongs to an earlier place of the cursor.
+    pub fn text_is_old(&self) -> bool {
+        self.phase == Phase::Queued
+    }
+
+    /// Whether the time to the first token shown is the run's before.
+    pub fn ttft_is_old(&self) -> bool {
+        matches!(self.phase, Phase::Queued | Phase::Running) && !self.started
+    }
+
+    /// Whether the other numbers are the run's before.
+    pub fn numbers_are_old(&self) -> bool {
+        matches!(self.phase, Phase::Queued | Phase::Running)
+    }
+}
+
+/// Lanes that still wait for their turn at one place of the cursor.
+#[derive(Debug, Default)]
+pub struct Turns(VecDeque<Lane>);
+
+impl Turns {
+    /// The lane of the ghost text first, since a person waits for it; then the others, if all are
+    /// compared.
+    pub fn new(ghost: Lane, compare: bool) -> Self {
+        let others = Lane::ALL.into_iter().filter(|&lane| compare && lane != ghost);
+        Self(std::iter::once(ghost).chain(others).collect())
+    }
+
+    /// The next lane.
+    pub fn take(&mut self) -> Option<Lane> {
+        self.0.pop_front()
+    }
+
+    /// The lanes that wait.
+    pub fn waiting(&self) -> impl Iterator<Item = Lane> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Nobody waits any more.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// A lane's name for a person.
+pub fn title(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Base => "Base",
+        Lane::FullRag => "Full RAG",
+        Lane::Compressed => "Compressed",
+    }
+}
+
+/// What a lane does, in one line.
+pub fn explanation(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Base => "no retrieved context",
+        Lane::FullRag => "retrieved chunks as text",
+        Lane::Compressed => "one soft token a chunk",
+    }
+}
+
+/// Why a completion ended, in a few words.
+pub fn stop_reason(stop: StopReason) -> &'static str {
+    match stop {
+        StopReason::EndOfLine => "end of line",
+        StopReason::EndOfText => "end of text",
+        StopReason::MaxTokens => "token budget",
+        StopReason::EndOfBlock => "end of block",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ttft(total_ms: f64) -> Ttft {
+        Ttft { total_ms, ..Ttft::default() }
+    }
+
+    fn completion(text: &str) -> Completion {
+        Completion {
+            text: text.into(),
+            prompt_tokens: 40,
+            soft_tokens: 3,
+            reused_tokens: 0,
+            new_tokens: 2,
+            stop: StopReason::EndOfLine,
+            ttft: ttft(12.0),
+            decode_tokens_per_s: Some(80.0),
+            launches_per_step: Some(42),
+            prompt: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn text_streams_and_the_finished_one_wins() {
+        let mut run = LaneRun::default();
+        run.start(7);
+        run.apply(CompletionEvent::FirstToken { ttft: ttft(11.0) });
+        run.apply(CompletionEvent::Text { text: "retu".into() });
+        run.apply(CompletionEvent::Text { text: "rn x ".into() });
+        assert_eq!((run.text.as_str(), run.phase.key()), ("return x ", "running"));
+        run.apply(CompletionEvent::Done(completion("return x")));
+        assert_eq!((run.text.as_str(), run.phase.key()), ("return x", "done"));
+        assert_eq!(run.ttft.map(|t| t.total_ms), Some(12.0));
+    }
+
+    #[test]
+    fn numbers_of_the_run_before_stay_until_new_ones_come() {
+        let mut run = LaneRun::default();
+        run.start(1);
+        run.apply(CompletionEvent::Done(completion("a")));
+        run.queue();
+        assert!(run.text_is_old() && run.ttft_is_old() && run.numbers_are_old());
+        assert_eq!(run.text, "a");
+        run.start(2);
+        assert!(!run.text_is_old() && run.text.is_empty() && run.ttft.is_some());
+        run.apply(CompletionEvent::FirstToken { ttft: ttft(3.0) });
+        assert!(!run.ttft_is_old() && run.numbers_are_old());
+    }
+
+    #[test]
+    fn stopping_keeps_what_is_finished() {
+        let mut run = LaneRun::default();
+        run.start(1);
+        run.apply(CompletionEvent::Done(completion("a")));
+        run.stop();
+        assert_eq!(run.phase, Phase::Done);
+        run.start(2);
+        run.stop();
+        assert_eq!((run.phase, run.request), (Phase::Idle, None));
+    }
+
+    #[test]
+    fn the_ghosts_lane_goes_first() {
+        let mut turns = Turns::new(Lane::Compressed, true);
+        assert_eq!(turns.take(), Some(Lane::Compressed));
+        assert_eq!(turns.waiting().collect::<Vec<_>>(), [Lane::Base, Lane::FullRag]);
+        turns.clear();
+        assert_eq!(turns.take(), None);
+        let mut alone = Turns::new(Lane::Base, false);
+        assert_eq!((alone.take(), alone.take()), (Some(Lane::Base), None));
+    }
+}

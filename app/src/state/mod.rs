@@ -1,0 +1,90 @@
+//! What the page knows, as plain data in signals.
+
+pub mod engine;
+pub mod lanes;
+pub mod measure;
+pub mod notices;
+pub mod prompt;
+pub mod settings;
+pub mod tree;
+pub mod workspace;
+
+use leptos::prelude::*;
+use llavacode_core::engine::Lane;
+
+use engine::{EngineState, IndexState};
+use lanes::LaneRun;
+use measure::MeasureState;
+use notices::Notices;
+use settings::Settings;
+use workspace::{Tabs, Workspace};
+
+/// Which dialog is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialog {
+    /// Choice of bundle and device.
+    Models,
+    /// The prompt of a lane.
+    Prompt(Lane),
+}
+
+/// Every signal of the page.
+#[derive(Clone, Copy)]
+pub struct State {
+    /// The engine in its worker.
+    pub engine: RwSignal<EngineState>,
+    /// The index of the workspace.
+    pub index: RwSignal<IndexState>,
+    /// The files.
+    pub workspace: RwSignal<Workspace>,
+    /// Which of them are open.
+    pub tabs: RwSignal<Tabs>,
+    /// Line and column of the cursor, from 0.
+    pub cursor: RwSignal<(usize, usize)>,
+    /// The lanes' runs, in the order of [`Lane::ALL`].
+    pub lanes: [RwSignal<LaneRun>; 3],
+    /// Whether the lanes' texts still fit the place of the cursor.
+    pub in_place: RwSignal<bool>,
+    /// What a screen reader hears when a suggestion is whole.
+    pub announcement: RwSignal<String>,
+    /// What the person chose, kept in the browser.
+    pub settings: RwSignal<Settings>,
+    /// The measurement.
+    pub measure: RwSignal<MeasureState>,
+    /// Sentences that wait to be read.
+    pub notices: RwSignal<Notices>,
+    /// The open dialog.
+    pub dialog: RwSignal<Option<Dialog>>,
+    /// Files being read from the person's disk, while it takes.
+    pub importing: RwSignal<Option<usize>>,
+}
+
+impl State {
+    /// The page before anything happened.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            engine: RwSignal::new(EngineState::Starting),
+            index: RwSignal::new(IndexState::Waiting),
+            workspace: RwSignal::new(Workspace::default()),
+            tabs: RwSignal::new(Tabs::default()),
+            cursor: RwSignal::new((0, 0)),
+            lanes: Lane::ALL.map(|_| RwSignal::new(LaneRun::default())),
+            in_place: RwSignal::new(false),
+            announcement: RwSignal::new(String::new()),
+            settings: RwSignal::new(settings),
+            measure: RwSignal::new(MeasureState::default()),
+            notices: RwSignal::new(Notices::default()),
+            dialog: RwSignal::new(None),
+            importing: RwSignal::new(None),
+        }
+    }
+
+    /// The run of one lane.
+    pub fn lane(&self, lane: Lane) -> RwSignal<LaneRun> {
+        match lane {
+            Lane::Base => self.lanes[0],
+            Lane::FullRag => self.lanes[1],
+            Lane::Compressed => self.lanes[2],
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Sentences for the person, with the way on.
+
+/// How grave it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gravity {
+    /// Good to know.
+    Info,
+    /// Something does not work as wished, and everything else goes on.
+    Warning,
+    /// What was asked did not happen.
+    Error,
+}
+
+impl Gravity {
+    /// Its name in `data-kind`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A way on that a notice offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Start the engine anew with the same bundle and device.
+    Restart,
+    /// Start it on the CPU.
+    UseCpu,
+    /// Start it with the bundle that comes with the page.
+    DefaultBundle,
+    /// Index again.
+    Reindex,
+}
+
+impl Remedy {
+    /// What its button says.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Restart => "Restart",
+            Self::UseCpu => "Use CPU",
+            Self::DefaultBundle => "Use built-in model",
+            Self::Reindex => "Index again",
+        }
+    }
+}
+
+/// A sentence and the way on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Names it.
+    pub id: u32,
+    /// How grave it is.
+    pub gravity: Gravity,
+    /// The sentence.
+    pub text: String,
+    /// Buttons beside "dismiss".
+    pub remedies: Vec<Remedy>,
+}
+
+/// The notices that stand, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notices {
+    list: Vec<Notice>,
+    next: u32,
+}
+
+/// More than a person reads at once.
+const MOST: usize = 4;
+
+impl Notices {
+    /// Adds one. The same sentence twice stands once; beyond [`MOST`] the oldest goes.
+    pub fn push(&mut self, gravity: Gravity, text: impl Into<String>, remedies: &[Remedy]) {
+        let text = text.into();
+        self.list.retain(|notice| notice.text != text);
+        if self.list.len() == MOST {
+            self.list.remove(0);
+        }
+        self.list.push(Notice { id: self.next, gravity, text, remedies: remedies.to_vec() });
+        self.next += 1;
+    }
+
+    /// Takes one away.
+    pub fn dismiss(&mut self, id: u32) {
+        self.list.retain(|notice| notice.id != id);
+    }
+
+    /// Takes away those that offer a remedy: what they spoke of is being remedied.
+    pub fn dismiss_remedied(&mut self) {
+        self.list.retain(|notice| notice.remedies.is_empty());
+    }
+
+    /// Those that stand.
+    pub fn list(&self) -> &[Notice] {
+        &self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_stands_once_and_few_stand_together() {
+        let mut notices = Notices::default();
+        for text in ["a", "b", "a", "c", "d", "e"] {
+            notices.push(Gravity::Info, text, &[]);
+        }
+        let texts: Vec<_> = notices.list().iter().map(|notice| notice.text.as_str()).collect();
+        assert_eq!(texts, ["a", "c", "d", "e"]);
+        notices.dismiss(notices.list()[0].id);
+        assert_eq!(notices.list()[0].text, "c");
+    }
+
+    #[test]
+    fn acting_on_one_clears_all_that_offer_a_remedy() {
+        let mut notices = Notices::default();
+        notices.push(Gravity::Error, "the engine stopped", &[Remedy::Restart]);
+        notices.push(Gravity::Info, "kept until closed", &[]);
+        notices.dismiss_remedied();
+        assert_eq!(notices.list().len(), 1);
+    }
+}

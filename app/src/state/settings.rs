@@ -1,0 +1,97 @@
+//! What the person chose. Kept in the browser's local storage; fields unknown or missing there take
+//! their defaults, so that an older page's settings can be read.
+
+use gloo::storage::{LocalStorage, Storage};
+use llavacode_core::engine::Lane;
+use serde::{Deserialize, Serialize};
+
+/// Key in local storage. `index.html` reads `theme` from it before the first paint.
+const KEY: &str = "llavacode.settings";
+
+/// Dark or light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Theme {
+    /// Light on dark.
+    Dark,
+    /// Dark on light.
+    Light,
+}
+
+impl Theme {
+    /// Its name in `data-theme`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+        }
+    }
+}
+
+/// What the person chose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// `None` follows the system.
+    pub theme: Option<Theme>,
+    /// Whose text is shown as ghost text.
+    pub ghost_lane: Lane,
+    /// Run the other lanes too.
+    pub compare: bool,
+    /// While comparing, start each lane from an empty KV cache, so that each reads its whole prompt.
+    pub cold: bool,
+    /// Go on after the end of the line.
+    pub multi_line: bool,
+    /// Let far-away parts of the same file be retrieved.
+    pub same_file: bool,
+    /// Ask when the person pauses, not only on a key.
+    pub automatic: bool,
+    /// The pause, in milliseconds.
+    pub pause_ms: u32,
+    /// Width of the explorer, in CSS pixels.
+    pub explorer_width: u32,
+    /// Width of the lanes, in CSS pixels.
+    pub lanes_width: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: None,
+            ghost_lane: Lane::Compressed,
+            compare: true,
+            cold: true,
+            multi_line: false,
+            same_file: false,
+            automatic: true,
+            pause_ms: 300,
+            explorer_width: 232,
+            lanes_width: 432,
+        }
+    }
+}
+
+impl Settings {
+    /// Those kept, or the defaults.
+    pub fn load() -> Self {
+        LocalStorage::get(KEY).unwrap_or_default()
+    }
+
+    /// Keeps them. Where the browser refuses storage they last as long as the page.
+    pub fn keep(&self) {
+        if let Err(error) = LocalStorage::set(KEY, self) {
+            log::warn!("the settings are not kept: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_an_older_page_can_be_read() {
+        let read: Settings = serde_json::from_str(r#"{"theme":"dark","gone":1}"#).expect("readable");
+        assert_eq!(read, Settings { theme: Some(Theme::Dark), ..Settings::default() });
+    }
+}

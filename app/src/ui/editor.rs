@@ -1,0 +1,136 @@
+//! The editor with its tabs and options.
+
+use leptos::html::Div;
+use leptos::prelude::*;
+use llavacode_core::engine::Lane;
+
+use super::control;
+use super::toggle::Toggle;
+use crate::state::lanes::title;
+use crate::state::prompt::file_name;
+
+/// The middle column.
+#[component]
+pub(super) fn EditorPane() -> impl IntoView {
+    let control = control();
+    let host = NodeRef::<Div>::new();
+    host.on_load(move |host| control.start(&host));
+    let path = move || control.state.tabs.with(|tabs| tabs.active.clone());
+    view! {
+        <section class="editor-pane" aria-label="Editor">
+            <Tabs/>
+            <div class="editor-bar">
+                <span class="path" data-testid="path">{move || path().unwrap_or_default()}</span>
+                <Options/>
+            </div>
+            <div class="editor-host" id="editor" data-testid="editor" node_ref=host></div>
+            <div class="editor-empty" hidden=move || path().is_some()>
+                <p>"No file is open."</p>
+                <p class="hint">"Choose one in the explorer, or drop files here."</p>
+            </div>
+            <Hints/>
+        </section>
+    }
+}
+
+/// The open files.
+#[component]
+fn Tabs() -> impl IntoView {
+    let control = control();
+    let tabs = control.state.tabs;
+    view! {
+        <div class="tabs" role="group" aria-label="Open files">
+            <For each=move || tabs.with(|tabs| tabs.open.clone()) key=Clone::clone let(path)>
+                {
+                    let (shown, edited, opened, closed) = (path.clone(), path.clone(), path.clone(), path.clone());
+                    let active = Memo::new(move |_| tabs.with(|tabs| tabs.active.as_deref() == Some(shown.as_str())));
+                    let edited = move || control.state.workspace.with(|w| w.edited.contains(&edited));
+                    let name = file_name(&path).to_owned();
+                    let label = format!("Close {name}");
+                    view! {
+                        <div class="tab" class:active=active>
+                            <button
+                                class="tab-name" title=path.clone()
+                                aria-current=move || active.get().then_some("true")
+                                on:click=move |_| {
+                                    control.open(&opened);
+                                    control.focus_editor();
+                                }
+                            >
+                                {name}
+                                <span class="edited" hidden=move || !edited() title="Changed by you"></span>
+                            </button>
+                            <button class="tab-close" aria-label=label on:click=move |_| control.close(&closed)>
+                                "×"
+                            </button>
+                        </div>
+                    }
+                }
+            </For>
+        </div>
+    }
+}
+
+/// How completions are made.
+#[component]
+fn Options() -> impl IntoView {
+    let control = control();
+    let settings = control.state.settings;
+    let choose = move |event| {
+        let value = event_target_value(&event);
+        if let Some(lane) = Lane::ALL.into_iter().find(|lane| lane.key() == value) {
+            control.settings(|settings| settings.ghost_lane = lane);
+        }
+    };
+    let pause = move |event| {
+        if let Ok(pause_ms) = event_target_value(&event).parse::<u32>() {
+            control.settings(|settings| settings.pause_ms = pause_ms.clamp(50, 5_000));
+        }
+    };
+    view! {
+        <div class="options">
+            <label class="field" title="Whose completion is shown in the editor">
+                <span>"Ghost text"</span>
+                <select
+                    data-testid="ghost-lane" prop:value=move || settings.with(|s| s.ghost_lane.key())
+                    on:change=choose
+                >
+                    {Lane::ALL.map(|lane| view! { <option value=lane.key()>{title(lane)}</option> })}
+                </select>
+            </label>
+            <Toggle
+                label="Several lines" title="Go on after the end of the line" testid="multi-line"
+                get=|s| s.multi_line set=|s, on| s.multi_line = on
+            />
+            <Toggle
+                label="On pause" title="Ask by itself when you pause; Ctrl+Space asks at any time"
+                testid="automatic" get=|s| s.automatic set=|s, on| s.automatic = on
+            />
+            <label class="field" title="How long a pause is">
+                <input
+                    type="number" min="50" max="5000" step="50" aria-label="Pause in milliseconds"
+                    data-testid="pause-ms" prop:value=move || settings.with(|s| s.pause_ms.to_string())
+                    disabled=move || settings.with(|s| !s.automatic) on:change=pause
+                />
+                <span>"ms"</span>
+            </label>
+        </div>
+    }
+}
+
+/// The keys.
+#[component]
+fn Hints() -> impl IntoView {
+    let keys = [
+        ("Tab", "accept"),
+        ("Ctrl →", "accept a word"),
+        ("Esc", "dismiss"),
+        ("Ctrl Space", "complete"),
+        ("Esc Tab", "leave the editor"),
+    ];
+    view! {
+        <p class="keys">
+            {keys.map(|(key, meaning)| view! { <span><kbd>{key}</kbd>" "{meaning}</span> })}
+        </p>
+    }
+}

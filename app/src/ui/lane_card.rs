@@ -1,0 +1,173 @@
+//! One lane's completion with its numbers.
+
+use leptos::prelude::*;
+use llavacode_core::engine::{Completion, Lane, Ttft};
+
+use super::control;
+use crate::control::Control;
+use crate::state::Dialog;
+use crate::state::lanes::{Phase, explanation, stop_reason, title};
+
+/// What stands where there is no number yet.
+const MISSING: &str = "–";
+
+/// The parts of the time to the first token, in the order in which they pass.
+fn parts(ttft: &Ttft) -> [(&'static str, f64); 4] {
+    [
+        ("retrieve", ttft.retrieve_ms),
+        ("encode", ttft.encode_ms),
+        ("assemble", ttft.assemble_ms),
+        ("prefill", ttft.prefill_ms),
+    ]
+}
+
+/// Milliseconds with as many digits as say something.
+fn milliseconds(ms: f64) -> String {
+    if ms < 9.95 { format!("{ms:.1}") } else { format!("{ms:.0}") }
+}
+
+/// How much sooner or later the compressed lane's first token comes than full RAG's, once both are
+/// done at the same place.
+fn against_full_rag(control: Control) -> Option<String> {
+    let total = |lane| {
+        control.state.lane(lane).with(|run| run.ttft.filter(|_| run.phase == Phase::Done).map(|t| t.total_ms))
+    };
+    let (compressed, full) = (total(Lane::Compressed)?, total(Lane::FullRag)?);
+    let change = (compressed / full - 1.0) * 100.0;
+    let sign = if change < 0.0 { "−" } else { "+" };
+    change.is_finite().then(|| format!("{sign}{:.0} % against full RAG", change.abs()))
+}
+
+/// A lane's card. `scale` is the time that fills the bar's width.
+#[component]
+pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
+    let control = control();
+    let run = control.state.lane(lane);
+    let key = lane.key();
+    let off = move || control.state.settings.with(|s| !s.compare && s.ghost_lane != lane);
+    let is_ghost = move || control.state.settings.with(|settings| settings.ghost_lane == lane);
+    let usable = move || {
+        control.state.in_place.get() && run.with(|run| run.phase == Phase::Done && !run.text.is_empty())
+    };
+    let has_prompt = move || run.with(|run| run.done.is_some());
+    let note = move || (lane == Lane::Compressed).then(|| against_full_rag(control)).flatten();
+    view! {
+        <article
+            class="lane" class:off=off data-testid=format!("lane-{key}")
+            data-state=move || run.with(|run| run.phase.key())
+            aria-label=format!("{} lane", title(lane))
+            aria-busy=move || run.with(|run| run.phase == Phase::Running).to_string()
+        >
+            <header class="lane-head">
+                <span class="dot" aria-hidden="true"></span>
+                <h3>{title(lane)}</h3>
+                <span class="hint">{explanation(lane)}</span>
+                <span class="ghost-mark" hidden=move || !is_ghost()>"ghost"</span>
+                <button
+                    class="small" data-testid=format!("lane-{key}-prompt") disabled=move || !has_prompt()
+                    title="Look at the prompt"
+                    on:click=move |_| control.state.dialog.set(Some(Dialog::Prompt(lane)))
+                >"Prompt"</button>
+                <button
+                    class="small" data-testid=format!("lane-{key}-use") disabled=move || !usable()
+                    title="Show this text in the editor" on:click=move |_| control.show_as_ghost(lane)
+                >"Use"</button>
+            </header>
+            <pre
+                class="lane-text" tabindex="0" aria-label="Completion" data-testid=format!("lane-{key}-text")
+                class:old=move || run.with(|run| run.text_is_old())
+                class:failed=move || run.with(|run| run.error.is_some())
+            >{move || run.with(|run| run.error.clone().unwrap_or_else(|| run.text.clone()))}</pre>
+            <div class="lane-time" class:old=move || run.with(|run| run.ttft_is_old())>
+                <span
+                    class="ttft" data-testid=format!("lane-{key}-ttft")
+                    data-ms=move || run.with(|run| run.ttft.map(|ttft| ttft.total_ms.to_string()))
+                >
+                    {move || run.with(|run| run.ttft.map_or(MISSING.into(), |ttft| milliseconds(ttft.total_ms)))}
+                </span>
+                <span class="unit">"ms to first token"</span>
+                <span class="note">{note}</span>
+            </div>
+            <Bar lane=lane scale=scale/>
+            <Numbers lane=lane/>
+        </article>
+    }
+}
+
+/// The time to the first token as a bar of its parts.
+#[component]
+fn Bar(lane: Lane, scale: Memo<f64>) -> impl IntoView {
+    let run = control().state.lane(lane);
+    let ttft = move || run.with(|run| run.ttft);
+    let label = move || match ttft() {
+        Some(ttft) => parts(&ttft).map(|(name, ms)| format!("{name} {} ms", milliseconds(ms))).join(", "),
+        None => "no time measured yet".to_owned(),
+    };
+    let segments = move || {
+        let scale = scale.get();
+        ttft().filter(|_| scale > 0.0).map(|ttft| {
+            parts(&ttft).map(|(name, ms)| {
+                let width = (ms / scale * 100.0).clamp(0.0, 100.0);
+                view! { <span class=format!("part {name}") style=format!("width: {width:.2}%")></span> }
+            })
+        })
+    };
+    view! {
+        <div class="bar" role="img" aria-label=label title=label>{segments}</div>
+        <p class="bar-legend" aria-hidden="true">
+            {["retrieve", "encode", "assemble", "prefill"].map(|name| {
+                let ms = move || {
+                    let part = ttft().and_then(|t| parts(&t).into_iter().find(|(part, _)| *part == name));
+                    part.map_or(MISSING.to_owned(), |(_, ms)| milliseconds(ms))
+                };
+                view! { <span class=format!("key {name}")>{name}" "<b>{ms}</b></span> }
+            })}
+        </p>
+    }
+}
+
+/// The other numbers.
+#[component]
+fn Numbers(lane: Lane) -> impl IntoView {
+    let run = control().state.lane(lane);
+    let of = move |read: fn(&Completion) -> String| {
+        move || run.with(|run| run.done.as_ref().map_or(MISSING.to_owned(), read))
+    };
+    let cells: [(&str, &str, fn(&Completion) -> String); 6] = [
+        ("prompt", "Tokens in the prompt", |c| match c.soft_tokens {
+            0 => c.prompt_tokens.to_string(),
+            soft => format!("{} ({soft} soft)", c.prompt_tokens),
+        }),
+        ("reused", "Prompt tokens whose keys and values were still in the cache", |c| {
+            c.reused_tokens.to_string()
+        }),
+        ("new", "Tokens generated", |c| c.new_tokens.to_string()),
+        ("tokens/s", "Tokens a second after the first", |c| {
+            c.decode_tokens_per_s.map_or(MISSING.to_owned(), |rate| format!("{rate:.1}"))
+        }),
+        ("launches", "Kernel launches of one decode step", |c| {
+            c.launches_per_step.map_or(MISSING.to_owned(), |count| count.to_string())
+        }),
+        ("stopped by", "Why the completion ended", |c| stop_reason(c.stop).to_owned()),
+    ];
+    view! {
+        <dl class="numbers" class:old=move || run.with(|run| run.numbers_are_old())>
+            {cells.map(|(name, title, read)| view! {
+                <div title=title><dt>{name}</dt><dd>{of(read)}</dd></div>
+            })}
+        </dl>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::milliseconds;
+
+    #[test]
+    fn short_times_keep_a_digit_after_the_point() {
+        assert_eq!(milliseconds(0.04), "0.0");
+        assert_eq!(milliseconds(9.94), "9.9");
+        assert_eq!(milliseconds(9.96), "10");
+        assert_eq!(milliseconds(1234.5), "1234");
+    }
+}

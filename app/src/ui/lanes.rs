@@ -1,0 +1,51 @@
+//! The lanes side by side, and what was retrieved for them.
+
+use leptos::prelude::*;
+use llavacode_core::engine::Lane;
+
+use super::chunks::Chunks;
+use super::control;
+use super::lane_card::LaneCard;
+use super::toggle::Toggle;
+use crate::state::lanes::Phase;
+
+/// The panel.
+#[component]
+pub(super) fn Lanes() -> impl IntoView {
+    let control = control();
+    let lanes = control.state.lanes;
+    let busy =
+        move || lanes.iter().any(|lane| lane.with(|run| matches!(run.phase, Phase::Running | Phase::Queued)));
+    let compare = Signal::derive(move || control.state.settings.with(|settings| settings.compare));
+    // The longest bar fills its card; the others are drawn to the same scale.
+    let scale = Memo::new(move |_| {
+        lanes
+            .iter()
+            .filter_map(|lane| lane.with(|run| run.ttft.map(|ttft| ttft.total_ms)))
+            .fold(0.0, f64::max)
+    });
+    let act = move |_| if untrack(busy) { control.stop() } else { control.complete(true) };
+    view! {
+        <div class="lanes-bar">
+            <Toggle
+                label="Compare" title="Run every lane at the cursor, one after another" testid="compare"
+                get=|s| s.compare set=|s, on| s.compare = on
+            />
+            <Toggle
+                label="Cold" testid="cold" disabled=Signal::derive(move || !compare.get())
+                title="While comparing, each lane starts from an empty KV cache and reads its whole prompt"
+                get=|s| s.cold set=|s, on| s.cold = on
+            />
+            <Toggle
+                label="Same file" title="Let far-away parts of the open file be retrieved too" testid="same-file"
+                get=|s| s.same_file set=|s, on| s.same_file = on
+            />
+            <button
+                class="primary" data-testid="complete"
+                disabled=move || control.state.engine.with(|engine| !engine.is_ready()) on:click=act
+            >{move || if busy() { "Stop" } else { "Complete" }}</button>
+        </div>
+        {Lane::ALL.map(|lane| view! { <LaneCard lane=lane scale=scale/> })}
+        <Chunks/>
+    }
+}

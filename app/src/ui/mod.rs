@@ -1,0 +1,148 @@
+//! What a person sees.
+
+mod chunks;
+mod divider;
+mod editor;
+mod explorer;
+mod header;
+mod lane_card;
+mod lanes;
+mod measure;
+mod models;
+mod notices;
+mod prompt_view;
+mod status;
+mod toggle;
+
+use leptos::ev::{self, DragEvent};
+use leptos::prelude::*;
+
+use crate::control::Control;
+use crate::files::drop;
+use crate::state::State;
+use crate::state::settings::Settings;
+use divider::{Divider, Side};
+
+/// The page's control, from anywhere in it.
+fn control() -> Control {
+    expect_context::<Control>()
+}
+
+/// The page.
+#[component]
+pub fn App() -> impl IntoView {
+    let control = Control::new(State::new(Settings::load()));
+    provide_context(control);
+    header::follow_theme(control);
+
+    // What was typed last is kept when the page goes away.
+    window_event_listener(ev::pagehide, move |_| control.save());
+    window_event_listener(ev::visibilitychange, move |_| {
+        if document().hidden() {
+            control.save();
+        }
+    });
+
+    let (dragging, set_dragging) = signal(false);
+    let drag_over = move |event: DragEvent| {
+        event.prevent_default();
+        set_dragging.set(true);
+    };
+    let dropped = move |event: DragEvent| {
+        event.prevent_default();
+        set_dragging.set(false);
+        if let Some(transfer) = event.data_transfer() {
+            let entries = drop::entries(&transfer);
+            control.import(async move { drop::walk(entries).await.map(Some) });
+        }
+    };
+    let widths = move || {
+        control.state.settings.with(|settings| {
+            format!(
+                "--explorer-width: {}px; --lanes-width: {}px",
+                settings.explorer_width, settings.lanes_width
+            )
+        })
+    };
+
+    view! {
+        <div
+            class="app"
+            class:dragging=dragging
+            style=widths
+            on:dragover=drag_over
+            on:dragleave=move |event| {
+                if event.related_target().is_none() {
+                    set_dragging.set(false);
+                }
+            }
+            on:drop=dropped
+        >
+            <a class="skip" href="#editor" on:click=move |event| {
+                event.prevent_default();
+                control.focus_editor();
+            }>"Skip to the editor"</a>
+            <header::Header/>
+            <main class="columns">
+                <explorer::Explorer/>
+                <Divider side=Side::Explorer/>
+                <editor::EditorPane/>
+                <Divider side=Side::Lanes/>
+                <SidePanel/>
+            </main>
+            <status::StatusLine/>
+            <notices::NoticeArea/>
+            <models::ModelsDialog/>
+            <prompt_view::PromptDialog/>
+            <div class="visually-hidden" role="status" aria-live="polite" data-testid="announcement">
+                {move || control.state.announcement.get()}
+            </div>
+            <div class="drop-hint" aria-hidden="true">"Drop files or a folder"</div>
+        </div>
+    }
+}
+
+/// Lanes and measurement, one at a time.
+#[component]
+fn SidePanel() -> impl IntoView {
+    let (measuring, show_measure) = signal(false);
+    let switch = move |event: ev::KeyboardEvent| {
+        if matches!(event.key().as_str(), "ArrowLeft" | "ArrowRight") {
+            event.prevent_default();
+            show_measure.update(|shown| *shown = !*shown);
+            let id = if measuring.get_untracked() { "tab-measure" } else { "tab-lanes" };
+            if let Some(tab) = document().get_element_by_id(id) {
+                use wasm_bindgen::JsCast;
+                // The tab is there: it is this component's own.
+                let _ = tab.unchecked_into::<web_sys::HtmlElement>().focus();
+            }
+        }
+    };
+    let tab_index = move |selected: bool| if selected { "0" } else { "-1" };
+    view! {
+        <aside class="side" aria-label="Completions">
+            <div class="side-tabs" role="tablist" on:keydown=switch>
+                <button
+                    id="tab-lanes" role="tab" aria-controls="panel-lanes" data-testid="tab-lanes"
+                    aria-selected=move || (!measuring.get()).to_string()
+                    tabindex=move || tab_index(!measuring.get())
+                    on:click=move |_| show_measure.set(false)
+                >"Lanes"</button>
+                <button
+                    id="tab-measure" role="tab" aria-controls="panel-measure" data-testid="tab-measure"
+                    aria-selected=move || measuring.get().to_string()
+                    tabindex=move || tab_index(measuring.get())
+                    on:click=move |_| show_measure.set(true)
+                >"Measure"</button>
+            </div>
+            <div
+                class="side-body" id="panel-lanes" role="tabpanel" aria-labelledby="tab-lanes"
+                hidden=move || measuring.get()
+            ><lanes::Lanes/></div>
+            <div
+                class="side-body" id="panel-measure" role="tabpanel" aria-labelledby="tab-measure"
+                hidden=move || !measuring.get()
+            ><measure::Measure/></div>
+        </aside>
+    }
+}

@@ -1,0 +1,120 @@
+//! Choosing a bundle and a device.
+
+use leptos::attr::custom::custom_attribute;
+use leptos::ev::SubmitEvent;
+use leptos::html::{Dialog as DialogElement, Input};
+use leptos::prelude::*;
+
+use super::control;
+use super::prompt_view::follow;
+use crate::control::Chosen;
+use crate::files::pick;
+use crate::protocol::{BundleSource, DeviceChoice};
+use crate::state::Dialog;
+use crate::state::engine::{EngineState, bytes};
+
+/// The dialog.
+#[component]
+pub(super) fn ModelsDialog() -> impl IntoView {
+    let control = control();
+    let element = NodeRef::<DialogElement>::new();
+    let is_open = move || control.state.dialog.get() == Some(Dialog::Models);
+    follow(element, is_open);
+    let close = move || {
+        if control.state.dialog.get_untracked() == Some(Dialog::Models) {
+            control.state.dialog.set(None);
+        }
+    };
+    let (cpu, set_cpu) = signal(Chosen::from_query().device == DeviceChoice::Cpu);
+    let device = move || if cpu.get_untracked() { DeviceChoice::Cpu } else { DeviceChoice::Auto };
+    let url = NodeRef::<Input>::new();
+    let folder = NodeRef::<Input>::new();
+    let load = move |chosen: Chosen| {
+        close();
+        control.load(chosen);
+    };
+    let load_url = move |event: SubmitEvent| {
+        event.prevent_default();
+        let url = url.get_untracked().map(|input| input.value()).unwrap_or_default();
+        if !url.trim().is_empty() {
+            load(Chosen::at(&url, device()));
+        }
+    };
+    let load_built_in = move |_| load(Chosen { device: device(), ..Chosen::default() });
+    let load_folder = move |_| {
+        let Some(input) = folder.get_untracked() else { return };
+        let files = pick::from_input(&input).candidates;
+        if !files.is_empty() {
+            load(Chosen { bundle: BundleSource::Files, files, device: device() });
+        }
+    };
+    let choose_folder = move |_| {
+        if let Some(input) = folder.get_untracked() {
+            input.click();
+        }
+    };
+    view! {
+        <dialog node_ref=element aria-labelledby="models-title" data-testid="models" on:close=move |_| close()>
+            <header>
+                <h2 id="models-title">"Models"</h2>
+                <button class="small" on:click=move |_| close()>"Close"</button>
+            </header>
+            <Current/>
+            <fieldset>
+                <legend>"Device"</legend>
+                <label><input type="radio" name="device" prop:checked=move || !cpu.get()
+                    data-testid="device-auto" on:change=move |_| set_cpu.set(false)/>
+                    "Auto: WebGPU where the browser has it, else the CPU"</label>
+                <label><input type="radio" name="device" prop:checked=move || cpu.get()
+                    data-testid="device-cpu" on:change=move |_| set_cpu.set(true)/>"CPU"</label>
+            </fieldset>
+            <section>
+                <h3>"Built-in"</h3>
+                <p class="hint">"The small trio that comes with this page."</p>
+                <button data-testid="load-built-in" on:click=load_built_in>"Load"</button>
+            </section>
+            <section>
+                <h3>"From a URL"</h3>
+                <p class="hint">"A folder that holds bundle.json, served with CORS if it is elsewhere."</p>
+                <form on:submit=load_url>
+                    <input type="text" inputmode="url" aria-label="URL of the bundle's folder" node_ref=url
+                        placeholder="https://…/my-bundle/" data-testid="bundle-url"/>
+                    <button data-testid="load-url">"Load"</button>
+                </form>
+            </section>
+            <section>
+                <h3>"From a folder"</h3>
+                <p class="hint">"Nothing is uploaded: the files are read where they are."</p>
+                <button data-testid="load-folder" on:click=choose_folder>"Choose folder"</button>
+                <input type="file" multiple=true hidden=true tabindex="-1" {..custom_attribute("webkitdirectory", "")}
+                    aria-label="Folder of the bundle" data-testid="bundle-input" node_ref=folder
+                    on:change=load_folder/>
+            </section>
+        </dialog>
+    }
+}
+
+/// What is loaded.
+#[component]
+fn Current() -> impl IntoView {
+    let control = control();
+    let source = move || match control.bundle() {
+        BundleSource::Url { url } => url,
+        BundleSource::Files => "files you chose".to_owned(),
+    };
+    let line = move || {
+        control.state.engine.with(|engine| match engine {
+            EngineState::Ready(info) => format!(
+                "{} on {}, {} in memory, loaded in {:.1} s from {}",
+                info.model,
+                info.backend,
+                bytes(info.memory_bytes),
+                info.load_ms / 1000.0,
+                source()
+            ),
+            EngineState::Starting | EngineState::Loading { .. } => format!("Loading from {}", source()),
+            EngineState::Failed { message } => message.clone(),
+        })
+    };
+    view! { <p class="current">{line}</p> }
+}

@@ -1,0 +1,46 @@
+//! Sentences that wait to be read.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+use super::control;
+use crate::state::notices::{Gravity, Notice};
+
+/// What is only good to know goes by itself after this time.
+const INFO_FOR: Duration = Duration::from_secs(8);
+
+/// The area in which they stand.
+#[component]
+pub(super) fn NoticeArea() -> impl IntoView {
+    let notices = control().state.notices;
+    view! {
+        <div class="notices" data-testid="notices" role="region" aria-label="Notices" aria-live="polite">
+            <For each=move || notices.with(|n| n.list().to_vec()) key=|notice| notice.id let(notice)>
+                <NoticeView notice/>
+            </For>
+        </div>
+    }
+}
+
+#[component]
+fn NoticeView(notice: Notice) -> impl IntoView {
+    let control = control();
+    let Notice { id, gravity, text, remedies } = notice;
+    let dismiss = move || control.state.notices.update(|notices| notices.dismiss(id));
+    if gravity == Gravity::Info {
+        set_timeout(dismiss, INFO_FOR);
+    }
+    let role = if gravity == Gravity::Error { "alert" } else { "status" };
+    view! {
+        <div class="notice" role=role data-testid="notice" data-kind=gravity.key()>
+            <p>{text}</p>
+            <div class="notice-actions">
+                {remedies.into_iter().map(|remedy| view! {
+                    <button on:click=move |_| control.remedy(remedy)>{remedy.label()}</button>
+                }).collect_view()}
+                <button class="quiet" on:click=move |_| dismiss()>"Dismiss"</button>
+            </div>
+        </div>
+    }
+}

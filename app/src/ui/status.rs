@@ -1,0 +1,75 @@
+//! The status line.
+
+use leptos::prelude::*;
+
+use super::control;
+use crate::state::engine::{EngineState, IndexState, bytes, percent};
+use crate::state::notices::Remedy;
+
+/// The line.
+#[component]
+pub(super) fn StatusLine() -> impl IntoView {
+    let control = control();
+    let engine = control.state.engine;
+    let text = move || {
+        engine.with(|engine| match engine {
+            EngineState::Starting => "Starting the engine".to_owned(),
+            EngineState::Loading { read, total, .. } => {
+                format!("Loading the model: {} of {}", bytes(*read), bytes(*total))
+            }
+            EngineState::Ready(_) => "Ready".to_owned(),
+            EngineState::Failed { .. } => "The engine does not run".to_owned(),
+        })
+    };
+    let share = move || {
+        engine.with(|engine| match engine {
+            EngineState::Loading { read, total, .. } => percent(*read, *total),
+            _ => 0,
+        })
+    };
+    let loading = move || engine.with(|engine| engine.key() == "loading");
+    let failed = move || engine.with(|engine| engine.key() == "error");
+    let facts =
+        move || engine.with(|engine| if let EngineState::Ready(i) = engine { Some(i.clone()) } else { None });
+    let backend = move || facts().map(|info| info.backend).unwrap_or_default();
+    let index = move || {
+        control.state.index.with(|index| match index {
+            IndexState::Ready(info) if info.persisted => "index kept",
+            IndexState::Ready(_) => "index not kept",
+            IndexState::Running { .. } => "indexing",
+            _ => "",
+        })
+    };
+    let cursor = move || {
+        let (line, column) = control.state.cursor.get();
+        format!("Ln {}, Col {}", line + 1, column + 1)
+    };
+    view! {
+        <footer
+            class="status" data-testid="status" data-state=move || engine.with(|engine| engine.key())
+            data-backend=backend
+        >
+            <span class="state" role="status"><span class="dot" aria-hidden="true"></span>{text}</span>
+            <progress max="100" prop:value=share hidden=move || !loading() aria-label="Loading the model"></progress>
+            <button class="small" hidden=move || !failed() data-testid="restart"
+                on:click=move |_| control.remedy(Remedy::Restart)>"Restart"</button>
+            {move || facts().map(|info| {
+                let (name, why) = match (info.backend.as_str(), info.fallback_reason) {
+                    ("webgpu", _) => ("WebGPU".to_owned(), String::new()),
+                    ("cpu", Some(reason)) => (format!("CPU: {reason}"), reason),
+                    ("cpu", None) => ("CPU".to_owned(), String::new()),
+                    (other, _) => (other.to_owned(), String::new()),
+                };
+                view! {
+                    <span class="fact backend" title=why data-testid="backend">{name}</span>
+                    <span class="fact" data-testid="adapter" hidden=info.adapter.is_empty()>{info.adapter.clone()}</span>
+                    <span class="fact" data-testid="model">{info.model}</span>
+                    <span class="fact" data-testid="memory">{bytes(info.memory_bytes)}</span>
+                }
+            })}
+            <span class="fact">{index}</span>
+            <span class="spring"></span>
+            <span class="fact">{cursor}</span>
+        </footer>
+    }
+}
