@@ -1,4 +1,5 @@
 //! What a person sees.
+#![expect(unreachable_pub, reason = "what `#[component]` expands to is `pub`")]
 
 mod chunks;
 mod divider;
