@@ -64,7 +64,15 @@ impl Control {
             return;
         };
         let mut workspace = Workspace { name: view.workspace, is_demo: view.is_demo, ..Workspace::default() };
-        workspace.add(files);
+        if view.is_demo
+            && let Ok(demo) = fetch_json::<Demo>(DEMO_URL).await
+        {
+            // The demo may be a newer one: only what the person changed is taken from the last visit.
+            workspace.add(demo.files);
+            workspace.add(files.into_iter().filter(|file| view.edited.contains(&file.path)));
+        } else {
+            workspace.add(files);
+        }
         workspace.edited = view.edited;
         let known = |path: &String| workspace.files.contains_key(path);
         let tabs =
