@@ -1,6 +1,9 @@
 //! What the page does when a person does something, or when the engine answers.
 
 mod completion;
+mod import;
+mod indexing;
+mod keeping;
 mod measure;
 mod models;
 mod workspace;
