@@ -103,17 +103,20 @@ impl DecoderConfig {
     fn check(&self, file: &str) -> Result<()> {
         let refuse = |reason: String| Err(Error::UnsupportedConfig { file: file.into(), reason });
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
-        if [
-            self.vocab_size,
-            self.hidden_size,
-            self.intermediate_size,
-            self.num_hidden_layers,
-            heads,
-            kv_heads,
-        ]
-        .contains(&0)
+        // Bounds far above any model of this kind keep products of two sizes within 32 bits.
+        let sizes = [
+            ("vocab_size", self.vocab_size, 1 << 24),
+            ("hidden_size", self.hidden_size, 1 << 20),
+            ("intermediate_size", self.intermediate_size, 1 << 20),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 12),
+            ("num_attention_heads", heads, 1 << 12),
+            ("num_key_value_heads", kv_heads, 1 << 12),
+            ("head_dim", self.head_dim.unwrap_or(1), 1 << 12),
+        ];
+        if let Some((name, size, most)) =
+            sizes.into_iter().find(|(_, size, most)| !(1..=*most).contains(size))
         {
-            return refuse("a size is zero".into());
+            return refuse(format!("{name} is {size}; it must lie between 1 and {most}"));
         }
         if heads % kv_heads != 0 {
             return refuse(format!(

@@ -4,6 +4,8 @@
 //! other family since GPT-2). It adds two guarantees: text typed by a person never becomes a
 //! special token, and text comes out of a stream of ids whole, however characters are split.
 
+use std::collections::BTreeSet;
+
 use tokenizers::{AddedToken, DecoderWrapper, ModelWrapper};
 
 use crate::{Error, Result};
@@ -17,6 +19,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     bytes: TokenBytes,
     byte_ids: Vec<u32>,
+    added: BTreeSet<u32>,
 }
 
 /// Ids with the byte offset at which each one's text starts.
@@ -62,7 +65,8 @@ impl Tokenizer {
             .map(|byte| inner.token_to_id(byte_symbol(byte).encode_utf8(&mut [0; 4])))
             .collect::<Option<Vec<u32>>>()
             .ok_or_else(|| unsupported("its vocabulary lacks some of the 256 bytes"))?;
-        Ok(Self { inner, bytes, byte_ids })
+        let added = inner.get_added_tokens_decoder().into_keys().collect();
+        Ok(Self { inner, bytes, byte_ids, added })
     }
 
     /// The text's tokens: no special token before, after or within.
@@ -125,6 +129,11 @@ impl Tokenizer {
     pub fn special(&self, token: &str) -> Result<u32> {
         let vocabulary = self.inner.get_added_vocabulary();
         vocabulary.get_vocab().get(token).copied().ok_or_else(|| Error::MissingToken { token: token.into() })
+    }
+
+    /// Whether an id is a special token, or none of the vocabulary's.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.added.contains(&id) || self.token_bytes(id).is_empty()
     }
 
     /// Entries of the vocabulary, special tokens included. A checkpoint's embedding may have

@@ -37,8 +37,26 @@ fn tokenizer() -> Tokenizer {
 /// Text with everything that tokenizers stumble over.
 fn random_text(random: &mut StdRng) -> String {
     const PIECES: [&str; 20] = [
-        "def ", "self", ".", "\n", "\r\n", "\t", "    ", " ", "é", "e\u{301}", "数", "🦀", "👩‍👧", "(", "):", "12",
-        "'ll", "<|endoftext|>", "<|fim_prefix|>", "\u{a0}",
+        "def ",
+        "self",
+        ".",
+        "\n",
+        "\r\n",
+        "\t",
+        "    ",
+        " ",
+        "é",
+        "e\u{301}",
+        "数",
+        "🦀",
+        "👩‍👧",
+        "(",
+        "):",
+        "12",
+        "'ll",
+        "<|endoftext|>",
+        "<|fim_prefix|>",
+        "\u{a0}",
     ];
     (0..random.random_range(0..60)).map(|_| PIECES[random.random_range(0..PIECES.len())]).collect()
 }

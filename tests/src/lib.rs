@@ -1,3 +1,9 @@
-//! Whole-system tests.
+//! Whole-system tests, and what they share.
 
+#[cfg(not(target_family = "wasm"))]
+pub mod harness;
 pub mod parity;
+#[cfg(not(target_family = "wasm"))]
+pub mod server;
+#[cfg(not(target_family = "wasm"))]
+pub mod webdriver;

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use llavacode_core::{
     Result,
     bundle::Models,
-    config::{DecoderConfig, FileEntry},
+    config::{DecoderConfig, FileEntry, WeightFormat},
     kernel,
     model::{
         decoder::{Decoder, DecoderFormats, name_prefix},
@@ -21,6 +21,10 @@ use llavacode_core::{
 };
 
 pub use fixtures::{ENCODERS, Expected, Fixture, PICO, PROJECTORS, READERS};
+
+/// What the embedded bundle is loaded as.
+pub const QUANTIZED: DecoderFormats =
+    DecoderFormats { linear: WeightFormat::Q4, embedding: WeightFormat::Q8 };
 
 /// Relative error allowed against the reference: f32 gives about 1e-6, any mistake far more.
 pub const TOLERANCE: f64 = 1e-3;
@@ -38,10 +42,11 @@ pub fn relative_error(a: &[f32], b: &[f32]) -> f64 {
     difference / square(&mut b.iter().map(|&b| f64::from(b)))
 }
 
-/// Panics unless `found` is `expected` within [`TOLERANCE`].
+/// Panics unless `found` is `expected` within [`TOLERANCE`]; prints how near it is.
 #[track_caller]
 fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
     let error = relative_error(found, expected);
+    println!("{what}: relative error {error:.1e}");
     assert!(error < TOLERANCE, "{what}: relative error {error:.2e}");
 }
 
@@ -60,9 +65,9 @@ fn config(fixture: &Fixture) -> DecoderConfig {
 }
 
 /// The fixture's reader.
-pub async fn load_reader(fixture: &Fixture, device: &Device) -> Reader {
+pub async fn load_reader(fixture: &Fixture, formats: DecoderFormats, device: &Device) -> Reader {
     let config = config(fixture);
-    let plan = |header: &Header| Ok(Reader::plan(&config, DecoderFormats::DENSE, name_prefix(header)));
+    let plan = |header: &Header| Ok(Reader::plan(&config, formats, name_prefix(header)));
     let mut weights = load(fixture, device, plan).await.expect("a fixture's weights");
     Reader::from_weights(&config, &mut weights).expect("a fixture's reader")
 }
@@ -83,7 +88,7 @@ fn read(decoder: &Decoder, cache: &mut Cache, ids: &[u32]) -> Tensor<2> {
 
 /// Hidden states and logits are the reference's.
 pub async fn reader_matches_reference(fixture: &Fixture, device: &Device) {
-    let reader = load_reader(fixture, device).await;
+    let reader = load_reader(fixture, DecoderFormats::DENSE, device).await;
     let expected = fixture.expected();
     let ids = expected.ids("input_ids");
     let mut cache = reader.cache(1, ids.len());
@@ -93,9 +98,25 @@ pub async fn reader_matches_reference(fixture: &Fixture, device: &Device) {
     assert_close("logits", &values(reader.logits(hidden)).await, &expected.floats("logits"));
 }
 
+/// A quantized reader computes on the device what it computes on the CPU with its blocks unpacked,
+/// both in one pass and for the single row of a decode step.
+pub async fn quantized_reader_matches_cpu(fixture: &Fixture, formats: DecoderFormats, device: &Device) {
+    let ids = fixture.expected().ids("input_ids");
+    let mut logits = Vec::new();
+    for device in [device, &Device::flex()] {
+        let reader = load_reader(fixture, formats, device).await;
+        let mut cache = reader.cache(1, ids.len() + 1);
+        let prefill = reader.logits(read(&reader.decoder, &mut cache, &ids));
+        let step = reader.logits(read(&reader.decoder, &mut cache, &ids[..1]));
+        logits.push((values(prefill).await, values(step).await));
+    }
+    assert_close("prefill", &logits[0].0, &logits[1].0);
+    assert_close("decode step", &logits[0].1, &logits[1].1);
+}
+
 /// Reading token by token gives what reading in one pass gives, in a cache with room to spare.
 pub async fn decode_matches_prefill(fixture: &Fixture, device: &Device) {
-    let reader = load_reader(fixture, device).await;
+    let reader = load_reader(fixture, DecoderFormats::DENSE, device).await;
     let ids = fixture.expected().ids("input_ids");
     let at_once = values(read(&reader.decoder, &mut reader.cache(1, ids.len()), &ids)).await;
     let mut cache = reader.cache(1, ids.len() + 7);
@@ -109,7 +130,7 @@ pub async fn decode_matches_prefill(fixture: &Fixture, device: &Device) {
 
 /// After truncation a cache goes on as if what was cut had never been read.
 pub async fn truncated_cache_goes_on(fixture: &Fixture, device: &Device) {
-    let reader = load_reader(fixture, device).await;
+    let reader = load_reader(fixture, DecoderFormats::DENSE, device).await;
     let ids = fixture.expected().ids("input_ids");
     let kept = ids.len() / 2;
     let other: Vec<u32> = ids[kept..].iter().rev().copied().collect();

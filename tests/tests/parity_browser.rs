@@ -11,6 +11,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 async fn all(device: &Device) {
     for fixture in &parity::READERS {
         parity::reader_matches_reference(fixture, device).await;
+        parity::quantized_reader_matches_cpu(fixture, parity::QUANTIZED, device).await;
         parity::decode_matches_prefill(fixture, device).await;
         parity::truncated_cache_goes_on(fixture, device).await;
     }
@@ -24,7 +25,7 @@ async fn all(device: &Device) {
 
 #[wasm_bindgen_test]
 async fn models_match_the_reference_on_webgpu() {
-    let device = Device::wgpu_options().init_async().await;
+    let device = Device::wgpu_options().init_async().await.expect("a WebGPU device");
     all(&device).await;
 }
 

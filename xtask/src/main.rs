@@ -1,2 +1,54 @@
-//! Sets up, builds, serves, tests and measures the project.
-fn main() {}
+//! Sets up, builds, serves, tests and measures the project: `cargo xtask --help`.
+
+mod bench;
+mod command;
+mod page;
+mod paths;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Sets up, builds, serves, tests and measures the project.")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing, build the release page, serve it and rebuild it on changes
+    Serve(page::ServeOptions),
+    /// Install what is missing, build the release page into dist/ and print its size
+    Build,
+    /// Install what is missing and test everything: natively, in a browser, and the page
+    Test(test::Options),
+    /// Drive the release page in a browser and measure it: target/bench/latest.json
+    Bench(bench::Options),
+    /// Only install what is missing for all of the above
+    Setup,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Serve(options) => page::serve(&options),
+        Task::Build => page::build(&setup::for_page()?),
+        Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Setup => setup::everything(),
+    }
+}

@@ -6,7 +6,10 @@ use llavacode_core::{
     Error,
     bench::{self, Task},
     engine::{CancelFlag, CompletionRequest, Engine, Host},
-    index::store::{Index, Storage},
+    index::{
+        Index,
+        store::{Storage, model_key},
+    },
 };
 
 use super::{
@@ -20,9 +23,6 @@ use super::{
 use llavacode_app::protocol::{
     BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, RequestId, SourceFile,
 };
-
-/// Chunks embedded before a waiting completion gets its turn.
-const EMBED_BATCH: usize = 8;
 
 /// The engine and where its index is kept.
 #[derive(Default)]
@@ -151,7 +151,7 @@ impl Runner {
             Err(error) => Err(error),
         };
         let engine = self.engine()?;
-        let (chunking, key) = (engine.manifest.chunking, engine.manifest.vectors_key());
+        let (chunking, key) = (engine.manifest.chunking, model_key(&engine.manifest));
         let recalled = match stored {
             Ok(Some(bytes)) => Index::from_bytes(&bytes, chunking, &key),
             Ok(None) => Ok(Index::new(chunking, key.clone())),
@@ -179,7 +179,7 @@ impl Runner {
         mut job: Embedding,
     ) -> Result<Outcome, Error> {
         cancel.check()?;
-        let embedded = self.engine()?.embed_pending(EMBED_BATCH).await?;
+        let embedded = self.engine()?.embed_pending().await?;
         job.done += embedded;
         if embedded > 0 {
             send(id, Event::Indexing { done: job.done, total: job.total.max(job.done) });

@@ -1,7 +1,7 @@
 //! Packs the demo workspace for the page and cuts line-completion tasks from it.
 //!
 //! ```text
-//! cargo run --release -p llavacode-core --example cut_tasks -- public/demo
+//! cargo run --release --example cut_tasks -- public/demo
 //! ```
 //!
 //! reads every `.py` file under `workspace/` and writes, beside it,

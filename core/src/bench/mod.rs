@@ -3,6 +3,7 @@
 //! Every lane completes every task from an empty KV cache; the lanes take turns, so that a slow
 //! minute of the machine falls on all of them. Differences are paired over the tasks.
 
+mod kernels;
 mod lanes;
 mod report;
 
@@ -12,8 +13,7 @@ pub use report::*;
 
 use crate::{
     Error, Result,
-    engine::{CancelFlag, Engine, Host},
-    kernel::ceilings,
+    engine::{CancelFlag, EMBED_BATCH, Engine, Host},
 };
 
 /// A line to complete: `prefix` and `suffix` are cut from the file at `path`, `target` is what
@@ -51,13 +51,13 @@ pub async fn run<H: Host>(
         return Err(Error::Measurement { reason: "the index is empty; index a workspace first".into() });
     }
     progress("kernels", 0, 1);
-    let kernels = engine.measure_kernels().await?;
+    let kernels = kernels::measure(engine).await?;
     progress("index", 0, 1);
     let index = measure_index(engine).await?;
     let lanes = lanes::measure(engine, tasks, cancel, &mut progress).await?;
     Ok(Report {
         tasks: tasks.len(),
-        launches_per_layer: engine.launches_per_layer().await?,
+        launches_per_layer: engine.launches_per_layer(),
         lanes: lanes.summaries,
         differences: lanes.differences,
         kernels: kernels.kernels,
@@ -68,13 +68,14 @@ pub async fn run<H: Host>(
 
 /// Embeds chunks of the index once more, for the time it takes.
 async fn measure_index<H: Host>(engine: &mut Engine<H>) -> Result<IndexSpeed> {
-    let texts = engine.index.sample_texts(INDEX_SAMPLE);
+    let texts: Vec<_> = engine.index.chunks().take(INDEX_SAMPLE).map(|chunk| chunk.text.to_string()).collect();
+    let batches = texts.chunks(EMBED_BATCH);
     // The first batch compiles what has to be compiled.
-    engine.embed_texts(&texts[..texts.len().min(8)]).await?;
-    let start = engine.now_ms();
-    for batch in texts.chunks(8) {
+    engine.embed_texts(batches.clone().next().unwrap_or_default()).await?;
+    let start = engine.host.now_ms();
+    for batch in batches {
         engine.embed_texts(batch).await?;
     }
-    let seconds = (engine.now_ms() - start) / 1e3;
+    let seconds = (engine.host.now_ms() - start) / 1e3;
     Ok(IndexSpeed { chunks: texts.len(), chunks_per_s: texts.len() as f64 / seconds })
 }

@@ -13,7 +13,7 @@ use crate::{
     index::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
     kernel,
     model::reader::token_ids,
-    prompt::{Prompt, PromptBuilder, PromptChunk, Segment},
+    prompt::{Prompt, PromptChunk, Segment},
     tokenize::StreamDecoder,
 };
 
@@ -35,7 +35,7 @@ impl<H: Host> Engine<H> {
         let started = self.host.now_ms();
         let hits = self.retrieve(request);
         let retrieved = self.host.now_ms();
-        let prompt = self.assemble(request, &hits)?;
+        let prompt = self.assemble(request, &hits);
         let assembled = self.host.now_ms();
         emit(CompletionEvent::Retrieved { chunks: self.shown(&hits[..prompt.chunks]) });
 
@@ -74,7 +74,7 @@ impl<H: Host> Engine<H> {
         hits
     }
 
-    fn assemble(&self, request: &CompletionRequest, hits: &[RetrievedHit]) -> Result<Prompt> {
+    fn assemble(&self, request: &CompletionRequest, hits: &[RetrievedHit]) -> Prompt {
         let chunks: Vec<_> = hits
             .iter()
             .filter_map(|hit| {
@@ -82,8 +82,7 @@ impl<H: Host> Engine<H> {
                 Some(PromptChunk { id: hit.id, place: &chunk.place, text: &chunk.text })
             })
             .collect();
-        let builder = PromptBuilder::new(&self.tokenizer, &self.manifest.prompt)?;
-        Ok(builder.build(request.lane, &request.prefix, &request.suffix, &chunks))
+        self.prompts.build(request.lane, &request.prefix, &request.suffix, &chunks)
     }
 
     fn shown(&self, hits: &[RetrievedHit]) -> Vec<RetrievedChunk> {
@@ -196,7 +195,7 @@ impl<'a, H: Host> Generation<'a, H> {
             let before = kernel::launches();
             // The chosen token goes to the next step on the device; only its id comes back.
             next = self.step(next, session);
-            let launches = kernel::launches() - before;
+            let launches = (kernel::launches() - before) as usize;
             launches_per_step = (launches > 0).then_some(launches);
             id = read_id(&next).await?;
             if !kernel::has_kernels(&engine.device) {

@@ -3,15 +3,19 @@
 use super::{Engine, Host};
 use crate::{Error, Result};
 
+/// Chunks embedded in one pass: enough to fill a device, few enough that a completion soon gets
+/// its turn.
+pub const EMBED_BATCH: usize = 8;
+
 impl<H: Host> Engine<H> {
-    /// Embeds and projects at most `batch` of the chunks that have no vectors yet, and says how
+    /// Embeds and projects at most [`EMBED_BATCH`] of the chunks that have no vectors yet, and says how
     /// many it was: 0 when none is left. Between calls completions can be answered.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
-    pub async fn embed_pending(&mut self, batch: usize) -> Result<usize> {
+    pub async fn embed_pending(&mut self) -> Result<usize> {
         let mut pending = self.index.pending();
-        pending.truncate(batch);
+        pending.truncate(EMBED_BATCH);
         if pending.is_empty() {
             return Ok(0);
         }
@@ -39,8 +43,8 @@ impl<H: Host> Engine<H> {
         let embeddings = embeddings.into_data_async().await.map_err(device)?;
         let projections = projections.into_data_async().await.map_err(device)?;
         let rows = |data: burn::tensor::TensorData| -> Vec<Vec<f32>> {
-            let width = data.shape.last().copied().unwrap_or(1).max(1);
-            data.iter::<f32>().collect::<Vec<_>>().chunks(width).map(<[f32]>::to_vec).collect()
+            let values: Vec<f32> = data.iter().collect();
+            values.chunks(values.len() / sequences.len()).map(<[f32]>::to_vec).collect()
         };
         Ok(rows(embeddings).into_iter().zip(rows(projections)).collect())
     }

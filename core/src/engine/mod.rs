@@ -11,7 +11,7 @@ mod indexing;
 mod session;
 mod stop;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use burn::tensor::Device;
 
@@ -19,13 +19,19 @@ pub use events::*;
 #[cfg(not(target_family = "wasm"))]
 pub use host::NativeHost;
 pub use host::{CancelFlag, Host};
+pub use indexing::EMBED_BATCH;
 
 use crate::{
     Result,
     bundle::{self, Models, Progress},
     config::BundleManifest,
     index::{Index, store::model_key},
-    model::{encoder::Encoder, projector::Projector, reader::Reader},
+    kernel,
+    model::{
+        encoder::Encoder,
+        projector::Projector,
+        reader::{Reader, token_ids},
+    },
     prompt::PromptBuilder,
     tokenize::Tokenizer,
     weights::BundleFiles,
@@ -44,8 +50,9 @@ pub struct Engine<H> {
     pub(crate) reader: Reader,
     encoder: Encoder,
     projector: Projector,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     encoder_tokenizer: Tokenizer,
+    prompts: PromptBuilder,
     sessions: BTreeMap<Lane, Session>,
     pub(crate) host: H,
 }
@@ -64,10 +71,9 @@ impl<H: Host> Engine<H> {
     ) -> Result<Self> {
         let Models { manifest, reader, encoder, projector, reader_tokenizer, encoder_tokenizer, memory_bytes } =
             bundle::load_bundle(files, device, progress).await?;
-        let tokenizer = Tokenizer::from_json("reader/tokenizer.json", &reader_tokenizer)?;
+        let tokenizer = Arc::new(Tokenizer::from_json("reader/tokenizer.json", &reader_tokenizer)?);
         let encoder_tokenizer = Tokenizer::from_json("encoder/tokenizer.json", &encoder_tokenizer)?;
-        // A tokenizer that cannot lay prompts out is refused now, not at the first completion.
-        PromptBuilder::new(&tokenizer, &manifest.prompt)?;
+        let prompts = PromptBuilder::new(Arc::clone(&tokenizer), manifest.prompt.clone())?;
         let index = Index::new(manifest.chunking, model_key(&manifest));
         Ok(Self {
             manifest,
@@ -79,6 +85,7 @@ impl<H: Host> Engine<H> {
             projector,
             tokenizer,
             encoder_tokenizer,
+            prompts,
             sessions: BTreeMap::new(),
             host,
         })
@@ -91,6 +98,19 @@ impl<H: Host> Engine<H> {
         // Special tokens, separators and a header stand beside the budgets.
         let budgets = prompt.prefix_tokens + prompt.suffix_tokens + context + prompt.max_new_tokens + 64;
         budgets.min(self.reader.config().max_position_embeddings)
+    }
+
+    /// Kernel launches of one decoder layer in a decode step; `None` where there are no kernels.
+    pub fn launches_per_layer(&self) -> Option<usize> {
+        if !kernel::has_kernels(&self.device) {
+            return None;
+        }
+        let mut cache = self.reader.cache(1, 1);
+        let token = self.reader.embed(token_ids(&[0], &self.device));
+        let before = kernel::launches();
+        let span = cache.next(1, 1);
+        self.reader.forward(token, &mut cache, span);
+        Some((kernel::launches() - before) as usize / self.reader.config().num_hidden_layers)
     }
 
     /// Bytes of weights and KV caches on the device.

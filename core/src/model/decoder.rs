@@ -149,6 +149,15 @@ impl Cache {
         self.len = self.len.min(len);
     }
 
+    /// Bytes of keys and values on the device.
+    pub fn bytes(&self) -> usize {
+        let bytes = |cache: &LayerCache| {
+            let [batch, heads, capacity, dim] = cache.keys.dims();
+            2 * batch * heads * capacity * dim * size_of::<f32>()
+        };
+        self.layers.iter().map(bytes).sum()
+    }
+
     /// Where the next `len` tokens of each of `batch` sequences stand.
     pub fn next(&self, batch: usize, len: usize) -> Span {
         Span { batch, start: self.len, len }

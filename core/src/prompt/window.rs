@@ -15,7 +15,7 @@ const STEPS: usize = 8;
 /// The window's start does not follow the cursor token by token: it only moves in steps of about
 /// an eighth of the budget, to the next line start. Between two steps the window begins with the
 /// same tokens whatever is typed, and their keys and values in the KV cache can be kept. The
-/// price is that up to an eighth of the budget is not used.
+/// price is that up to an eighth of the budget, and part of a line, is not used.
 pub(super) fn prefix_tokens(tokenizer: &Tokenizer, prefix: &str, budget: usize) -> Vec<u32> {
     if budget == 0 {
         return Vec::new();
@@ -63,4 +63,34 @@ pub(super) fn first_tokens(tokenizer: &Tokenizer, text: &str, budget: usize) -> 
     let mut ids = tokenizer.encode(&text[..end]);
     ids.truncate(budget);
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_counted_from_the_files_start_and_end_at_line_starts() {
+        // A budget of 16 tokens reaches 128 bytes back and steps by 6.
+        let text = "12345678\n".repeat(40);
+        let starts = window_starts(&text, 16);
+        assert_eq!(starts[..3], [234, 243, 252]);
+        assert!(starts.ends_with(&[342, 348, 354]));
+        assert_eq!(window_starts(&(text + "x = 1"), 16)[0], 243, "five bytes more move it by a line");
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_text_is_looked_at() {
+        for length in [0, 1, 100, 10_000, 1_000_000] {
+            let text = "x = 1\n".repeat(length);
+            let earliest = window_starts(&text, 320).into_iter().min().unwrap_or(0);
+            assert!(text.len() - earliest <= 320 * BYTES_PER_TOKEN);
+        }
+    }
+
+    #[test]
+    fn steps_never_fall_inside_a_character() {
+        let text = "🦀".repeat(500);
+        assert!(window_starts(&text, 33).into_iter().all(|at| text.is_char_boundary(at)));
+    }
 }

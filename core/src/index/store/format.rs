@@ -13,6 +13,7 @@
 //! is allocated, and hashes are computed from the texts.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -41,10 +42,13 @@ pub fn model_key(bundle: &BundleManifest) -> String {
 impl Index {
     /// The index as bytes. Vectors that no chunk uses are left out.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut body = Writer::default();
-        body.text(&self.model_key);
-        body.number(self.chunking.lines);
-        body.number(self.chunking.stride);
+        let mut bytes = Writer(Vec::new());
+        bytes.0.extend_from_slice(MAGIC);
+        bytes.0.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.0.extend_from_slice(&[0; DIGEST_BYTES]);
+        bytes.text(&self.model_key);
+        bytes.number(self.chunking.lines);
+        bytes.number(self.chunking.stride);
 
         let mut numbers: HashMap<ChunkHash, usize> = HashMap::new();
         let mut texts = Vec::new();
@@ -54,32 +58,29 @@ impl Index {
                 texts.len() - 1
             });
         }
-        body.number(texts.len());
+        bytes.number(texts.len());
         for chunk in texts {
             let vectors = self.vectors.get(chunk.hash);
-            body.text(&chunk.text);
-            body.floats(vectors.map_or(&[], |vectors| &vectors.embedding));
-            body.floats(vectors.map_or(&[], |vectors| &vectors.projection));
+            bytes.text(&chunk.text);
+            bytes.floats(vectors.map_or(&[], |vectors| &vectors.embedding));
+            bytes.floats(vectors.map_or(&[], |vectors| &vectors.projection));
         }
 
-        body.number(self.files.len());
+        bytes.number(self.files.len());
         for (path, slots) in &self.files {
-            body.text(path);
+            bytes.text(path);
             let chunks: Vec<&Chunk> = slots.iter().filter_map(|&slot| self.chunk_at(slot)).collect();
-            body.number(chunks.len());
+            bytes.number(chunks.len());
             for chunk in chunks {
-                body.number(numbers.get(&chunk.hash).copied().unwrap_or_default());
-                body.number(chunk.place.start_line);
-                body.number(chunk.place.end_line);
+                bytes.number(numbers.get(&chunk.hash).copied().unwrap_or_default());
+                bytes.number(chunk.place.start_line);
+                bytes.number(chunk.place.end_line);
             }
         }
 
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.0.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&Sha256::digest(&body.0));
-        bytes.extend_from_slice(&body.0);
-        bytes
+        let checksum = Sha256::digest(&bytes.0[HEADER_BYTES..]);
+        bytes.0[CHECKSUM].copy_from_slice(&checksum);
+        bytes.0
     }
 
     /// Reads an index back, for these models and this chunking.
@@ -138,7 +139,11 @@ impl Index {
 
 const LENGTH_BYTES: usize = size_of::<u32>();
 const DIGEST_BYTES: usize = 32;
+const CHECKSUM: Range<usize> = MAGIC.len() + LENGTH_BYTES..HEADER_BYTES;
 const HEADER_BYTES: usize = MAGIC.len() + LENGTH_BYTES + DIGEST_BYTES;
+
+// Vectors are copied as they lie in memory.
+const _: () = assert!(cfg!(target_endian = "little"), "the index is kept in little-endian order");
 
 /// The body, if the header fits it.
 fn check_header(bytes: &[u8]) -> Result<&[u8]> {
@@ -166,7 +171,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[derive(Default)]
 struct Writer(Vec<u8>);
 
 impl Writer {
@@ -182,7 +186,7 @@ impl Writer {
 
     fn floats(&mut self, floats: &[f32]) {
         self.number(floats.len());
-        floats.iter().for_each(|float| self.0.extend_from_slice(&float.to_le_bytes()));
+        self.0.extend_from_slice(bytemuck::cast_slice(floats));
     }
 }
 
@@ -219,7 +223,8 @@ impl<'a> Reader<'a> {
 
     fn floats(&mut self) -> Result<Vec<f32>> {
         let count = self.count(size_of::<f32>())?;
-        let (floats, _) = self.bytes(count * size_of::<f32>())?.as_chunks::<4>();
-        Ok(floats.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+        let mut floats = vec![0.0; count];
+        bytemuck::cast_slice_mut(&mut floats).copy_from_slice(self.bytes(count * size_of::<f32>())?);
+        Ok(floats)
     }
 }

@@ -1,0 +1,148 @@
+//! How long the pure-CPU steps of a completion take: indexing, retrieval, prompt building,
+//! reading an index back.
+//!
+//! ```text
+//! cargo run --release -p llavacode-core --example bench_retrieval -- [folder of sources]
+//! ```
+//! Without a folder it makes up sources with a vocabulary as skewed as real code's.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use llavacode_core::config::{ChunkOrder, ChunkingConfig, ContextPlacement, PromptConfig};
+use llavacode_core::engine::Lane;
+use llavacode_core::index::{Index, Query, Ranker, filter};
+use llavacode_core::metrics::{median, percentile};
+use llavacode_core::prompt::{PromptBuilder, PromptChunk};
+use llavacode_core::tokenize::Tokenizer;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// Width of the made-up vectors: the real encoder's.
+const WIDTH: usize = 1024;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut random = StdRng::seed_from_u64(1);
+    let files = match std::env::args().nth(1) {
+        Some(folder) => read_sources(Path::new(&folder))?,
+        None => (0..1000).map(|n| (format!("pkg/{n}.py"), made_up(&mut random, 200))).collect(),
+    };
+
+    let chunking = ChunkingConfig { lines: 10, stride: 5 };
+    let mut index = Index::new(chunking, "bench");
+    let took = time(|| files.iter().for_each(|(path, text)| _ = index.update_file(path, text)));
+    let stats = index.stats();
+    println!("index {} files, {} chunks: {took:.1?}", stats.files, stats.chunks);
+
+    let mut vector = || -> Vec<f32> {
+        let direction: Vec<f32> = (0..WIDTH).map(|_| random.random_range(-1.0..1.0)).collect();
+        let norm = direction.iter().map(|x| x * x).sum::<f32>().sqrt();
+        direction.into_iter().map(|x| x / norm).collect()
+    };
+    for chunk in index.pending() {
+        index.set_vectors(chunk.hash, vector(), vec![0.0; 1536]);
+    }
+    let embedding = vector();
+    for (name, ranker) in [
+        ("jaccard", Ranker::Jaccard),
+        ("dense", Ranker::Dense(&embedding)),
+        ("hybrid", Ranker::Hybrid(&embedding)),
+    ] {
+        report(&format!("retrieve, {name}"), &files, |path, prefix, _| {
+            index.retrieve(&Query { path, prefix, same_file: None, top_k: 10, ranker });
+        });
+    }
+
+    let json = include_bytes!("../tests/fixtures/tokenizer.json");
+    let tokenizer = Arc::new(Tokenizer::from_json("tokenizer.json", json)?);
+    let builder = PromptBuilder::new(tokenizer, prompt_config())?;
+    for lane in Lane::ALL {
+        let hits = index.retrieve(&Query {
+            path: "",
+            prefix: &files[0].1,
+            same_file: None,
+            top_k: 10,
+            ranker: Ranker::Jaccard,
+        });
+        let found: Vec<_> = hits.iter().filter_map(|hit| Some((hit.id, index.chunk(hit.id)?))).collect();
+        let chunks: Vec<_> = found
+            .iter()
+            .map(|&(id, chunk)| PromptChunk { id, place: &chunk.place, text: &chunk.text })
+            .collect();
+        report(&format!("build prompt, {}", lane.key()), &files, |_, prefix, suffix| {
+            builder.build(lane, prefix, suffix, &chunks);
+        });
+    }
+
+    let mut bytes = Vec::new();
+    let took = time(|| bytes = index.to_bytes());
+    println!("write {} MB: {took:.1?}", bytes.len() / 1_000_000);
+    let took = time(|| _ = Index::from_bytes(&bytes, chunking, "bench"));
+    println!("read it back: {took:.1?}");
+    Ok(())
+}
+
+/// Runs a step at 200 places of the files and prints its median and 90th percentile.
+fn report(name: &str, files: &[(String, String)], step: impl Fn(&str, &str, &str)) {
+    let times: Vec<f64> = (0..200)
+        .map(|n| {
+            let (path, text) = &files[n * 7919 % files.len()];
+            let cursor = text.floor_char_boundary(text.len() * (n % 10) / 10);
+            time(|| step(path, &text[..cursor], &text[cursor..])).as_secs_f64() * 1e3
+        })
+        .collect();
+    let of = |p| percentile(&times, p).unwrap_or_default();
+    println!("{name}: median {:.2} ms, p90 {:.2} ms", median(&times).unwrap_or_default(), of(90.0));
+}
+
+fn time(step: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    step();
+    start.elapsed()
+}
+
+fn read_sources(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "py") {
+                let name = path.to_string_lossy().into_owned();
+                // Only the file's own name: the folder was asked for.
+                if let Ok(text) = filter::accept("source.py", &std::fs::read(&path)?) {
+                    files.push((name, text));
+                }
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Words drawn with probability about 1 / rank, six a line.
+fn made_up(random: &mut StdRng, lines: usize) -> String {
+    let mut word = || {
+        let rank = 20_000f64.powf(random.random_range(0.0..1.0)) as u32;
+        format!("word{rank}")
+    };
+    (0..lines)
+        .map(|_| format!("    {} = {}.{}({}, {})  # {}\n", word(), word(), word(), word(), word(), word()))
+        .collect()
+}
+
+fn prompt_config() -> PromptConfig {
+    PromptConfig {
+        context_placement: ContextPlacement::BeforePrefix,
+        chunk_order: ChunkOrder::BestLast,
+        context_header: String::new(),
+        prefix_tokens: 320,
+        suffix_tokens: 64,
+        chunk_tokens: 96,
+        context_tokens: 512,
+        top_k: 10,
+        max_new_tokens: 50,
+    }
+}

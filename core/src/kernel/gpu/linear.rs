@@ -1,0 +1,268 @@
+//! Products with weight matrices, and rows of them.
+
+use burn::tensor::{Int, Tensor};
+use burn_wgpu::CubeTensor;
+use cubecl::prelude::CubeCount;
+
+use super::launch::{
+    Buffer::{Read, Write},
+    Kernel, Part, empty_float, float, int, launch, shader, tensor, workgroups,
+};
+use crate::{
+    kernel::RmsNorm,
+    quant::{Matrix, WeightFormat},
+};
+
+/// Outputs of a workgroup of `linear_vector.wgsl` and `gate_up_vector.wgsl`.
+const VECTOR_ROWS: usize = 8;
+/// Columns of the result that a workgroup of `linear_tile.wgsl` owns.
+const TILE_OUT: usize = 64;
+/// Threads along one side of its tile.
+const TILE_SIDE: usize = 16;
+/// Elements of a workgroup of `gather_rows.wgsl`.
+const GATHER_ELEMENTS: usize = 64 * 4;
+
+/// How a kernel reads a weight matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loader {
+    Q4,
+    Q8,
+    /// Rows of a multiple of 4 floats.
+    F32,
+    /// Rows of any number of floats.
+    F32Any,
+}
+
+impl Loader {
+    const ALL: [Self; 4] = [Self::Q4, Self::Q8, Self::F32, Self::F32Any];
+
+    fn weights(self) -> Part {
+        let (name, text) = match self {
+            Self::Q4 => ("weights_q4", shader!("weights_q4.wgsl")),
+            Self::Q8 => ("weights_q8", shader!("weights_q8.wgsl")),
+            Self::F32 => ("weights_f32", shader!("weights_f32.wgsl")),
+            Self::F32Any => ("weights_f32_any", shader!("weights_f32_any.wgsl")),
+        };
+        Part { name, text }
+    }
+
+    fn rows(self) -> Part {
+        match self {
+            Self::F32Any => Part { name: "rows_any", text: shader!("rows_any.wgsl") },
+            _ => Part { name: "rows_vec4", text: shader!("rows_vec4.wgsl") },
+        }
+    }
+
+    /// Buffers of the matrix: values, and scales where it has some.
+    fn buffers(self) -> u32 {
+        match self {
+            Self::Q4 | Self::Q8 => 2,
+            Self::F32 | Self::F32Any => 1,
+        }
+    }
+
+    /// Whether the matrix-vector kernels read this format.
+    fn has_vector_kernels(self) -> bool {
+        self != Self::F32Any
+    }
+}
+
+/// A weight matrix's buffers.
+struct Weight {
+    loader: Loader,
+    values: CubeTensor,
+    scales: Option<CubeTensor>,
+    rows: usize,
+    cols: usize,
+}
+
+impl Weight {
+    fn new(matrix: &Matrix) -> Self {
+        let [rows, cols] = matrix.shape();
+        match matrix {
+            Matrix::Dense(dense) => {
+                let loader = if cols.is_multiple_of(4) { Loader::F32 } else { Loader::F32Any };
+                Self { loader, values: float(dense.weight.val()), scales: None, rows, cols }
+            }
+            Matrix::Quantized(blocks) => {
+                let loader = if blocks.format == WeightFormat::Q4 { Loader::Q4 } else { Loader::Q8 };
+                let (values, scales) = (int(blocks.values.clone()), int(blocks.scales.clone()));
+                Self { loader, values, scales: Some(scales), rows, cols }
+            }
+        }
+    }
+
+    /// Launches a kernel with this matrix: values first, scales last.
+    fn launch<'a>(
+        &'a self,
+        kernel: Kernel,
+        workgroups: CubeCount,
+        between: impl IntoIterator<Item = super::launch::Buffer<'a>>,
+        params: &[u32],
+    ) {
+        let mut buffers = vec![Read(&self.values)];
+        buffers.extend(between);
+        buffers.extend(self.scales.as_ref().map(Read));
+        launch(kernel, workgroups, &buffers, params);
+    }
+}
+
+fn vector_kernel(loader: Loader) -> Kernel {
+    Kernel {
+        parts: vec![loader.weights()],
+        ..Kernel::new("linear_vector", shader!("linear_vector.wgsl"), 5 + loader.buffers())
+    }
+}
+
+fn gate_up_kernel(loader: Loader) -> Kernel {
+    Kernel {
+        parts: vec![loader.weights()],
+        ..Kernel::new("gate_up_vector", shader!("gate_up_vector.wgsl"), 3 + loader.buffers())
+    }
+}
+
+/// `row_steps`: rows of the tile that each thread owns.
+fn tile_kernel(loader: Loader, row_steps: u32) -> Kernel {
+    Kernel {
+        parts: vec![loader.weights(), loader.rows()],
+        constants: vec![("row_steps", row_steps)],
+        ..Kernel::new("linear_tile", shader!("linear_tile.wgsl"), 4 + loader.buffers())
+    }
+}
+
+fn gather_kernel(loader: Loader) -> Kernel {
+    Kernel {
+        parts: vec![loader.weights()],
+        ..Kernel::new("gather_rows", shader!("gather_rows.wgsl"), 2 + loader.buffers())
+    }
+}
+
+/// The tile for a number of rows: a low one where a high one would be mostly empty.
+fn row_steps(rows: usize) -> u32 {
+    if rows <= TILE_SIDE { 1 } else { 4 }
+}
+
+/// Every kernel of this file.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let vectors = Loader::ALL.into_iter().filter(|loader| loader.has_vector_kernels());
+    vectors
+        .flat_map(|loader| [vector_kernel(loader), gate_up_kernel(loader)])
+        .chain(
+            Loader::ALL
+                .into_iter()
+                .flat_map(|loader| [tile_kernel(loader, 1), tile_kernel(loader, 4), gather_kernel(loader)]),
+        )
+        .collect()
+}
+
+/// See [`super::super::linear`] and [`super::super::norm_linear`].
+pub(in crate::kernel) fn linear(
+    x: Tensor<2>,
+    norm: Option<&RmsNorm>,
+    weight: &Matrix,
+    bias: Option<Tensor<1>>,
+    residual: Option<Tensor<2>>,
+) -> Tensor<2> {
+    let weight = Weight::new(weight);
+    let [rows, cols] = x.dims();
+    assert_eq!(cols, weight.cols, "x is [{rows}, {cols}], the matrix [{}, {}]", weight.rows, weight.cols);
+    let (bias, residual) = (bias.map(float), residual.map(float));
+    if rows == 1 && weight.loader.has_vector_kernels() {
+        return linear_vector(float(x), norm, &weight, bias, residual);
+    }
+    let x = match norm {
+        Some(norm) => super::rows::rms_norm(x, norm),
+        None => x,
+    };
+    linear_tile(float(x), rows, &weight, bias, residual)
+}
+
+fn linear_vector(
+    x: CubeTensor,
+    norm: Option<&RmsNorm>,
+    weight: &Weight,
+    bias: Option<CubeTensor>,
+    residual: Option<CubeTensor>,
+) -> Tensor<2> {
+    let y = empty_float(&x, [1, weight.rows]);
+    let norm_weight = norm.map(|norm| float(norm.weight.val()));
+    // What is absent is bound to x, so that one kernel serves all cases.
+    let inputs = [&norm_weight, &bias, &residual].map(|input| Read(input.as_ref().unwrap_or(&x)));
+    let params = [
+        weight.cols as u32,
+        weight.rows as u32,
+        norm.is_some().into(),
+        bias.is_some().into(),
+        residual.is_some().into(),
+        norm.map_or(0.0, |norm| norm.eps as f32).to_bits(),
+    ];
+    let buffers = std::iter::once(Read(&x)).chain(inputs).chain([Write(&y)]);
+    weight.launch(
+        vector_kernel(weight.loader),
+        workgroups(weight.rows.div_ceil(VECTOR_ROWS)),
+        buffers,
+        &params,
+    );
+    tensor(y)
+}
+
+fn linear_tile(
+    x: CubeTensor,
+    rows: usize,
+    weight: &Weight,
+    bias: Option<CubeTensor>,
+    residual: Option<CubeTensor>,
+) -> Tensor<2> {
+    let y = empty_float(&x, [rows, weight.rows]);
+    let inputs = [&bias, &residual].map(|input| Read(input.as_ref().unwrap_or(&x)));
+    let params = [
+        rows as u32,
+        weight.rows as u32,
+        weight.cols as u32,
+        bias.is_some().into(),
+        residual.is_some().into(),
+    ];
+    let row_steps = row_steps(rows);
+    let tile_rows = TILE_SIDE * row_steps as usize;
+    let grid = CubeCount::Static(weight.rows.div_ceil(TILE_OUT) as u32, rows.div_ceil(tile_rows) as u32, 1);
+    let buffers = std::iter::once(Read(&x)).chain(inputs).chain([Write(&y)]);
+    weight.launch(tile_kernel(weight.loader, row_steps), grid, buffers, &params);
+    tensor(y)
+}
+
+/// See [`super::super::norm_gate_up`].
+pub(in crate::kernel) fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Matrix) -> Tensor<2> {
+    let weight = Weight::new(gate_up);
+    let [rows, cols] = x.dims();
+    if rows != 1 || !weight.loader.has_vector_kernels() {
+        return super::rows::swiglu(linear(x, Some(norm), gate_up, None, None));
+    }
+    assert_eq!(cols, weight.cols, "x is [{rows}, {cols}], the matrix [{}, {}]", weight.rows, weight.cols);
+    let (x, norm_weight) = (float(x), float(norm.weight.val()));
+    let intermediate = weight.rows / 2;
+    let y = empty_float(&x, [1, intermediate]);
+    let params = [cols as u32, intermediate as u32, (norm.eps as f32).to_bits()];
+    weight.launch(
+        gate_up_kernel(weight.loader),
+        workgroups(intermediate.div_ceil(VECTOR_ROWS)),
+        [Read(&x), Read(&norm_weight), Write(&y)],
+        &params,
+    );
+    tensor(y)
+}
+
+/// See [`super::super::gather_rows`].
+pub(in crate::kernel) fn gather_rows(ids: Tensor<1, Int>, weight: &Matrix) -> Tensor<2> {
+    let weight = Weight::new(weight);
+    let [count] = ids.dims();
+    let ids = int(ids);
+    let y = empty_float(&ids, [count, weight.cols]);
+    let elements = count * weight.cols.next_multiple_of(4);
+    weight.launch(
+        gather_kernel(weight.loader),
+        workgroups(elements.div_ceil(GATHER_ELEMENTS)),
+        [Read(&ids), Write(&y)],
+        &[count as u32, weight.rows as u32, weight.cols as u32],
+    );
+    tensor(y)
+}

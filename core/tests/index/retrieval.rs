@@ -1,0 +1,178 @@
+use llavacode_core::config::ChunkingConfig;
+use llavacode_core::index::lexical::{jaccard, query_window, words};
+use llavacode_core::index::{Index, Query, Ranker};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::{CHUNKING, by_words, embed_pending, numbered, places, random_file, vectors_of};
+
+/// Chunks of one line each: one chunk a file.
+const LINES: ChunkingConfig = ChunkingConfig { lines: 1, stride: 1 };
+
+#[test]
+fn the_chunk_with_the_most_shared_words_comes_first() {
+    let mut index = Index::new(LINES, "model");
+    index.update_file("shapes.py", "class Circle: radius = 1\n");
+    index.update_file("other.py", "class Square: side = 1\n");
+    index.update_file("far.py", "nothing in common\n");
+    let query = by_words("main.py", "ignored = 0\nCircle(radius)");
+    assert_eq!(places(&index, &query), ["shapes.py:0-1"]);
+    let query = by_words("main.py", "class Circle");
+    assert_eq!(places(&index, &query), ["shapes.py:0-1", "other.py:0-1"]);
+}
+
+#[test]
+fn the_open_file_is_left_out() {
+    let mut index = Index::new(CHUNKING, "model");
+    index.update_file("a.py", &numbered("x", 200));
+    index.update_file("b.py", &numbered("x", 20));
+    let found = places(&index, &by_words("a.py", "x_3 = 3"));
+    assert!(!found.is_empty() && found.iter().all(|place| place.starts_with("b.py")), "{found:?}");
+}
+
+#[test]
+fn far_parts_of_the_open_file_can_be_let_in_but_never_the_cursors_own() {
+    let mut random = StdRng::seed_from_u64(1);
+    for _ in 0..200 {
+        let count = random.random_range(1..120);
+        let cursor = random.random_range(0..=count);
+        let distance = random.random_range(0..40);
+        let mut index = Index::new(CHUNKING, "model");
+        // One word everywhere, so that every chunk is a candidate.
+        let text: String = (0..count).map(|n| format!("shared line{n}\n")).collect();
+        index.update_file("a.py", &text);
+        let prefix: String = text.split_inclusive('\n').take(cursor).chain(["shared"]).collect();
+        let query = Query { same_file: Some(distance), top_k: usize::MAX, ..by_words("a.py", &prefix) };
+        let found: Vec<(usize, usize)> = index
+            .retrieve(&query)
+            .iter()
+            .filter_map(|hit| index.chunk(hit.id))
+            .map(|chunk| (chunk.place.start_line, chunk.place.end_line))
+            .collect();
+        for &(start, end) in &found {
+            let near = start.saturating_sub(distance + 1)..end + distance + 1;
+            assert!(!near.contains(&cursor), "{start}..{end} for {cursor} at {distance}");
+        }
+        let far = |&&(start, end): &&(usize, usize)| cursor + distance + 1 < start || end + distance < cursor;
+        let all: Vec<(usize, usize)> =
+            index.chunks().map(|chunk| (chunk.place.start_line, chunk.place.end_line)).collect();
+        let expected = all.iter().filter(far).count();
+        // The short chunk at the file's end may repeat the one before it.
+        assert!(found.len() == expected || found.len() + 1 == expected, "{found:?} of {all:?}");
+    }
+}
+
+#[test]
+fn answers_equal_those_of_comparing_all_pairs() {
+    let mut random = StdRng::seed_from_u64(2);
+    for _ in 0..60 {
+        let mut index = Index::new(LINES, "model");
+        for file in 0..8 {
+            index.update_file(&format!("{file}.py"), &random_file(&mut random));
+        }
+        let prefix = random_file(&mut random) + "x = self";
+        let query = Query { top_k: 4, ..by_words("3.py", &prefix) };
+        let found: Vec<f32> = index.retrieve(&query).iter().map(|hit| hit.score).collect();
+
+        let query_words = words(query_window(&prefix, LINES.lines));
+        let mut texts: Vec<&str> =
+            index.chunks().filter(|chunk| chunk.place.path != "3.py").map(|chunk| &*chunk.text).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let mut expected: Vec<f32> = texts.iter().map(|text| jaccard(&query_words, &words(text))).collect();
+        expected.retain(|&score| score > 0.0);
+        expected.sort_by(|a, b| b.total_cmp(a));
+        expected.truncate(4);
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn equal_scores_are_ordered_by_place_whatever_the_order_of_indexing() {
+    let mut files = vec!["b.py", "a.py", "c/d.py", "c.py"];
+    for _ in 0..files.len() {
+        files.rotate_left(1);
+        let mut index = Index::new(LINES, "model");
+        for path in &files {
+            // Different texts with the same similarity to the query.
+            index.update_file(path, &format!("shared {}\n", path.replace(['.', '/'], "_")));
+        }
+        let query = by_words("main.py", "shared");
+        assert_eq!(places(&index, &query), ["a.py:0-1", "b.py:0-1", "c.py:0-1", "c/d.py:0-1"]);
+    }
+}
+
+#[test]
+fn the_same_text_is_an_answer_once() {
+    let mut index = Index::new(LINES, "model");
+    index.update_file("b.py", "licence of the project\n");
+    index.update_file("a.py", "licence of the project\n");
+    index.update_file("c.py", "licence\n");
+    assert_eq!(places(&index, &by_words("main.py", "licence of")), ["a.py:0-1", "c.py:0-1"]);
+}
+
+#[test]
+fn neighbours_that_overlap_by_half_both_stay_and_by_more_only_the_better() {
+    let mut index = Index::new(CHUNKING, "model");
+    index.update_file("a.py", &numbered("x", 15));
+    assert_eq!(places(&index, &by_words("main.py", "x_7")), ["a.py:0-10", "a.py:5-15"]);
+    // 0..10 and 5..12: five of the shorter one's seven lines are the same.
+    index.update_file("a.py", &numbered("x", 12));
+    assert_eq!(places(&index, &by_words("main.py", "x_7")), ["a.py:5-12"]);
+}
+
+#[test]
+fn at_most_k_are_found() {
+    let mut index = Index::new(LINES, "model");
+    for n in 0..30 {
+        index.update_file(&format!("{n}.py"), &format!("shared file{n}\n"));
+    }
+    for k in [0, 1, 10, 100] {
+        let query = Query { top_k: k, ..by_words("main.py", "shared") };
+        assert_eq!(index.retrieve(&query).len(), k.min(30));
+    }
+}
+
+#[test]
+fn a_blank_query_finds_nothing() {
+    let mut index = Index::new(CHUNKING, "model");
+    index.update_file("a.py", &numbered("x", 15));
+    assert_eq!(places(&index, &by_words("main.py", "  \n +-\n")), Vec::<String>::new());
+    assert_eq!(places(&index, &by_words("main.py", "")), Vec::<String>::new());
+}
+
+#[test]
+fn dense_ranking_is_by_dot_product_among_encoded_chunks() {
+    let mut index = Index::new(LINES, "model");
+    for n in 1..12 {
+        index.update_file(&format!("{n}.py"), &"x".repeat(n));
+    }
+    embed_pending(&mut index);
+    index.update_file("unencoded.py", "new text\n");
+    let (embedding, _) = vectors_of("xxx");
+    let query = Query { ranker: Ranker::Dense(&embedding), top_k: 3, ..by_words("9.py", "") };
+    let found = index.retrieve(&query);
+    assert_eq!(index.chunk(found[0].id).map(|chunk| &*chunk.text), Some("xxx"));
+    assert!((found[0].score - 1.0).abs() < 1e-5 && found[1].score < 1.0);
+    assert_eq!(places(&index, &Query { top_k: 100, ..query }).len(), 10, "neither 9.py nor unencoded.py");
+}
+
+#[test]
+fn hybrid_ranking_puts_what_both_rankers_like_first() {
+    let mut index = Index::new(LINES, "model");
+    index.update_file("both.py", "alpha beta\n");
+    index.update_file("words.py", "alpha beta gamma\n");
+    index.update_file("vectors.py", "delta\n");
+    let target = vec![1.0, 0.0];
+    for chunk in index.pending() {
+        let embedding = match &*chunk.text {
+            "alpha beta" => vec![0.8, 0.6],
+            "delta" => vec![1.0, 0.0],
+            _ => vec![-1.0, 0.0],
+        };
+        index.set_vectors(chunk.hash, embedding, vec![0.0]);
+    }
+    let query = Query { ranker: Ranker::Hybrid(&target), ..by_words("main.py", "alpha beta") };
+    assert_eq!(places(&index, &query)[0], "both.py:0-1");
+    assert_eq!(places(&index, &query).len(), 3);
+}

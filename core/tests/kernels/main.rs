@@ -1,0 +1,33 @@
+//! The kernels on whatever adapter this machine has; without one the tests say so and pass.
+#![allow(missing_docs, reason = "tests")]
+
+mod checks;
+
+use burn::tensor::Device;
+use checks::Bench;
+
+fn bench() -> Option<Bench> {
+    let gpu = match Device::wgpu_options().init() {
+        Ok(device) => device,
+        Err(error) => {
+            eprintln!("skipped: no adapter for the kernels on this machine ({error})");
+            return None;
+        }
+    };
+    assert!(llavacode_core::kernel::has_kernels(&gpu), "a wgpu device has kernels");
+    Some(Bench::new(gpu, rand::random()))
+}
+
+/// A native test for each check.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            if let Some(mut bench) = bench() {
+                pollster::block_on(checks::$name(&mut bench));
+            }
+        }
+    )*};
+}
+
+tests!(rms_norm, swiglu, linear, norm_gate_up, rope_and_append, attention, gather_rows, argmax);

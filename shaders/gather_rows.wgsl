@@ -1,0 +1,40 @@
+// Rows of a matrix by index, as 32-bit floats: the embedding of tokens.
+//
+// A thread owns four neighbouring elements of one row of the result. `weight4` comes from
+// weights_*.wgsl.
+
+const THREADS = 64u;
+
+struct Params {
+    // Ids, that is rows of the result.
+    count: u32,
+    // Rows and columns of the matrix.
+    rows: u32,
+    cols: u32,
+}
+
+@group(0) @binding(1) var<storage, read> ids: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding({{ params }}) var<uniform> params: Params;
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let index = (workgroup.x + workgroup.y * workgroups.x) * THREADS + thread;
+    let vectors = (params.cols + 3u) / 4u;
+    let row = index / vectors;
+    let col = index % vectors * 4u;
+    if (row >= params.count) {
+        return;
+    }
+    // An id beyond the matrix would read foreign memory; it takes the last row instead.
+    let four = weight4(min(ids[row], params.rows - 1u), col, params.cols);
+    for (var i = 0u; i < 4u; i++) {
+        if (col + i < params.cols) {
+            y[row * params.cols + col + i] = four[i];
+        }
+    }
+}

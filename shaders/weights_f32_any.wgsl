@@ -1,0 +1,15 @@
+// A weight matrix of 32-bit floats with rows of any length.
+
+@group(0) @binding(0) var<storage, read> values: array<f32>;
+
+// The weights `col..col + 4` of a row, zero beyond its end.
+fn weight4(row: u32, col: u32, cols: u32) -> vec4<f32> {
+    let at = row * cols + col;
+    var four = vec4<f32>(0.0);
+    for (var i = 0u; i < 4u; i++) {
+        if (col + i < cols) {
+            four[i] = values[at + i];
+        }
+    }
+    return four;
+}

@@ -1,0 +1,125 @@
+//! The run: open, wait, click, wait, read, write.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use llavacode_core::bench::Report;
+use llavacode_tests::harness::{Page, visit};
+use llavacode_tests::server::Site;
+use llavacode_tests::webdriver::{BrowserOptions, Gpu};
+use serde_json::{Map, Value, json};
+
+use super::table;
+
+#[derive(Parser)]
+#[command(about = "Measures the built page in a browser.")]
+struct Arguments {
+    /// Folder of the built page
+    #[arg(long)]
+    dist: PathBuf,
+    /// Folder for the reports
+    #[arg(long)]
+    out: PathBuf,
+    /// Sizes of the page's programs, as JSON; they go into the report as they are
+    #[arg(long, default_value = "{}")]
+    wasm_sizes: String,
+    /// What was built
+    #[arg(long, default_value = "unknown")]
+    commit: String,
+    /// Show the browser's window
+    #[arg(long)]
+    headed: bool,
+    /// Flag for the browser, repeatable; the first replaces those that choose the software GPU
+    #[arg(long, allow_hyphen_values = true)]
+    chrome_flag: Vec<String>,
+    /// Give up after so many minutes
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
+}
+
+#[tokio::main]
+pub(super) async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let sizes: Value = serde_json::from_str(&arguments.wasm_sizes).context("--wasm-sizes is no JSON")?;
+    let gpu = match arguments.chrome_flag.as_slice() {
+        [] => Gpu::Software,
+        flags => Gpu::Flags(flags.to_vec()),
+    };
+    let options = BrowserOptions { gpu, headed: arguments.headed, ..BrowserOptions::default() };
+    let site = Site::new(&arguments.dist)?;
+    visit("bench", site, &options, async |page| {
+        let mut report = measure(page, Duration::from_secs(60 * arguments.minutes)).await?;
+        let date = page.evaluate("new Date().toISOString()").await?;
+        report.insert("wasm".into(), sizes.clone());
+        report.insert("date".into(), date.clone());
+        report.insert("commit".into(), json!(arguments.commit));
+        report.insert("browser".into(), json!(page.browser().version()));
+        let date = date.as_str().unwrap_or_default().replace(':', "-");
+        let file = keep(&arguments.out, &date, &report).context("the report could not be written")?;
+        table::print(&serde_json::from_value::<Report>(json!(report))?, &report);
+        println!("\nall of it: {}", file.display());
+        Ok(())
+    })
+    .await
+}
+
+/// Has the page measure itself and reads its report and what it says of itself.
+async fn measure(page: &Page, patience: Duration) -> Result<Map<String, Value>> {
+    println!("waiting for the model and the index");
+    page.wait_until_usable().await?;
+    let mut facts = Map::new();
+    for (name, expression) in [
+        ("backend", "document.querySelector(\"[data-testid='status']\").dataset.backend"),
+        ("adapter", "document.querySelector(\"[data-testid='adapter']\").textContent"),
+        ("model", "document.querySelector(\"[data-testid='model']\").textContent"),
+        ("memory", "document.querySelector(\"[data-testid='memory']\").textContent"),
+    ] {
+        facts.insert(name.into(), page.evaluate(expression).await?);
+    }
+    println!("measuring on {} ({})", facts["adapter"], facts["backend"]);
+    page.element("tab-measure").await?.click().await?;
+    page.element("measure-run").await?.click().await?;
+    follow(page, patience).await?;
+    let text = page.text("measure-report").await?;
+    let mut report: Map<String, Value> =
+        serde_json::from_str(&text).context("the page's report is no JSON")?;
+    for (name, value) in facts {
+        report.entry(name).or_insert(value);
+    }
+    Ok(report)
+}
+
+/// Prints each new stage of the measurement until it is done.
+async fn follow(page: &Page, patience: Duration) -> Result<()> {
+    let (start, mut printed) = (Instant::now(), String::new());
+    let state = "document.querySelector(\"[data-testid='measure']\").dataset.state";
+    let line = "document.querySelector(\"[data-testid='measure'] [role='status']\").textContent";
+    loop {
+        let state = page.evaluate(state).await?;
+        let line = page.evaluate(line).await?.as_str().unwrap_or_default().to_owned();
+        match state.as_str() {
+            Some("done") => return Ok(()),
+            Some("error") => bail!("the page could not measure: {line}; {}", page.notices().await?),
+            _ if start.elapsed() > patience => bail!("not done after {} s: {line}", patience.as_secs()),
+            _ => {}
+        }
+        if line != printed {
+            println!("{:>6.0} s  {line}", start.elapsed().as_secs_f64());
+            printed = line;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// Writes `latest.json` and a dated copy.
+fn keep(folder: &Path, date: &str, report: &Map<String, Value>) -> io::Result<PathBuf> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join(format!("{date}.json")), &text)?;
+    let latest = folder.join("latest.json");
+    fs::write(&latest, &text)?;
+    Ok(latest)
+}

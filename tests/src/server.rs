@@ -1,0 +1,193 @@
+//! A web server for the built page, which can serve some files other than they are.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// A built page and what to change about it.
+#[derive(Debug, Clone)]
+pub struct Site {
+    dist: PathBuf,
+    replaced: HashMap<String, Vec<u8>>,
+}
+
+impl Site {
+    /// The page that `cargo xtask` built and named in `LLAVACODE_DIST`.
+    ///
+    /// # Errors
+    /// If the variable is missing or names no built page: the tests would test nothing.
+    pub fn built() -> Result<Self> {
+        let dist = std::env::var_os("LLAVACODE_DIST").context(
+            "LLAVACODE_DIST names no built page: run these tests with `cargo xtask test --only page`",
+        )?;
+        Self::new(dist)
+    }
+
+    /// The page in the folder `dist`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn new(dist: impl Into<PathBuf>) -> Result<Self> {
+        let dist = dist.into();
+        ensure!(
+            dist.join("index.html").is_file(),
+            "{} holds no page: build it with `cargo xtask build`",
+            dist.display()
+        );
+        Ok(Self { dist, replaced: HashMap::new() })
+    }
+
+    /// A file of the page, by its path without a leading `/`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>> {
+        if let Some(bytes) = self.replaced.get(path) {
+            return Ok(bytes.clone());
+        }
+        let file = self.dist.join(path);
+        std::fs::read(&file).with_context(|| format!("{} could not be read", file.display()))
+    }
+
+    /// The first file, in the order of paths, whose path ends so.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find(&self, ending: &str) -> Result<String> {
+        let mut paths = Vec::new();
+        collect(&self.dist, &self.dist, &mut paths)?;
+        paths.sort();
+        paths
+            .into_iter()
+            .find(|path| path.ends_with(ending))
+            .with_context(|| format!("the page has no {ending}"))
+    }
+
+    /// Serves `bytes` in the place of a file.
+    #[must_use]
+    pub fn replace(mut self, path: &str, bytes: Vec<u8>) -> Self {
+        self.replaced.insert(path.to_owned(), bytes);
+        self
+    }
+
+    /// Has the engine's worker run `script` before anything else.
+    ///
+    /// # Errors
+    /// If the page has no such worker.
+    pub fn in_worker_first(self, script: &str) -> Result<Self> {
+        let path = self.find("engine.js")?;
+        let mut code = script.as_bytes().to_vec();
+        code.push(b'\n');
+        code.extend(self.read(&path)?);
+        Ok(self.replace(&path, code))
+    }
+
+    /// Has the page run `script` before anything else.
+    ///
+    /// # Errors
+    /// If `index.html` has no head.
+    pub fn in_page_first(self, script: &str) -> Result<Self> {
+        let page = String::from_utf8(self.read("index.html")?)?;
+        let (before, after) = page.split_once("<head>").context("index.html has no <head>")?;
+        let page = format!("{before}<head><script>{script}</script>{after}");
+        Ok(self.replace("index.html", page.into_bytes()))
+    }
+}
+
+fn collect(root: &Path, folder: &Path, paths: &mut Vec<String>) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(root, &path, paths)?;
+        } else {
+            paths.push(path.strip_prefix(root)?.to_string_lossy().replace('\\', "/"));
+        }
+    }
+    Ok(())
+}
+
+/// A running server. It stops when dropped.
+#[derive(Debug)]
+pub struct Server {
+    url: String,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves a site on a free port of this machine.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub async fn start(site: Site) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port can be listened on")?;
+        // Not 127.0.0.1: only the name is a secure context in every browser.
+        let url = format!("http://localhost:{}/", listener.local_addr()?.port());
+        let app = router(site);
+        let task = tokio::spawn(async move {
+            // It ends by being aborted.
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { url, task })
+    }
+
+    /// Where the page is, with `/` at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn router(site: Site) -> Router {
+    let folder = ServeDir::new(&site.dist);
+    let header = |name: &'static str, value: &'static str| {
+        SetResponseHeaderLayer::overriding(
+            header::HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    };
+    Router::new()
+        .fallback_service(folder)
+        .layer(middleware::from_fn_with_state(Arc::new(site), replaced))
+        // Isolated from other origins, the page's clock is finer: 5 µs instead of 100.
+        .layer(header("cross-origin-opener-policy", "same-origin"))
+        .layer(header("cross-origin-embedder-policy", "require-corp"))
+        .layer(header("cache-control", "no-store"))
+}
+
+async fn replaced(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let path = match request.uri().path().trim_start_matches('/') {
+        "" => "index.html",
+        path => path,
+    };
+    match site.replaced.get(path) {
+        Some(bytes) => ([(header::CONTENT_TYPE, media_type(path))], bytes.clone()).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+/// Browsers refuse scripts and WebAssembly of another type.
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "html" => "text/html",
+        "js" => "text/javascript",
+        "json" => "application/json",
+        "wasm" => "application/wasm",
+        _ => "application/octet-stream",
+    }
+}

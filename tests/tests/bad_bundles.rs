@@ -1,0 +1,168 @@
+//! Bundles whose parts are missing or do not belong together: each is refused with a sentence
+//! that says so.
+#![cfg(not(target_family = "wasm"))]
+
+use burn::tensor::Device;
+use llavacode_core::{
+    Error,
+    bundle::{MANIFEST, Models, PROJECTOR, load_bundle},
+    config::{BundleManifest, DecoderConfig, FileEntry},
+    weights::{MemoryFiles, sha256_hex},
+};
+use llavacode_tests::parity;
+use safetensors::{Dtype, tensor::TensorView};
+
+const TOKENIZER: &str = r#"{"added_tokens":[{"id":3}],"model":{"vocab":{"a":0,"b":1,"c":2}}}"#;
+
+/// A projector of one linear layer, all zeros.
+fn projector(input: usize, output: usize) -> Vec<u8> {
+    let data = vec![0; input * output * 4];
+    let weight = TensorView::new(Dtype::F32, vec![output, input], &data).expect("a matrix");
+    let bias = TensorView::new(Dtype::F32, vec![output], &data[..output * 4]).expect("a vector");
+    safetensors::serialize([("linear_1.weight", weight), ("linear_1.bias", bias)], None).expect("a file")
+}
+
+/// A bundle of the fixtures' models, both 64 wide, with `change` made to its files before they are
+/// listed in the manifest.
+fn bundle(change: impl FnOnce(&mut MemoryFiles)) -> MemoryFiles {
+    let (reader, encoder) = (parity::READERS[0], parity::ENCODERS[0]);
+    let mut files = MemoryFiles::default();
+    let mut put = |path: &str, bytes: &[u8]| files.files.insert(path.into(), bytes.into());
+    for (folder, fixture) in [("reader", reader), ("encoder", encoder)] {
+        put(&format!("{folder}/config.json"), fixture.config);
+        put(&format!("{folder}/tokenizer.json"), TOKENIZER.as_bytes());
+        put(&format!("{folder}/model.safetensors"), fixture.weights);
+    }
+    put(PROJECTOR, &projector(64, 64));
+    change(&mut files);
+    let mut manifest: BundleManifest =
+        serde_json::from_str(include_str!("../../public/bundle/bundle.json")).expect("a manifest");
+    let entry = |bytes: &[u8]| FileEntry { bytes: bytes.len() as u64, sha256: sha256_hex(bytes) };
+    manifest.files = files.files.iter().map(|(path, bytes)| (path.clone(), entry(bytes))).collect();
+    put_manifest(&mut files, &manifest);
+    files
+}
+
+fn put_manifest(files: &mut MemoryFiles, manifest: &BundleManifest) {
+    files.files.insert(MANIFEST.into(), serde_json::to_vec(manifest).expect("JSON").into());
+}
+
+async fn load(files: &MemoryFiles) -> Result<Models, Error> {
+    load_bundle(files, &Device::flex(), |_| ()).await
+}
+
+async fn refusal(files: &MemoryFiles) -> Error {
+    load(files).await.expect_err("an error")
+}
+
+#[tokio::test]
+async fn the_bundle_itself_loads() {
+    let models = load(&bundle(|_| ())).await.expect("models");
+    assert_eq!(models.reader.config().hidden_size, 64);
+    assert_eq!(models.projector.output_width(), 64);
+    assert_eq!(models.reader_tokenizer, TOKENIZER.as_bytes());
+    let weights = parity::READERS[0].weights.len() + parity::ENCODERS[0].weights.len();
+    assert!(models.memory_bytes > weights as u64 * 9 / 10, "{} bytes", models.memory_bytes);
+}
+
+#[tokio::test]
+async fn a_projector_of_another_pair() {
+    let error = refusal(&bundle(|files| {
+        files.files.insert(PROJECTOR.into(), projector(24, 64).into());
+    }))
+    .await;
+    assert_eq!(
+        error.to_string(),
+        "projector.safetensors: the projector takes vectors of 24 numbers and the encoder gives 64: \
+         they belong to different bundles."
+    );
+    let error = refusal(&bundle(|files| {
+        files.files.insert(PROJECTOR.into(), projector(64, 20).into());
+    }))
+    .await;
+    assert_eq!(
+        error.to_string(),
+        "projector.safetensors: the projector gives vectors of 20 numbers and the reader takes 64: \
+         they belong to different bundles."
+    );
+}
+
+#[tokio::test]
+async fn a_tokenizer_of_another_model() {
+    let error = refusal(&bundle(|files| {
+        let json = r#"{"added_tokens":[],"model":{"vocab":{"a":0,"b":160}}}"#;
+        files.files.insert("reader/tokenizer.json".into(), json.as_bytes().into());
+    }))
+    .await;
+    let expected = "reader/tokenizer.json: the tokenizer gives ids up to 160 and the model's embedding \
+                    has 160 rows: they belong to different models.";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn missing_files_and_entries() {
+    let mut files = bundle(|_| ());
+    files.files.remove("encoder/model.safetensors");
+    let error = refusal(&files).await;
+    assert!(matches!(&error, Error::Read { file, .. } if file == "encoder/model.safetensors"), "{error}");
+
+    let error = refusal(&bundle(|files| {
+        files.files.remove("encoder/config.json");
+    }))
+    .await;
+    assert!(
+        matches!(&error, Error::Format { file, reason, .. }
+        if file == MANIFEST && reason.contains("encoder/config.json")),
+        "{error}"
+    );
+
+    let error = refusal(&MemoryFiles::default()).await;
+    assert!(matches!(&error, Error::Read { file, .. } if file == MANIFEST), "{error}");
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_none() {
+    let mut files = bundle(|_| ());
+    for text in ["", "<!doctype html>", "{\"name\": 3}"] {
+        files.files.insert(MANIFEST.into(), text.as_bytes().into());
+        let error = refusal(&files).await;
+        assert!(matches!(&error, Error::Format { file, .. } if file == MANIFEST), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_altered_small_file() {
+    let mut files = bundle(|_| ());
+    let altered = TOKENIZER.replace("\"b\"", "\"d\"");
+    files.files.insert("encoder/tokenizer.json".into(), altered.as_bytes().into());
+    let error = refusal(&files).await;
+    assert!(
+        matches!(&error, Error::HashMismatch { file, .. } if file == "encoder/tokenizer.json"),
+        "{error}"
+    );
+}
+
+#[test]
+fn configs_that_are_not_done() {
+    let config: serde_json::Value = serde_json::from_slice(parity::ENCODERS[0].config).expect("a config");
+    let cases = [
+        ("/hidden_act", serde_json::json!("gelu"), "hidden_act"),
+        ("/use_sliding_window", serde_json::json!(true), "use_sliding_window"),
+        ("/attention_bias", serde_json::json!(true), "attention_bias"),
+        ("/rope_parameters/rope_type", serde_json::json!("yarn"), "rope_parameters"),
+        ("/num_attention_heads", serde_json::json!(0), "num_attention_heads is 0"),
+        ("/num_hidden_layers", serde_json::json!(1_000_000_000), "num_hidden_layers"),
+        ("/num_key_value_heads", serde_json::json!(3), "multiple"),
+        ("/head_dim", serde_json::json!(31), "odd"),
+    ];
+    for (field, value, word) in cases {
+        let mut altered = config.clone();
+        *altered.pointer_mut(field).expect(field) = value;
+        let json = serde_json::to_vec(&altered).expect("JSON");
+        let error = DecoderConfig::from_json("config.json", &json).expect_err(field);
+        assert!(
+            matches!(&error, Error::UnsupportedConfig { reason, .. } if reason.contains(word)),
+            "{error}"
+        );
+    }
+}

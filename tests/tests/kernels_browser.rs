@@ -1,0 +1,41 @@
+//! Every kernel against its meaning, in a browser: other shader compiler, other memory, no
+//! blocking. The checks are the native ones.
+#![cfg(target_family = "wasm")]
+
+#[path = "../../core/tests/kernels/checks.rs"]
+mod checks;
+
+use std::cell::RefCell;
+
+use burn::tensor::Device;
+use checks::Bench;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+thread_local! {
+    /// The page's device: all tests run in one page, and a device is set up once.
+    static DEVICE: RefCell<Option<Device>> = const { RefCell::new(None) };
+}
+
+async fn bench() -> Bench {
+    let device = match DEVICE.take() {
+        Some(device) => device,
+        None => Device::wgpu_options().init_async().await.expect("this browser has WebGPU"),
+    };
+    DEVICE.set(Some(device.clone()));
+    assert!(llavacode_core::kernel::has_kernels(&device), "a wgpu device has kernels");
+    Bench::new(device, js_sys::Date::now().to_bits())
+}
+
+/// A browser test for each check.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {$(
+        #[wasm_bindgen_test]
+        async fn $name() {
+            checks::$name(&mut bench().await).await;
+        }
+    )*};
+}
+
+tests!(rms_norm, swiglu, linear, norm_gate_up, rope_and_append, attention, gather_rows, argmax);

@@ -1,0 +1,63 @@
+//! How the page looks: dark and light, in a large window and in a small one.
+
+use anyhow::{Result, ensure};
+use llavacode_tests::harness::{Page, visit};
+use llavacode_tests::server::Site;
+use llavacode_tests::webdriver::BrowserOptions;
+
+#[tokio::test]
+async fn the_page_follows_the_systems_colours() -> Result<()> {
+    visit("colours", Site::built()?, &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        page.prefer_colours("dark").await?;
+        page.screenshot("dark").await?;
+        let dark = brightness(page).await?;
+        page.prefer_colours("light").await?;
+        page.screenshot("light").await?;
+        let light = brightness(page).await?;
+        ensure!(dark < 96.0 && light > 160.0, "the ground's brightness is {dark} dark and {light} light");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nothing_is_cut_off_in_a_small_window() -> Result<()> {
+    visit("small", Site::built()?, &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        for (width, height) in [(1024, 640), (600, 800), (390, 780)] {
+            let metrics = serde_json::json!({
+                "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false
+            });
+            page.browser().devtools("Emulation.setDeviceMetricsOverride", metrics).await?;
+            page.screenshot(&format!("width-{width}")).await?;
+            let overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth").await?;
+            ensure!(
+                overflow.as_i64().is_some_and(|pixels| pixels <= 0),
+                "at {width} pixels the page is {overflow} pixels too wide"
+            );
+            for part in ["editor", "status"] {
+                let shown = page.element(part).await?.is_displayed().await?;
+                ensure!(shown, "at {width} pixels {part} is not shown");
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Mean of the page's background colour, 0 to 255.
+async fn brightness(page: &Page) -> Result<f64> {
+    let mean = page
+        .evaluate(
+            "(() => {\
+               const canvas = new OffscreenCanvas(1, 1).getContext('2d');\
+               canvas.fillStyle = getComputedStyle(document.body).backgroundColor;\
+               canvas.fillRect(0, 0, 1, 1);\
+               const [r, g, b] = canvas.getImageData(0, 0, 1, 1).data;\
+               return (r + g + b) / 3;\
+             })()",
+        )
+        .await?;
+    Ok(mean.as_f64().unwrap_or(f64::NAN))
+}

@@ -1,0 +1,64 @@
+//! Measuring the release page in a browser.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::{Map, json};
+
+use crate::{command, page, paths, setup};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Show the browser's window instead of running it headless
+    #[arg(long)]
+    headed: bool,
+    /// Further flag for the browser, repeatable; the first replaces those that choose the software
+    /// GPU. Example for a real one: --chrome-flag=--enable-features=Vulkan
+    #[arg(long, allow_hyphen_values = true)]
+    chrome_flag: Vec<String>,
+    /// Measure dist/ as it is
+    #[arg(long)]
+    no_build: bool,
+    /// Give up after so many minutes
+    #[arg(long, default_value_t = 60)]
+    minutes: u32,
+}
+
+/// Builds the page and runs `tests/src/bin/bench.rs` on it.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let browser = setup::browser()?;
+    if !options.no_build {
+        page::build(&setup::for_page()?)?;
+    }
+    let sizes: Map<_, _> = page::sizes()?
+        .into_iter()
+        .map(|(name, size)| (name.to_owned(), json!({ "raw_bytes": size.raw, "gzip_bytes": size.gzip })))
+        .collect();
+    let mut git = command::program("git");
+    git.current_dir(paths::root()).args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
+    let commit = command::output(&mut git).unwrap_or_else(|_| "unknown".into());
+
+    // The whole workspace's features, so that the dependencies are those the tests have compiled.
+    let mut cargo = command::program("cargo");
+    cargo.current_dir(paths::root()).args(["build", "--release", "--workspace", "--bin", "bench"]);
+    command::run(&mut cargo)?;
+    let mut bench = Command::new(release_program("bench")?);
+    bench.arg("--dist").arg(paths::dist()).arg("--out").arg(paths::reports().join("bench"));
+    bench.args(["--wasm-sizes", &json!(sizes).to_string(), "--commit", &commit]);
+    bench.args(["--minutes", &options.minutes.to_string()]);
+    if options.headed {
+        bench.arg("--headed");
+    }
+    bench.args(options.chrome_flag.iter().map(|flag| format!("--chrome-flag={flag}")));
+    command::run(browser.tell(&mut bench))
+}
+
+/// Where cargo puts a program of the release profile: beside the folder of our own profile.
+fn release_program(name: &str) -> Result<PathBuf> {
+    let ours = env::current_exe()?;
+    let target = ours.ancestors().nth(2).context("xtask was not started by cargo")?;
+    Ok(target.join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX)))
+}

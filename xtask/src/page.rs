@@ -1,0 +1,117 @@
+//! Building and serving the page.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use flate2::{Compression, write::GzEncoder};
+
+use crate::setup::{self, PageTools};
+use crate::{command, paths};
+
+/// The two programs of the page: the name by which people know each, and its binary.
+const PROGRAMS: [(&str, &str); 2] = [("page", "page"), ("worker", "engine")];
+
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    /// Port to listen on
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Address to listen on; browsers give WebGPU to localhost and to https only
+    #[arg(long, default_value = "127.0.0.1")]
+    address: String,
+    /// Open the page in the default browser once it is built
+    #[arg(long)]
+    open: bool,
+}
+
+/// Sets up, builds the page and serves it until interrupted. Trunk does both, so that the page is
+/// there after one build and follows every change of the sources.
+pub(crate) fn serve(options: &ServeOptions) -> Result<()> {
+    let tools = setup::for_page()?;
+    println!("building; the page will be at http://{}:{}/", options.address, options.port);
+    let mut trunk = trunk(&tools, "serve");
+    trunk.args(["--address", &options.address, "--port", &options.port.to_string()]);
+    if options.open {
+        trunk.arg("--open");
+    }
+    command::run(&mut trunk)
+}
+
+/// Builds the release page into `dist/` and prints how large it is.
+pub(crate) fn build(tools: &PageTools) -> Result<()> {
+    let start = Instant::now();
+    command::run(&mut trunk(tools, "build"))?;
+    println!("built {} in {:.0} s", paths::dist().display(), start.elapsed().as_secs_f64());
+    for (name, size) in sizes()? {
+        println!("{name:>8}: {:>9} bytes of WebAssembly, {:>9} gzipped", size.raw, size.gzip);
+    }
+    Ok(())
+}
+
+/// How large a program is.
+pub(crate) struct Size {
+    pub(crate) raw: u64,
+    pub(crate) gzip: u64,
+}
+
+/// The sizes of page and worker in `dist/`.
+pub(crate) fn sizes() -> Result<Vec<(&'static str, Size)>> {
+    let files = wasm_files(&paths::dist()).context("dist/ could not be read")?;
+    let size = |(name, binary): (&'static str, &str)| {
+        let is_it =
+            |path: &&PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(binary));
+        let path = files.iter().find(is_it).with_context(|| format!("dist/ holds no {binary}*.wasm"))?;
+        let size = measure(path).with_context(|| format!("{} could not be read", path.display()))?;
+        Ok((name, size))
+    };
+    PROGRAMS.into_iter().map(size).collect()
+}
+
+fn measure(path: &Path) -> io::Result<Size> {
+    let mut encoder = GzEncoder::new(Counter(0), Compression::best());
+    let raw = io::copy(&mut File::open(path)?, &mut encoder)?;
+    Ok(Size { raw, gzip: encoder.finish()?.0 })
+}
+
+/// Counts what is written to it.
+struct Counter(u64);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn wasm_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(wasm_files(&path)?);
+        } else if path.extension().is_some_and(|ending| ending == "wasm") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn trunk(tools: &PageTools, action: &str) -> Command {
+    let mut trunk = tools.program("trunk");
+    trunk.args([action, "--release", "--cargo-profile", "wasm", "--dist"]).arg(paths::dist());
+    trunk.env("TRUNK_SKIP_VERSION_CHECK", "true");
+    // Trunk 0.21 reads this as its own option and accepts only true and false.
+    if std::env::var_os("NO_COLOR").is_some() {
+        trunk.env("NO_COLOR", "true");
+    }
+    trunk
+}
