@@ -29,6 +29,8 @@ extern "C" {
     fn show_lines(this: &Handle, first: usize, end: usize);
     #[wasm_bindgen(method, js_name = setGhost)]
     fn set_ghost(this: &Handle, id: u32, text: &str);
+    #[wasm_bindgen(method, js_name = offerGhost)]
+    fn offer_ghost(this: &Handle, text: &str);
     #[wasm_bindgen(method, js_name = clearGhost)]
     fn clear_ghost(this: &Handle);
     #[wasm_bindgen(method, js_name = setTheme)]
@@ -80,7 +82,7 @@ pub struct Editor {
     _on_change: Closure<dyn Fn(String, bool)>,
     _on_cursor: Closure<dyn Fn(usize, usize, bool)>,
     _on_request: Closure<dyn Fn()>,
-    _on_accept: Closure<dyn Fn(u32)>,
+    _on_accept: Closure<dyn Fn()>,
     _on_dismiss: Closure<dyn Fn()>,
 }
 
@@ -108,7 +110,7 @@ impl Editor {
         };
         let on_accept = {
             let send = send();
-            Closure::new(move |_id: u32| send(EditorEvent::Accepted))
+            Closure::new(move || send(EditorEvent::Accepted))
         };
         let on_dismiss = {
             let send = send();
@@ -175,6 +177,11 @@ impl Editor {
     /// Shows all there is so far of a suggestion.
     pub fn set_ghost(&self, id: RequestId, text: &str) {
         self.handle.set_ghost(id, text);
+    }
+
+    /// Shows a whole text as a suggestion, also one that was dismissed before.
+    pub fn offer_ghost(&self, text: &str) {
+        self.handle.offer_ghost(text);
     }
 
     /// Takes the suggestion away.

@@ -36,7 +36,7 @@ const languages = {
  * @property {(line: number, column: number, moved: boolean) => void} onCursor where the cursor is
  *   now; `moved` says that the person put it there without changing the document
  * @property {() => void} onRequest the person asked for a completion
- * @property {(id: number) => void} onAccept the whole ghost text was taken
+ * @property {() => void} onAccept the whole ghost text was taken
  * @property {() => void} onDismiss the person pressed Escape
  */
 
@@ -46,6 +46,7 @@ function createEditor(parent, callbacks) {
   const states = new Map(); // path → { state, top }
   let path = "";
   let dark = false;
+  let offers = 0; // counts down: the page's own ids are positive
   let closedGhost = null; // a ghost the person has done with: later text of it is not shown
 
   const tellCursor = (state, moved) => {
@@ -59,7 +60,7 @@ function createEditor(parent, callbacks) {
     const now = update.state.field(ghostField);
     if (before !== null && now === null) closedGhost = before.id;
     const taken = update.transactions.map((t) => t.annotation(accepted)).find((id) => id !== undefined);
-    if (taken !== undefined) callbacks.onAccept(taken);
+    if (taken !== undefined) callbacks.onAccept();
     if (update.docChanged) callbacks.onChange(path, now !== null);
     // A selection is no place to complete at.
     const moved = !update.docChanged && update.state.selection.main.empty;
@@ -87,6 +88,8 @@ function createEditor(parent, callbacks) {
     search(),
     highlighting,
     EditorState.tabSize.of(4),
+    // Dropped files are the page's: they join the workspace instead of this document.
+    EditorView.domEventHandlers({ drop: (event) => event.dataTransfer?.types.includes("Files") ?? false }),
     EditorView.contentAttributes.of({ "aria-label": "Code editor", "data-testid": "editor-content" }),
     keymap.of([
       { key: "Ctrl-Space", run: request },
@@ -163,6 +166,11 @@ function createEditor(parent, callbacks) {
       if (!main.empty) return;
       const ghost = current?.id === id ? { ...current, text } : { id, pos: main.head, text, consumed: 0 };
       view.dispatch({ effects: setGhost.of(ghost) });
+    },
+    /** Shows a whole text as a suggestion of its own. */
+    offerGhost(text) {
+      offers -= 1;
+      this.setGhost(offers, text);
     },
     clearGhost,
     setTheme(isDark) {

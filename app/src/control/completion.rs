@@ -175,11 +175,14 @@ impl Control {
 
     /// Shows a lane's text as ghost text, if the cursor is still where it was asked for.
     pub fn show_as_ghost(&self, lane: Lane) {
-        let (id, text) = self.state.lane(lane).with_untracked(|run| (run.request, run.text.clone()));
-        let Some(id) = id.filter(|_| self.state.in_place.get_untracked()) else { return };
-        self.inner().round.borrow_mut().ghost = Some(id);
+        if !self.state.in_place.get_untracked() {
+            return;
+        }
+        // What another lane still streams does not take its place.
+        self.inner().round.borrow_mut().ghost = None;
+        let text = self.state.lane(lane).with_untracked(|run| run.text.clone());
         self.with_editor(|editor| {
-            editor.set_ghost(id, &text);
+            editor.offer_ghost(&text);
             editor.focus();
         });
     }

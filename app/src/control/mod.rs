@@ -1,6 +1,9 @@
 //! What the page does when a person does something, or when the engine answers.
 
 mod completion;
+mod import;
+mod indexing;
+mod keeping;
 mod measure;
 mod models;
 mod workspace;
@@ -79,6 +82,7 @@ impl Control {
     pub fn start(self, parent: &HtmlElement) {
         match Editor::new(parent, move |event| self.on_editor(event)) {
             Ok(editor) => {
+                editor.set_dark(self.state.dark.get_untracked());
                 self.inner().editor.replace(Some(editor));
             }
             Err(message) => self.notify(Gravity::Error, message, &[]),
@@ -126,9 +130,11 @@ impl Control {
         self.state.settings.with_untracked(Settings::keep);
     }
 
-    /// Shows the editor in a theme.
+    /// Shows page and editor in a theme.
     pub fn show_theme(&self, theme: Theme) {
-        self.with_editor(|editor| editor.set_dark(theme == Theme::Dark));
+        let dark = theme == Theme::Dark;
+        self.state.dark.set(dark);
+        self.with_editor(|editor| editor.set_dark(dark));
     }
 
     /// Puts the keyboard into the editor.

@@ -9,6 +9,11 @@ use web_sys::{
 
 use super::{Candidate, Selection, is_ignored, settled, split_root};
 
+/// Whether files are dragged, and not, say, text.
+pub fn carries_files(transfer: &DataTransfer) -> bool {
+    transfer.types().includes(&JsValue::from_str("Files"), 0)
+}
+
 /// What was dropped. To be called while the event is handled: the browser empties it afterwards.
 pub fn entries(transfer: &DataTransfer) -> Vec<FileSystemEntry> {
     let items = transfer.items();

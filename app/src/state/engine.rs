@@ -95,7 +95,7 @@ pub fn bytes(count: u64) -> String {
 
 /// A share in whole percent, 0 where there is nothing to do yet.
 pub fn percent(done: u64, total: u64) -> u64 {
-    if total == 0 { 0 } else { (done.min(total) * 100) / total }
+    (done.min(total) * 100).checked_div(total).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ pub struct State {
     pub in_place: RwSignal<bool>,
     /// What a screen reader hears when a suggestion is whole.
     pub announcement: RwSignal<String>,
+    /// Whether the theme in force is the dark one.
+    pub dark: RwSignal<bool>,
     /// What the person chose, kept in the browser.
     pub settings: RwSignal<Settings>,
     /// The measurement.
@@ -71,6 +73,7 @@ impl State {
             lanes: Lane::ALL.map(|_| RwSignal::new(LaneRun::default())),
             in_place: RwSignal::new(false),
             announcement: RwSignal::new(String::new()),
+            dark: RwSignal::new(false),
             settings: RwSignal::new(settings),
             measure: RwSignal::new(MeasureState::default()),
             notices: RwSignal::new(Notices::default()),

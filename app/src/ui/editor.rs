@@ -92,10 +92,13 @@ fn Options() -> impl IntoView {
             <label class="field" title="Whose completion is shown in the editor">
                 <span>"Ghost text"</span>
                 <select
-                    data-testid="ghost-lane" prop:value=move || settings.with(|s| s.ghost_lane.key())
+                    data-testid="ghost-lane"
                     on:change=choose
                 >
-                    {Lane::ALL.map(|lane| view! { <option value=lane.key()>{title(lane)}</option> })}
+                    {Lane::ALL.map(|lane| {
+                        let chosen = move || settings.with(|s| s.ghost_lane == lane);
+                        view! { <option value=lane.key() selected=chosen>{title(lane)}</option> }
+                    })}
                 </select>
             </label>
             <Toggle

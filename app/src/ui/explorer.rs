@@ -121,14 +121,17 @@ fn Tree() -> impl IntoView {
     };
     view! {
         <div class="tree" role="tree" aria-label="Files" data-testid="file-tree" on:keydown=move_focus>
-            <For each=move || shown.get() key=Clone::clone let(row)>
+            <For each=move || shown.get() key=|row| (row.path.clone(), row.level) let(row)>
                 {
                     let path = row.path.clone();
                     let (current, first, edited) = (path.clone(), path.clone(), path.clone());
                     let is_active = move || active().as_deref() == Some(current.as_str());
                     let is_edited = move || control.state.workspace.with(|w| w.edited.contains(&edited));
                     let label = row.name.clone();
-                    let marker = match row.open {
+                    let folder = path.clone();
+                    let is_folder = row.open.is_some();
+                    let open = Memo::new(move |_| is_folder.then(|| closed.with(|c| !c.contains(&folder))));
+                    let marker = move || match open.get() {
                         Some(true) => "▾",
                         Some(false) => "▸",
                         None => "",
@@ -140,7 +143,7 @@ fn Tree() -> impl IntoView {
                             style=format!("--level: {}", row.level)
                             title=path data-path=row.path.clone()
                             {..custom_attribute("aria-level", row.level.to_string())}
-                            aria-expanded=row.open.map(|open| open.to_string())
+                            aria-expanded=move || open.get().map(|open| open.to_string())
                             aria-selected=move || is_active().to_string()
                             tabindex=move || if entry.get().as_deref() == Some(first.as_str()) { "0" } else { "-1" }
                             on:click=move |_| activate(&row)

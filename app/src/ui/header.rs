@@ -19,15 +19,10 @@ fn theme(control: Control, system_is_dark: ReadSignal<bool>) -> Theme {
     control.state.settings.with(|settings| settings.theme).unwrap_or(system)
 }
 
-/// Whether the system is dark, as it changes.
-#[derive(Clone, Copy)]
-struct SystemIsDark(ReadSignal<bool>);
-
 /// Keeps document and editor in the theme in force.
 pub(super) fn follow_theme(control: Control) {
     let query = dark_query();
     let (system_is_dark, set_system) = signal(query.as_ref().is_some_and(MediaQueryList::matches));
-    provide_context(SystemIsDark(system_is_dark));
     if let Some(query) = query {
         let source = query.clone();
         let changed = Closure::<dyn Fn()>::new(move || set_system.set(source.matches()));
@@ -53,8 +48,7 @@ pub(super) fn follow_theme(control: Control) {
 #[component]
 pub(super) fn Header() -> impl IntoView {
     let control = control();
-    let SystemIsDark(system_is_dark) = expect_context();
-    let is_dark = move || theme(control, system_is_dark) == Theme::Dark;
+    let is_dark = move || control.state.dark.get();
     let toggle = move |_| {
         let next = if untrack(is_dark) { Theme::Light } else { Theme::Dark };
         control.settings(|settings| settings.theme = Some(next));

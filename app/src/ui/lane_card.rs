@@ -133,28 +133,26 @@ fn Numbers(lane: Lane) -> impl IntoView {
     let of = move |read: fn(&Completion) -> String| {
         move || run.with(|run| run.done.as_ref().map_or(MISSING.to_owned(), read))
     };
-    let cells: [(&str, &str, fn(&Completion) -> String); 6] = [
-        ("prompt", "Tokens in the prompt", |c| match c.soft_tokens {
-            0 => c.prompt_tokens.to_string(),
-            soft => format!("{} ({soft} soft)", c.prompt_tokens),
-        }),
-        ("reused", "Prompt tokens whose keys and values were still in the cache", |c| {
-            c.reused_tokens.to_string()
-        }),
-        ("new", "Tokens generated", |c| c.new_tokens.to_string()),
-        ("tokens/s", "Tokens a second after the first", |c| {
-            c.decode_tokens_per_s.map_or(MISSING.to_owned(), |rate| format!("{rate:.1}"))
-        }),
-        ("launches", "Kernel launches of one decode step", |c| {
-            c.launches_per_step.map_or(MISSING.to_owned(), |count| count.to_string())
-        }),
-        ("stopped by", "Why the completion ended", |c| stop_reason(c.stop).to_owned()),
-    ];
+    let cell = |name: &'static str, title: &'static str, read: fn(&Completion) -> String| {
+        view! { <div title=title><dt>{name}</dt><dd>{of(read)}</dd></div> }
+    };
     view! {
         <dl class="numbers" class:old=move || run.with(|run| run.numbers_are_old())>
-            {cells.map(|(name, title, read)| view! {
-                <div title=title><dt>{name}</dt><dd>{of(read)}</dd></div>
+            {cell("prompt", "Tokens in the prompt", |done| match done.soft_tokens {
+                0 => done.prompt_tokens.to_string(),
+                soft => format!("{} ({soft} soft)", done.prompt_tokens),
             })}
+            {cell("reused", "Prompt tokens whose keys and values were still in the cache", |done| {
+                done.reused_tokens.to_string()
+            })}
+            {cell("new", "Tokens generated", |done| done.new_tokens.to_string())}
+            {cell("tokens/s", "Tokens a second after the first", |done| {
+                done.decode_tokens_per_s.map_or(MISSING.to_owned(), |rate| format!("{rate:.1}"))
+            })}
+            {cell("launches", "Kernel launches of one decode step", |done| {
+                done.launches_per_step.map_or(MISSING.to_owned(), |count| count.to_string())
+            })}
+            {cell("stopped by", "Why the completion ended", |done| stop_reason(done.stop).to_owned())}
         </dl>
     }
 }

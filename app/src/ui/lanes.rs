@@ -24,7 +24,15 @@ pub(super) fn Lanes() -> impl IntoView {
             .filter_map(|lane| lane.with(|run| run.ttft.map(|ttft| ttft.total_ms)))
             .fold(0.0, f64::max)
     });
-    let act = move |_| if untrack(busy) { control.stop() } else { control.complete(true) };
+    let act = move |_| {
+        if untrack(busy) {
+            control.stop();
+        } else {
+            control.complete(true);
+            // Where Tab accepts.
+            control.focus_editor();
+        }
+    };
     view! {
         <div class="lanes-bar">
             <Toggle

@@ -1,4 +1,5 @@
 //! What a person sees.
+#![expect(unreachable_pub, reason = "what `#[component]` expands to is `pub`")]
 
 mod chunks;
 mod divider;
@@ -44,17 +45,19 @@ pub fn App() -> impl IntoView {
     });
 
     let (dragging, set_dragging) = signal(false);
+    // Text that is dragged about in the editor is the editor's.
     let drag_over = move |event: DragEvent| {
-        event.prevent_default();
-        set_dragging.set(true);
+        if event.data_transfer().is_some_and(|transfer| drop::carries_files(&transfer)) {
+            event.prevent_default();
+            set_dragging.set(true);
+        }
     };
     let dropped = move |event: DragEvent| {
-        event.prevent_default();
         set_dragging.set(false);
-        if let Some(transfer) = event.data_transfer() {
-            let entries = drop::entries(&transfer);
-            control.import(async move { drop::walk(entries).await.map(Some) });
-        }
+        let Some(transfer) = event.data_transfer().filter(drop::carries_files) else { return };
+        event.prevent_default();
+        let entries = drop::entries(&transfer);
+        control.import(async move { drop::walk(entries).await.map(Some) });
     };
     let widths = move || {
         control.state.settings.with(|settings| {

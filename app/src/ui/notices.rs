@@ -31,7 +31,7 @@ fn NoticeView(notice: Notice) -> impl IntoView {
     if gravity == Gravity::Info {
         set_timeout(dismiss, INFO_FOR);
     }
-    let role = if gravity == Gravity::Error { "alert" } else { "status" };
+    let role = (gravity == Gravity::Error).then_some("alert");
     view! {
         <div class="notice" role=role data-testid="notice" data-kind=gravity.key()>
             <p>{text}</p>

@@ -49,7 +49,7 @@ pub(super) fn StatusLine() -> impl IntoView {
             class="status" data-testid="status" data-state=move || engine.with(|engine| engine.key())
             data-backend=backend
         >
-            <span class="state" role="status"><span class="dot" aria-hidden="true"></span>{text}</span>
+            <span class="state" aria-live=move || if loading() { "off" } else { "polite" }><span class="dot" aria-hidden="true"></span>{text}</span>
             <progress max="100" prop:value=share hidden=move || !loading() aria-label="Loading the model"></progress>
             <button class="small" hidden=move || !failed() data-testid="restart"
                 on:click=move |_| control.remedy(Remedy::Restart)>"Restart"</button>
