@@ -1,6 +1,6 @@
 //! Building and serving the page.
 
-use std::fs;
+use std::{fs, io};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;

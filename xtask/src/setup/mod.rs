@@ -29,6 +29,9 @@ impl PageTools {
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = command::program(name);
         command.current_dir(paths::root());
+        // Cargo tells its children where it lies; they would call it past rustup, which alone
+        // knows where the other toolchain's libraries are.
+        command.env_remove("CARGO").env_remove("LD_LIBRARY_PATH");
         if let Some(toolchain) = &self.wasm_toolchain {
             command.env("RUSTUP_TOOLCHAIN", toolchain);
         }
