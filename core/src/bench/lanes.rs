@@ -64,7 +64,12 @@ pub(super) async fn measure<H: Host>(
 }
 
 /// Completes before the prefix's last character, then after it, and times the second.
-async fn warm_ttft<H: Host>(engine: &mut Engine<H>, task: &Task, lane: Lane, cancel: &CancelFlag) -> Result<f64> {
+async fn warm_ttft<H: Host>(
+    engine: &mut Engine<H>,
+    task: &Task,
+    lane: Lane,
+    cancel: &CancelFlag,
+) -> Result<f64> {
     let mut before = request(task, lane, false);
     before.prefix.pop();
     engine.complete(&before, cancel, |_| ()).await?;
@@ -119,7 +124,8 @@ impl Samples {
 }
 
 fn differences(samples: &BTreeMap<Lane, Samples>) -> BTreeMap<String, Differences> {
-    let pairs = [(Lane::Compressed, Lane::Base), (Lane::Compressed, Lane::FullRag), (Lane::FullRag, Lane::Base)];
+    let pairs =
+        [(Lane::Compressed, Lane::Base), (Lane::Compressed, Lane::FullRag), (Lane::FullRag, Lane::Base)];
     let compare = |(a, b): (Lane, Lane)| {
         let (left, right) = (samples.get(&a)?, samples.get(&b)?);
         let interval =

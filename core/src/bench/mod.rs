@@ -45,7 +45,9 @@ pub async fn run<H: Host>(
     mut progress: impl FnMut(&str, usize, usize),
 ) -> Result<Report> {
     if tasks.is_empty() {
-        return Err(Error::Measurement { reason: "there are no tasks; load a workspace that has some".into() });
+        return Err(Error::Measurement {
+            reason: "there are no tasks; load a workspace that has some".into(),
+        });
     }
     if engine.index.stats().chunks == 0 {
         return Err(Error::Measurement { reason: "the index is empty; index a workspace first".into() });
@@ -68,7 +70,8 @@ pub async fn run<H: Host>(
 
 /// Embeds chunks of the index once more, for the time it takes.
 async fn measure_index<H: Host>(engine: &mut Engine<H>) -> Result<IndexSpeed> {
-    let texts: Vec<_> = engine.index.chunks().take(INDEX_SAMPLE).map(|chunk| chunk.text.to_string()).collect();
+    let texts: Vec<_> =
+        engine.index.chunks().take(INDEX_SAMPLE).map(|chunk| chunk.text.to_string()).collect();
     let batches = texts.chunks(EMBED_BATCH);
     // The first batch compiles what has to be compiled.
     engine.embed_texts(batches.clone().next().unwrap_or_default()).await?;

@@ -3,8 +3,8 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::{
-    CancelFlag, Completion, CompletionEvent, CompletionRequest, Engine, Host, Lane, RetrievedChunk, StopReason,
-    Ttft,
+    CancelFlag, Completion, CompletionEvent, CompletionRequest, Engine, Host, Lane, RetrievedChunk,
+    StopReason, Ttft,
     session::{Position, Session},
     stop::StopRule,
 };
@@ -88,7 +88,11 @@ impl<H: Host> Engine<H> {
     fn shown(&self, hits: &[RetrievedHit]) -> Vec<RetrievedChunk> {
         let show = |hit: &RetrievedHit| {
             let chunk = self.index.chunk(hit.id)?;
-            Some(RetrievedChunk { place: chunk.place.clone(), text: chunk.text.to_string(), score: hit.score })
+            Some(RetrievedChunk {
+                place: chunk.place.clone(),
+                text: chunk.text.to_string(),
+                score: hit.score,
+            })
         };
         hits.iter().filter_map(show).collect()
     }
@@ -110,7 +114,9 @@ impl<H: Host> Engine<H> {
         for segment in &prompt.segments {
             match segment {
                 Segment::Tokens(ids) => positions.extend(ids.iter().map(|&id| Position::Token(id))),
-                Segment::Soft(id) => positions.extend(self.index.chunk(*id).map(|chunk| Position::Soft(*id, chunk.hash))),
+                Segment::Soft(id) => {
+                    positions.extend(self.index.chunk(*id).map(|chunk| Position::Soft(*id, chunk.hash)))
+                }
             }
         }
         positions
@@ -118,7 +124,8 @@ impl<H: Host> Engine<H> {
 
     /// Input vectors of some positions, `[positions, hidden]`.
     fn embed_positions(&self, positions: &[Position]) -> Tensor<2> {
-        let same_kind = |a: &Position, b: &Position| matches!(a, Position::Token(_)) == matches!(b, Position::Token(_));
+        let same_kind =
+            |a: &Position, b: &Position| matches!(a, Position::Token(_)) == matches!(b, Position::Token(_));
         let runs: Vec<_> = positions
             .chunk_by(same_kind)
             .map(|run| match run[0] {
@@ -134,8 +141,7 @@ impl<H: Host> Engine<H> {
 
     fn soft_vectors(&self, chunks: impl Iterator<Item = ChunkId>) -> Tensor<2> {
         let width = self.reader.config().hidden_size;
-        let values: Vec<f32> =
-            chunks.filter_map(|id| self.index.projection(id)).flatten().copied().collect();
+        let values: Vec<f32> = chunks.filter_map(|id| self.index.projection(id)).flatten().copied().collect();
         let rows = values.len() / width;
         Tensor::from_data(TensorData::new(values, [rows, width]), &self.device)
     }
@@ -225,7 +231,8 @@ impl<'a, H: Host> Generation<'a, H> {
         for rows in self.positions[session.cache.len..].chunks(PREFILL_ROWS) {
             cancel.check()?;
             let span = session.cache.next(1, rows.len());
-            let hidden = self.engine.reader.forward(self.engine.embed_positions(rows), &mut session.cache, span);
+            let hidden =
+                self.engine.reader.forward(self.engine.embed_positions(rows), &mut session.cache, span);
             last = Some(hidden.narrow(0, rows.len() - 1, 1));
             self.engine.host.yield_now().await;
         }

@@ -69,8 +69,15 @@ impl<H: Host> Engine<H> {
         host: H,
         progress: impl FnMut(Progress),
     ) -> Result<Self> {
-        let Models { manifest, reader, encoder, projector, reader_tokenizer, encoder_tokenizer, memory_bytes } =
-            bundle::load_bundle(files, device, progress).await?;
+        let Models {
+            manifest,
+            reader,
+            encoder,
+            projector,
+            reader_tokenizer,
+            encoder_tokenizer,
+            memory_bytes,
+        } = bundle::load_bundle(files, device, progress).await?;
         let tokenizer = Arc::new(Tokenizer::from_json("reader/tokenizer.json", &reader_tokenizer)?);
         let encoder_tokenizer = Tokenizer::from_json("encoder/tokenizer.json", &encoder_tokenizer)?;
         let prompts = PromptBuilder::new(Arc::clone(&tokenizer), manifest.prompt.clone())?;

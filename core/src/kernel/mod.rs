@@ -200,5 +200,3 @@ pub fn argmax(logits: Tensor<2>) -> Tensor<1, Int> {
     }
     reference::argmax(logits)
 }
-/// tmp
-pub fn launches() -> u64 { 0 }
