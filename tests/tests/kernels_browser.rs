@@ -1,46 +1,53 @@
 //! Every kernel against its meaning, in a browser: other shader compiler, other memory, no
 //! blocking. The checks are the native ones.
-#![cfg(target_family = "wasm")]
 
+#[cfg(target_family = "wasm")]
 #[path = "../../core/tests/kernels/checks.rs"]
 mod checks;
 
-use std::cell::RefCell;
+/// wasm-bindgen's runner calls the tests themselves.
+fn main() {}
 
-use burn::tensor::Device;
-use checks::Bench;
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+#[cfg(target_family = "wasm")]
+mod browser {
+    use std::cell::RefCell;
 
-wasm_bindgen_test_configure!(run_in_browser);
+    use burn::tensor::Device;
+    use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
-thread_local! {
-    /// The page's device: all tests run in one page, and a device is set up once.
-    static DEVICE: RefCell<Option<Device>> = const { RefCell::new(None) };
-}
+    use crate::checks::{self, Bench};
 
-async fn bench() -> Bench {
-    let device = match DEVICE.take() {
-        Some(device) => device,
-        None => Device::wgpu_options().init_async().await.expect("this browser has WebGPU"),
-    };
-    DEVICE.set(Some(device.clone()));
-    assert!(llavacode_core::kernel::has_kernels(&device), "a wgpu device has kernels");
-    Bench::new(device, js_sys::Date::now().to_bits())
-}
+    wasm_bindgen_test_configure!(run_in_browser);
 
-/// A browser test for each check.
-macro_rules! tests {
-    ($($name:ident),* $(,)?) => {$(
-        #[wasm_bindgen_test]
-        async fn $name() {
-            checks::$name(&mut bench().await).await;
-        }
-    )*};
-}
+    thread_local! {
+        /// The page's device: all tests run in one page, and a device is set up once.
+        static DEVICE: RefCell<Option<Device>> = const { RefCell::new(None) };
+    }
 
-tests!(rms_norm, swiglu, linear, norm_gate_up, rope_and_append, attention, gather_rows, argmax);
+    async fn bench() -> Bench {
+        let device = match DEVICE.take() {
+            Some(device) => device,
+            None => Device::wgpu_options().init_async().await.expect("this browser has WebGPU"),
+        };
+        DEVICE.set(Some(device.clone()));
+        assert!(llavacode_core::kernel::has_kernels(&device), "a wgpu device has kernels");
+        Bench::new(device, js_sys::Date::now().to_bits())
+    }
 
-#[wasm_bindgen_test]
-async fn ceilings() {
-    checks::ceilings(&mut bench().await, js_sys::Date::now).await;
+    /// A browser test for each check.
+    macro_rules! tests {
+        ($($name:ident),* $(,)?) => {$(
+            #[wasm_bindgen_test]
+            async fn $name() {
+                checks::$name(&mut bench().await).await;
+            }
+        )*};
+    }
+
+    tests!(rms_norm, swiglu, linear, norm_gate_up, rope_and_append, attention, gather_rows, argmax);
+
+    #[wasm_bindgen_test]
+    async fn ceilings() {
+        checks::ceilings(&mut bench().await, js_sys::Date::now).await;
+    }
 }
