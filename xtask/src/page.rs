@@ -1,9 +1,9 @@
 //! Building and serving the page.
 
-use std::{fs, io};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+use std::{fs, io};
 
 use anyhow::{Context, Result};
 use clap::Args;

@@ -28,10 +28,8 @@ impl PageTools {
     /// The program `name`, set up so that the cargo it calls compiles to WebAssembly.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = command::program(name);
-        command.current_dir(paths::root());
-        // Cargo tells its children where it lies; they would call it past rustup, which alone
-        // knows where the other toolchain's libraries are.
-        command.env_remove("CARGO").env_remove("LD_LIBRARY_PATH");
+        // The path of the cargo that runs us, of another toolchain; Trunk would call it.
+        command.current_dir(paths::root()).env_remove("CARGO");
         if let Some(toolchain) = &self.wasm_toolchain {
             command.env("RUSTUP_TOOLCHAIN", toolchain);
         }
