@@ -10,19 +10,19 @@ use llavacode_app::protocol::DeviceChoice;
 
 /// A device and what the status line says of it.
 #[derive(Clone)]
-pub struct Chosen {
+pub(super) struct Chosen {
     /// Where tensors live.
-    pub device: Device,
+    pub(super) device: Device,
     /// `webgpu` or `cpu`.
-    pub backend: &'static str,
+    pub(super) backend: &'static str,
     /// The adapter as the browser names it; empty on the CPU.
-    pub adapter: String,
+    pub(super) adapter: String,
     /// Why it is the CPU although WebGPU was wanted.
-    pub fallback_reason: Option<String>,
+    pub(super) fallback_reason: Option<String>,
 }
 
 /// Opens the device asked for.
-pub async fn choose(choice: DeviceChoice) -> Chosen {
+pub(super) async fn choose(choice: DeviceChoice) -> Chosen {
     let cpu = |fallback_reason| Chosen {
         device: Device::flex(),
         backend: "cpu",

@@ -15,7 +15,7 @@ use web_sys::{Blob, File, Response};
 use super::host::{describe, scope};
 
 /// Bytes of one file.
-pub struct BlobSource {
+pub(super) struct BlobSource {
     file: String,
     blob: Blob,
 }
@@ -34,7 +34,7 @@ impl ByteSource for BlobSource {
 }
 
 /// Where a bundle's folder is.
-pub enum BrowserFiles {
+pub(super) enum BrowserFiles {
     /// Below a URL that ends in `/`.
     Url(String),
     /// Among files the user chose, by the end of their path.
@@ -42,11 +42,11 @@ pub enum BrowserFiles {
 }
 
 /// A file the user chose, and its path in the folder it was chosen from.
-pub struct ChosenFile {
+pub(super) struct ChosenFile {
     /// With `/`.
-    pub path: String,
+    pub(super) path: String,
     /// The file.
-    pub file: File,
+    pub(super) file: File,
 }
 
 impl BundleFiles for BrowserFiles {
@@ -84,7 +84,7 @@ fn choose(files: &[ChosenFile], path: &str) -> Result<Blob, String> {
 }
 
 /// The files that stand beside a message's request, as `files: [{ path, file }]`.
-pub fn chosen_files(message: &JsValue) -> Vec<ChosenFile> {
+pub(super) fn chosen_files(message: &JsValue) -> Vec<ChosenFile> {
     let get = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED);
     let list = get(message, "files").dyn_into::<Array>().unwrap_or_default();
     let entry = |entry: JsValue| {

@@ -6,12 +6,12 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::DedicatedWorkerGlobalScope;
 
 /// The worker's global scope.
-pub fn scope() -> DedicatedWorkerGlobalScope {
+pub(super) fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
 /// What a rejected promise or a thrown value says, as a sentence's part.
-pub fn describe(error: JsValue) -> String {
+pub(super) fn describe(error: JsValue) -> String {
     match JsError::try_from(error) {
         Ok(error) => error.message,
         Err(other) => other.to_string(),
@@ -20,7 +20,7 @@ pub fn describe(error: JsValue) -> String {
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub struct WorkerHost;
+pub(super) struct WorkerHost;
 
 impl Host for WorkerHost {
     fn now_ms(&self) -> f64 {

@@ -12,17 +12,17 @@ use super::{files::ChosenFile, send};
 use llavacode_app::protocol::{BundleSource, DeviceChoice, Envelope, Event, Request, RequestId, SourceFile};
 
 /// A request on its way.
-pub struct Job {
+pub(super) struct Job {
     /// The request's id: its events carry it.
-    pub id: RequestId,
+    pub(super) id: RequestId,
     /// Set when the page no longer wants it.
-    pub cancel: CancelFlag,
+    pub(super) cancel: CancelFlag,
     /// What to do.
-    pub work: Work,
+    pub(super) work: Work,
 }
 
 /// What to do. Long work is cut into jobs that queue again, so that completions come between.
-pub enum Work {
+pub(super) enum Work {
     /// Load a bundle.
     Load { bundle: BundleSource, files: Vec<ChosenFile>, device: DeviceChoice },
     /// Bring the index to these files.
@@ -38,20 +38,20 @@ pub enum Work {
 }
 
 /// An indexing under way.
-pub struct Embedding {
+pub(super) struct Embedding {
     /// Name of the workspace.
-    pub workspace: String,
+    pub(super) workspace: String,
     /// Chunks that wanted vectors at the start.
-    pub total: usize,
+    pub(super) total: usize,
     /// Chunks embedded so far.
-    pub done: usize,
+    pub(super) done: usize,
     /// When the request was begun, by the host's clock.
-    pub started_ms: f64,
+    pub(super) started_ms: f64,
 }
 
 /// The queue.
 #[derive(Default)]
-pub struct Jobs {
+pub(super) struct Jobs {
     waiting: VecDeque<Job>,
     /// Flags of everything waiting or under way.
     flags: HashMap<RequestId, (Kind, CancelFlag)>,
@@ -68,7 +68,7 @@ enum Kind {
 
 impl Jobs {
     /// Takes a message in, with the files beside it. A cancellation is carried out at once.
-    pub fn accept(&mut self, Envelope { id, request }: Envelope, files: Vec<ChosenFile>) {
+    pub(super) fn accept(&mut self, Envelope { id, request }: Envelope, files: Vec<ChosenFile>) {
         let (kind, work) = match request {
             Request::Cancel { target } => {
                 if let Some((_, flag)) = self.flags.get(&target) {
@@ -99,12 +99,12 @@ impl Jobs {
     }
 
     /// Queues a job, or the rest of one.
-    pub fn push(&mut self, job: Job) {
+    pub(super) fn push(&mut self, job: Job) {
         self.waiting.push_back(job);
     }
 
     /// The job to do next. Cancelled ones are answered and left out.
-    pub fn next(&mut self) -> Option<Job> {
+    pub(super) fn next(&mut self) -> Option<Job> {
         loop {
             let first = self.waiting.iter().position(|job| matches!(job.work, Work::Complete(_)));
             // A completion asked for before the models are there waits for them.
@@ -119,7 +119,7 @@ impl Jobs {
     }
 
     /// Forgets a request that was answered for the last time.
-    pub fn finish(&mut self, id: RequestId) {
+    pub(super) fn finish(&mut self, id: RequestId) {
         self.flags.remove(&id);
     }
 }

@@ -18,7 +18,7 @@ use llavacode_app::protocol::{Event, Reply, RequestId};
 use run::Runner;
 
 /// Starts to listen. The page's first message is a `Load`.
-pub fn start() {
+pub(super) fn start() {
     let jobs = Rc::new(RefCell::new(Jobs::default()));
     let runner = Rc::new(RefCell::new(Some(Runner::default())));
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {

@@ -26,7 +26,7 @@ use llavacode_app::protocol::{
 
 /// The engine and where its index is kept.
 #[derive(Default)]
-pub struct Runner {
+pub(super) struct Runner {
     engine: Option<Engine<WorkerHost>>,
     /// Opened once: a GPU runtime cannot be opened anew in the same worker.
     webgpu: Option<Chosen>,
@@ -45,7 +45,7 @@ enum Outcome {
 
 impl Runner {
     /// Works until nothing waits.
-    pub async fn run_all(&mut self, jobs: &Rc<RefCell<Jobs>>) {
+    pub(super) async fn run_all(&mut self, jobs: &Rc<RefCell<Jobs>>) {
         loop {
             let Some(job) = jobs.borrow_mut().next() else { return };
             let Job { id, cancel, work } = job;

@@ -9,7 +9,7 @@ const DATABASE: &str = "llavacode";
 const STORE: &str = "indexes";
 
 /// The browser's own database.
-pub struct IndexedDb {
+pub(super) struct IndexedDb {
     database: Database,
 }
 
@@ -18,7 +18,7 @@ impl IndexedDb {
     ///
     /// # Errors
     /// [`Error::Storage`] where the browser refuses, as in some private windows.
-    pub async fn open() -> Result<Self> {
+    pub(super) async fn open() -> Result<Self> {
         let database = async {
             let mut request = Factory::new()?.open(DATABASE, Some(1))?;
             request.on_upgrade_needed(|event| {

@@ -7,7 +7,7 @@ use crate::{
 
 /// What one position of a prompt holds.
 #[derive(Debug, Clone, Copy)]
-pub enum Position {
+pub(super) enum Position {
     /// A token's id.
     Token(u32),
     /// A chunk's soft token; the chunk's content says which.
@@ -26,7 +26,7 @@ impl PartialEq for Position {
 
 impl Position {
     /// The token's id, if it is one.
-    pub fn token(&self) -> Option<u32> {
+    pub(super) fn token(&self) -> Option<u32> {
         match self {
             Self::Token(id) => Some(*id),
             Self::Soft(..) => None,
@@ -34,7 +34,7 @@ impl Position {
     }
 
     /// The chunk, if it is a soft token.
-    pub fn chunk(&self) -> Option<ChunkId> {
+    pub(super) fn chunk(&self) -> Option<ChunkId> {
         match self {
             Self::Soft(id, _) => Some(*id),
             Self::Token(_) => None,
@@ -44,21 +44,21 @@ impl Position {
 
 /// A KV cache and the positions it was filled with.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     /// Keys and values of `held`, and perhaps of tokens generated after them.
-    pub cache: Cache,
+    pub(super) cache: Cache,
     held: Vec<Position>,
 }
 
 impl Session {
     /// An empty session on this cache.
-    pub fn new(cache: Cache) -> Self {
+    pub(super) fn new(cache: Cache) -> Self {
         Self { cache, held: Vec::new() }
     }
 
     /// Keeps what `prompt` shares with the last one, and says how many positions that is. The last
     /// position is always read again: its hidden state gives the first token.
-    pub fn reuse(&mut self, prompt: &[Position], cold: bool) -> usize {
+    pub(super) fn reuse(&mut self, prompt: &[Position], cold: bool) -> usize {
         let shared = if cold { 0 } else { shared_prefix(&self.held, prompt) };
         let kept = shared.min(prompt.len().saturating_sub(1));
         self.held.truncate(kept);
@@ -68,13 +68,13 @@ impl Session {
 
     /// Records that the cache now holds all of `prompt`. Called only after its prefill was read
     /// back, so that a cancelled one leaves nothing behind that is not in the cache.
-    pub fn hold(&mut self, prompt: &[Position]) {
+    pub(super) fn hold(&mut self, prompt: &[Position]) {
         self.held.clear();
         self.held.extend_from_slice(prompt);
     }
 
     /// Forgets the generated tokens' keys and values.
-    pub fn forget_generated(&mut self) {
+    pub(super) fn forget_generated(&mut self) {
         self.cache.truncate(self.held.len());
     }
 }

@@ -4,7 +4,7 @@ use super::StopReason;
 
 /// Watches the text grow. [`StopRule::cut`] says where it has to end, once it has to.
 #[derive(Debug, Clone)]
-pub struct StopRule {
+pub(super) struct StopRule {
     multi_line: bool,
     /// Indentation of the line the cursor is in.
     indent: usize,
@@ -17,14 +17,14 @@ impl StopRule {
     ///
     /// One line ends at its end. Several lines end where the block does: before a line that is
     /// indented less than the cursor's, or before a line that repeats the one after the cursor.
-    pub fn new(prefix: &str, suffix: &str, multi_line: bool) -> Self {
+    pub(super) fn new(prefix: &str, suffix: &str, multi_line: bool) -> Self {
         let line = prefix.rsplit('\n').next().unwrap_or_default();
         let next_line = suffix.split('\n').skip(1).map(str::trim).find(|line| !line.is_empty());
         Self { multi_line, indent: indentation(line), next_line: next_line.map(String::from) }
     }
 
     /// The length in bytes at which `text` has to end, and why; `None` while it may go on.
-    pub fn cut(&self, text: &str) -> Option<(usize, StopReason)> {
+    pub(super) fn cut(&self, text: &str) -> Option<(usize, StopReason)> {
         if !self.multi_line {
             let end = text.find(['\n', '\r'])?;
             return Some((end, StopReason::EndOfLine));
