@@ -80,7 +80,8 @@ fn main(
         }
         workgroupBarrier();
 
-        var own: array<f32, OWN_KEYS>;
+        // The zeros are written out: Chrome keeps what the last round left in a `var` without them.
+        var own = array<f32, OWN_KEYS>();
         for (var lane = 0u; lane < LANES; lane++) {
             let query = query_tile[row * STRIDE + lane];
             for (var k = 0u; k < OWN_KEYS; k++) {

@@ -84,12 +84,17 @@ impl Bench {
         let difference: f64 = gpu.iter().zip(&cpu).map(|(a, b)| square(a - b)).sum();
         let norm: f64 = cpu.iter().copied().map(square).sum();
         let error = (difference / norm).sqrt();
+        // Where the two part most, for the message.
+        let apart = |i: &usize| (gpu[*i] - cpu[*i]).abs();
+        let worst = (0..gpu.len()).max_by(|a, b| apart(a).total_cmp(&apart(b))).unwrap_or(0);
+        let wrong = (0..gpu.len()).filter(|i| apart(i) > 1e-3 || apart(i).is_nan()).count();
         assert!(
             error < TOLERANCE,
-            "{what}: relative error {error:.2e} (seed {}), {:?} where the reference has {:?}",
+            "{what}: relative error {error:.2e} (seed {}); {wrong} of {} are wrong, element {worst} is {} where the reference has {}",
             self.seed,
-            &gpu[..gpu.len().min(8)],
-            &cpu[..cpu.len().min(8)],
+            gpu.len(),
+            gpu[worst],
+            cpu[worst],
         );
     }
 }
