@@ -100,7 +100,7 @@ fn nextest() -> Command {
 fn wasm_tests(tools: &PageTools) -> Command {
     let mut tests = tools.program("cargo");
     tests.args(["test", "--profile", "wasm", "--target", "wasm32-unknown-unknown"]);
-    tests.args(["-p", "llavacode-app", "-p", "llavacode-tests", "--test", "*"]);
+    tests.args(["-p", "llavacode-app", "-p", "llavacode-tests", "--test", "*_browser"]);
     tests.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
     // Seconds; a software GPU compiles shaders slowly.
     tests.env("WASM_BINDGEN_TEST_TIMEOUT", "1200");
