@@ -3,8 +3,8 @@
 //! Messages are small and travel as JSON-like values. Files travel as text, one a message; model
 //! files chosen by the user travel as `File` handles beside the message and are read in the worker.
 
-pub use llavacode_core::bench::Task;
-use llavacode_core::engine::{CompletionEvent, CompletionRequest};
+pub use llavacode_common::completion::Task;
+use llavacode_common::completion::{CompletionEvent, CompletionRequest};
 use serde::{Deserialize, Serialize};
 
 /// Names a request.
@@ -146,7 +146,7 @@ pub enum Event {
         /// Steps altogether.
         total: usize,
     },
-    /// A measurement is done: the report of `llavacode_core::bench`, as JSON text.
+    /// A measurement is done: the report of the engine's measurement, as JSON text.
     Measured {
         /// The report.
         report: String,

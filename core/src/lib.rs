@@ -16,7 +16,6 @@ pub mod bench;
 pub mod bundle;
 pub mod config;
 pub mod engine;
-pub mod error;
 pub mod index;
 pub mod kernel;
 pub mod metrics;
@@ -27,4 +26,4 @@ pub mod tokenize;
 pub mod weights;
 
 pub use burn::tensor::Device;
-pub use error::{Error, Result};
+pub use llavacode_common::{Error, Result, error};

@@ -3,8 +3,8 @@
 pub mod drop;
 pub mod pick;
 
-use llavacode_core::Error;
-use llavacode_core::index::filter::{accept, accept_size, is_ignored};
+use llavacode_common::Error;
+use llavacode_common::filter::{accept, accept_size, is_ignored};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 

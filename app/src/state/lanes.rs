@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use llavacode_core::engine::{Completion, CompletionEvent, Lane, RetrievedChunk, StopReason, Ttft};
+use llavacode_common::completion::{Completion, CompletionEvent, Lane, RetrievedChunk, StopReason, Ttft};
 
 use crate::protocol::RequestId;
 

@@ -1,7 +1,7 @@
 //! A measurement and its report. The report is JSON made elsewhere and may be of another version:
 //! what is missing is shown as missing.
 
-use llavacode_core::engine::Lane;
+use llavacode_common::completion::Lane;
 use serde_json::Value;
 
 /// How far a measurement is.
@@ -103,17 +103,18 @@ impl Report {
 
     /// Numbers that belong to no lane: label and value.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
-        let rows: [(&str, &[&str], usize); 5] = [
-            ("Tasks", &["tasks"], 0),
-            ("Launches a layer", &["launches_per_layer"], 0),
-            ("Indexing (chunks/s)", &["index", "chunks_per_s"], 0),
-            ("Streaming read (GB/s)", &["ceilings", "read_gb_per_s"], 1),
-            ("Multiply-add (GFLOP/s)", &["ceilings", "gflop_per_s"], 1),
+        let rows: [(&str, &[&str], f64, usize); 5] = [
+            ("Tasks", &["tasks"], 1.0, 0),
+            ("Launches a layer", &["launches_per_layer"], 1.0, 0),
+            ("Indexing (chunks/s)", &["index", "chunks_per_s"], 1.0, 0),
+            ("Streaming read (GB/s)", &["ceilings", "read_bytes_per_s"], 1e-9, 1),
+            ("Multiply-add (GFLOP/s)", &["ceilings", "flops_per_s"], 1e-9, 1),
         ];
-        let number_at =
-            |path, digits| find(&self.value, path).and_then(number).map(|n| format!("{n:.digits$}"));
+        let number_at = |path, scale: f64, digits| {
+            find(&self.value, path).and_then(number).map(|n| format!("{:.digits$}", n * scale))
+        };
         rows.into_iter()
-            .filter_map(|(label, path, digits)| Some((label, number_at(path, digits)?)))
+            .filter_map(|(label, path, scale, digits)| Some((label, number_at(path, scale, digits)?)))
             .chain(
                 find(&self.value, &["adapter"])
                     .and_then(Value::as_str)
@@ -161,7 +162,7 @@ fn collect_differences(value: &Value, name: String, rows: &mut Vec<(String, Stri
     match value {
         Value::Object(entries) => {
             for (key, below) in entries {
-                let key = key.replace('_', " ");
+                let key = key.replace('-', " − ").replace('_', " ");
                 let name = if name.is_empty() { key } else { format!("{name}, {key}") };
                 collect_differences(below, name, rows);
             }
@@ -220,14 +221,14 @@ mod tests {
     #[test]
     fn differences_are_found_at_any_depth() {
         let report = report(
-            r#"{"differences": {"compressed_minus_base":
-                {"edit_similarity": {"mean": 1.25, "interval": [0.2, 2.3]}, "exact_match": {"mean": 0}}}}"#,
+            r#"{"differences": {"compressed-full_rag": {
+                "edit_similarity": {"difference": 1.25, "low": 0.2, "high": 2.3}, "exact_match": 0}}}"#,
         );
         assert_eq!(
             report.differences(),
             [
-                ("compressed minus base, edit similarity".into(), "+1.2".into(), "+0.2 … +2.3".into()),
-                ("compressed minus base, exact match".into(), "+0.0".into(), String::new()),
+                ("compressed − full rag, edit similarity".into(), "+1.2".into(), "+0.2 … +2.3".into()),
+                ("compressed − full rag, exact match".into(), "+0.0".into(), String::new()),
             ]
         );
     }

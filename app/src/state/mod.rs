@@ -10,7 +10,7 @@ pub mod tree;
 pub mod workspace;
 
 use leptos::prelude::*;
-use llavacode_core::engine::Lane;
+use llavacode_common::completion::Lane;
 
 use engine::{EngineState, IndexState};
 use lanes::LaneRun;

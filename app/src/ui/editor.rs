@@ -2,7 +2,7 @@
 
 use leptos::html::Div;
 use leptos::prelude::*;
-use llavacode_core::engine::Lane;
+use llavacode_common::completion::Lane;
 
 use super::control;
 use super::toggle::Toggle;

@@ -1,7 +1,7 @@
 //! One lane's completion with its numbers.
 
 use leptos::prelude::*;
-use llavacode_core::engine::{Completion, Lane, Ttft};
+use llavacode_common::completion::{Completion, Lane, Ttft};
 
 use super::control;
 use crate::control::Control;

@@ -2,7 +2,7 @@
 
 use js_sys::Array;
 use leptos::prelude::*;
-use llavacode_core::engine::Lane;
+use llavacode_common::completion::Lane;
 use wasm_bindgen::JsCast;
 use web_sys::{Blob, HtmlAnchorElement, Url};
 

@@ -2,7 +2,7 @@
 
 use leptos::html::{self, Dialog as DialogElement};
 use leptos::prelude::*;
-use llavacode_core::engine::PromptPart;
+use llavacode_common::completion::PromptPart;
 
 use super::control;
 use crate::state::Dialog;

@@ -7,28 +7,13 @@ mod kernels;
 mod lanes;
 mod report;
 
-use serde::{Deserialize, Serialize};
-
+pub use llavacode_common::completion::Task;
 pub use report::*;
 
 use crate::{
     Error, Result,
     engine::{CancelFlag, EMBED_BATCH, Engine, Host},
 };
-
-/// A line to complete: `prefix` and `suffix` are cut from the file at `path`, `target` is what
-/// stood between them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    /// The file's path; its own chunks are left out of retrieval.
-    pub path: String,
-    /// Everything before the target.
-    pub prefix: String,
-    /// The rest of the line.
-    pub target: String,
-    /// Everything after it.
-    pub suffix: String,
-}
 
 /// Chunks embedded to measure the speed of indexing.
 const INDEX_SAMPLE: usize = 64;

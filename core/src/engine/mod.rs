@@ -5,7 +5,6 @@
 //! it decides what comes next.
 
 mod complete;
-mod events;
 mod host;
 mod indexing;
 mod session;
@@ -15,11 +14,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use burn::tensor::Device;
 
-pub use events::*;
 #[cfg(not(target_family = "wasm"))]
 pub use host::NativeHost;
 pub use host::{CancelFlag, Host};
 pub use indexing::EMBED_BATCH;
+pub use llavacode_common::completion::*;
 
 use crate::{
     Result,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+pub use llavacode_common::text::lines;
+
 use crate::config::ChunkingConfig;
 use crate::engine::ChunkPlace;
 
@@ -37,24 +39,6 @@ impl fmt::Debug for ChunkHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-/// The lines of a text without what ends them: `\n`, `\r\n` or a lone `\r`, as editors count.
-/// What follows the last line ending is a line only if it is not empty.
-pub fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let Some(end) = rest.find(['\n', '\r']) else {
-            return Some(std::mem::take(&mut rest));
-        };
-        let line = &rest[..end];
-        let ending = if rest[end..].starts_with("\r\n") { 2 } else { 1 };
-        rest = &rest[end + ending..];
-        Some(line)
-    })
 }
 
 /// The number of the line a cursor stands in, counted from 0, given the text before it.

@@ -6,12 +6,12 @@
 
 pub mod chunker;
 pub mod dense;
-pub mod filter;
 pub mod fusion;
 pub mod lexical;
 mod query;
 pub mod store;
 
 pub use chunker::{Chunk, ChunkHash};
+pub use llavacode_common::filter;
 pub use query::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE};
 pub use store::{Index, IndexStats, PendingChunk, UpdateStats};

@@ -127,7 +127,7 @@ pub fn accept(path: &str, bytes: &[u8]) -> Result<String> {
         return skip(path, "there is nothing in it but white space");
     }
     let (mut count, mut longest) = (0, 0);
-    for line in super::chunker::lines(text) {
+    for line in crate::text::lines(text) {
         count += 1;
         longest = longest.max(line.len());
     }

@@ -69,6 +69,20 @@ pub struct CompletionRequest {
     pub cold: bool,
 }
 
+/// A line to complete: `prefix` and `suffix` are cut from the file at `path`, `target` is what
+/// stood between them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The file's path; its own chunks are left out of retrieval.
+    pub path: String,
+    /// Everything before the target.
+    pub prefix: String,
+    /// The rest of the line.
+    pub target: String,
+    /// Everything after it.
+    pub suffix: String,
+}
+
 /// What happens while a completion is made, in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

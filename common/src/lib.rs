@@ -1,0 +1,13 @@
+//! Plain data that the engine and the page share: what is asked and answered, errors, and what
+//! counts as source text.
+//!
+//! It stands apart from the engine's crate because the GPU compiler in there registers its parts
+//! when a program starts: whatever is linked with it carries all of it, and the page computes
+//! nothing. `llavacode_core` gives these items under its own names.
+
+pub mod completion;
+pub mod error;
+pub mod filter;
+pub mod text;
+
+pub use error::{Error, Result};
