@@ -13,7 +13,7 @@ use crate::server::{Server, Site};
 use crate::webdriver::{Browser, BrowserOptions};
 
 /// How long a model may take to load, compile its shaders and index the demo on a software GPU.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A page that is open in a browser of its own.
 #[derive(Debug)]

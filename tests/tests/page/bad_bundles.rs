@@ -11,6 +11,8 @@ use llavacode_tests::webdriver::BrowserOptions;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::site;
+
 const MANIFEST: &str = "bundle/bundle.json";
 const READER: &str = "bundle/reader/model.safetensors";
 /// In every Qwen2 checkpoint; its matrix is not square in any of them.
@@ -18,7 +20,7 @@ const TENSOR: &str = "model.layers.0.mlp.down_proj.weight";
 
 #[tokio::test]
 async fn an_altered_weight_is_found_by_its_hash() -> Result<()> {
-    let site = Site::built()?;
+    let site = site()?;
     let mut weights = site.read(READER)?;
     let middle = weights.len() / 2;
     weights[middle] ^= 1;
@@ -27,7 +29,7 @@ async fn an_altered_weight_is_found_by_its_hash() -> Result<()> {
 
 #[tokio::test]
 async fn a_truncated_weight_file_is_found_by_its_length() -> Result<()> {
-    let site = Site::built()?;
+    let site = site()?;
     let mut weights = site.read(READER)?;
     weights.truncate(weights.len() * 2 / 3);
     let length = weights.len().to_string();
@@ -36,7 +38,7 @@ async fn a_truncated_weight_file_is_found_by_its_length() -> Result<()> {
 
 #[tokio::test]
 async fn a_checkpoint_without_a_tensor_is_refused() -> Result<()> {
-    let site = Site::built()?;
+    let site = site()?;
     let weights = with_header(&site.read(READER)?, |tensors| {
         let entry = tensors.remove(TENSOR).context("the reader has no such tensor")?;
         tensors.insert(format!("{TENSOR}.renamed"), entry);
@@ -48,7 +50,7 @@ async fn a_checkpoint_without_a_tensor_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn a_tensor_of_another_shape_is_refused() -> Result<()> {
-    let site = Site::built()?;
+    let site = site()?;
     let weights = with_header(&site.read(READER)?, |tensors| {
         let shape = tensors.get_mut(TENSOR).and_then(|entry| entry["shape"].as_array_mut());
         let shape = shape.context("the reader has no such tensor")?;

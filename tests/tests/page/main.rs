@@ -4,9 +4,28 @@
 //! their own they fail and say so.
 #![cfg(not(target_family = "wasm"))]
 
+use anyhow::{Context, Result};
+use llavacode_tests::server::Site;
+use serde_json::Value;
+
 mod bad_bundles;
 mod bad_files;
 mod journey;
 mod looks;
 mod without_storage;
 mod without_webgpu;
+
+const DEMO: &str = "demo/workspace.json";
+
+/// The built page with few files in its demo: a software GPU indexes a few chunks a second, and
+/// only the journey has to wait for all of them.
+fn site() -> Result<Site> {
+    let site = Site::built()?;
+    let mut demo: Value = serde_json::from_slice(&site.read(DEMO)?)?;
+    let open = demo["open"].clone();
+    let files = demo["files"].as_array_mut().context("the demo has no files")?;
+    files.sort_by_key(|file| file["path"] != open);
+    files.truncate(4);
+    let text = serde_json::to_vec(&demo)?;
+    Ok(site.replace(DEMO, text))
+}

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use llavacode_tests::harness::{PATIENCE, visit};
-use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
+
+use crate::site;
 
 const REFUSE: &str = "\
     IDBFactory.prototype.open = () => { throw new DOMException('refused', 'SecurityError'); };\
@@ -13,7 +14,7 @@ const REFUSE: &str = "\
 
 #[tokio::test]
 async fn where_storage_is_refused_the_page_says_so_and_completes() -> Result<()> {
-    let site = Site::built()?.in_page_first(REFUSE)?.in_worker_first(REFUSE)?;
+    let site = site()?.in_page_first(REFUSE)?.in_worker_first(REFUSE)?;
     visit("no-storage", site, &BrowserOptions::default(), async |page| {
         page.wait_for_notice(&["storage"], PATIENCE).await?;
         page.wait_until_usable().await?;

@@ -5,15 +5,17 @@ use llavacode_tests::harness::{PATIENCE, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::{BrowserOptions, Gpu};
 
+use crate::site;
+
 #[tokio::test]
 async fn where_no_gpu_answers_the_cpu_completes() -> Result<()> {
-    falls_back("no-adapter", Site::built()?).await
+    falls_back("no-adapter", site()?).await
 }
 
 #[tokio::test]
 async fn where_webgpu_is_unknown_the_cpu_completes() -> Result<()> {
     let script = "Object.defineProperty(self.navigator, 'gpu', { value: undefined });";
-    falls_back("no-webgpu", Site::built()?.in_worker_first(script)?).await
+    falls_back("no-webgpu", site()?.in_worker_first(script)?).await
 }
 
 async fn falls_back(name: &str, site: Site) -> Result<()> {
