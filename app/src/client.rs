@@ -55,6 +55,7 @@ impl Client {
             // A script that could not be fetched gives an event without a message.
             let reason = Some(event.message()).filter(|message| !message.is_empty());
             let reason = reason.unwrap_or_else(|| format!("{SCRIPT} could not be loaded"));
+            let reason = reason.trim_start_matches("Uncaught ");
             receive(Incoming::Crashed(format!("The engine stopped: {}.", reason.trim_end_matches('.'))));
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));

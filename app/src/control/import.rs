@@ -30,6 +30,9 @@ impl Control {
 
     async fn take_in(self, selection: Selection) {
         self.save();
+        if selection.folder.is_some() && !self.may_replace_workspace() {
+            return;
+        }
         self.state.importing.set(Some(0));
         let collected =
             files::read(selection.candidates, |count| self.state.importing.set(Some(count))).await;

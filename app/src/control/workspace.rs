@@ -64,6 +64,16 @@ impl Control {
         self.show_workspace(workspace, tabs, view.cursor);
     }
 
+    /// Asks before a workspace is replaced in which the person changed something: their changes live
+    /// nowhere else.
+    pub fn may_replace_workspace(&self) -> bool {
+        self.save();
+        let (name, edited) = self.state.workspace.with_untracked(|w| (w.name.clone(), w.edited.len()));
+        let files = if edited == 1 { "a file" } else { "files" };
+        let question = format!("You changed {files} of “{name}”. Your changes are lost if you go on.");
+        edited == 0 || window().confirm_with_message(&question).unwrap_or(false)
+    }
+
     /// Loads the demo workspace as it is served; edits made to it before are dropped.
     pub async fn open_demo(self) {
         match fetch_json::<Demo>(DEMO_URL).await {

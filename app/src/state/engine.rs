@@ -94,8 +94,10 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// A share in whole percent, 0 where there is nothing to do yet.
-pub fn percent(done: u64, total: u64) -> u64 {
-    (done.min(total) * 100).checked_div(total).unwrap_or(0)
+pub fn percent(done: u64, total: u64) -> u8 {
+    // A small integer, since larger ones reach the browser as BigInt, which an element refuses.
+    let share = (u128::from(done.min(total)) * 100).checked_div(u128::from(total));
+    share.and_then(|share| u8::try_from(share).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ pub fn explanation(lane: Lane) -> &'static str {
     match lane {
         Lane::Base => "no retrieved context",
         Lane::FullRag => "retrieved chunks as text",
-        Lane::Compressed => "one soft token a chunk",
+        Lane::Compressed => "one soft token each",
     }
 }
 

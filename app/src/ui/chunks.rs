@@ -47,7 +47,7 @@ fn Chunk(chunk: RetrievedChunk) -> impl IntoView {
                     <span class="tag" hidden=move || !as_text() title="Full RAG's budget had room for it">"as text"</span>
                     <span class="score" title="Score of the ranker">{format!("{score:.2}")}</span>
                 </span>
-                <code class="chunk-text">{text}</code>
+                <code class="chunk-text">{text.trim_start_matches(['\r', '\n']).to_owned()}</code>
             </button>
         </li>
     }

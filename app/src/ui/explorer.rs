@@ -64,11 +64,15 @@ fn Choosers() -> impl IntoView {
             input.click();
         }
     };
-    let reset = move |_| leptos::task::spawn_local(control.open_demo());
+    let reset = move |_| {
+        if control.may_replace_workspace() {
+            leptos::task::spawn_local(control.open_demo());
+        }
+    };
     view! {
         <div class="choosers">
-            <button on:click=choose_folder data-testid="open-folder">"Open folder"</button>
-            <button on:click=choose_files data-testid="open-files">"Open files"</button>
+            <button on:click=choose_folder data-testid="open-folder" aria-label="Open folder" title="Open a folder">"Folder"</button>
+            <button on:click=choose_files data-testid="open-files" aria-label="Open files" title="Open files">"Files"</button>
             <button
                 on:click=reset data-testid="open-demo"
                 title=move || {
