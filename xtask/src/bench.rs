@@ -25,6 +25,12 @@ pub(crate) struct Options {
     /// Give up after so many minutes
     #[arg(long, default_value_t = 60)]
     minutes: u32,
+    /// Measure only the first so many tasks; they are shuffled, so any first ones are a fair sample
+    #[arg(long)]
+    tasks: Option<usize>,
+    /// Index only the first so many files of the demo project
+    #[arg(long)]
+    files: Option<usize>,
 }
 
 /// Builds the page and runs `tests/src/bin/bench.rs` on it.
@@ -51,6 +57,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bench.args(["--minutes", &options.minutes.to_string()]);
     if options.headed {
         bench.arg("--headed");
+    }
+    for (flag, most) in [("--tasks", options.tasks), ("--files", options.files)] {
+        if let Some(most) = most {
+            bench.args([flag, &most.to_string()]);
+        }
     }
     bench.args(options.chrome_flag.iter().map(|flag| format!("--chrome-flag={flag}")));
     command::run(browser.tell(&mut bench))

@@ -17,8 +17,7 @@ mod without_webgpu;
 
 const DEMO: &str = "demo/workspace.json";
 
-/// The built page with few files in its demo: a software GPU indexes a few chunks a second, and
-/// only the journey has to wait for all of them.
+/// The built page with few files in its demo: a software GPU indexes a few chunks a second.
 fn site() -> Result<Site> {
     let site = Site::built()?;
     let mut demo: Value = serde_json::from_slice(&site.read(DEMO)?)?;

@@ -38,6 +38,22 @@ struct Arguments {
     /// Give up after so many minutes
     #[arg(long, default_value_t = 60)]
     minutes: u64,
+    /// Only the first so many tasks; they are shuffled, so any first ones are a fair sample
+    #[arg(long)]
+    tasks: Option<usize>,
+    /// Only the first so many files of the demo project, to index less
+    #[arg(long)]
+    files: Option<usize>,
+}
+
+/// The page with at most so many elements in a JSON list of its demo.
+fn shorten(site: Site, path: &str, list: &str, most: Option<usize>) -> Result<Site> {
+    let Some(most) = most else { return Ok(site) };
+    let mut json: Value = serde_json::from_slice(&site.read(path)?)?;
+    let elements = json.pointer_mut(list).and_then(Value::as_array_mut);
+    elements.with_context(|| format!("{path} holds no list"))?.truncate(most);
+    let bytes = serde_json::to_vec(&json)?;
+    Ok(site.replace(path, bytes))
 }
 
 #[tokio::main]
@@ -50,6 +66,8 @@ pub(super) async fn main() -> Result<()> {
     };
     let options = BrowserOptions { gpu, headed: arguments.headed, ..BrowserOptions::default() };
     let site = Site::new(&arguments.dist)?;
+    let site = shorten(site, "demo/tasks.json", "", arguments.tasks)?;
+    let site = shorten(site, "demo/workspace.json", "/files", arguments.files)?;
     visit("bench", site, &options, async |page| {
         let mut report = measure(page, Duration::from_secs(60 * arguments.minutes)).await?;
         let date = page.evaluate("new Date().toISOString()").await?;
