@@ -82,7 +82,8 @@ export const ghostField = StateField.define({
     }),
 });
 
-function shown(state) {
+/** The ghost and the text it shows, or `null`. */
+export function shown(state) {
   const ghost = state.field(ghostField);
   const text = ghost === null ? "" : rest(state, ghost);
   return text === "" ? null : { ghost, text };
