@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Once;
 
 use anyhow::{Result, bail};
 
@@ -15,27 +16,18 @@ pub(super) fn is_here() -> bool {
 /// Installs packages, as root or through sudo.
 ///
 /// # Errors
-/// If neither is possible, or apt fails even after its lists were brought up to date.
+/// If neither is possible, or apt fails.
 pub(super) fn install(packages: &[&str]) -> Result<()> {
-    let install = || -> Result<()> {
-        let mut apt = as_root("apt-get")?;
-        command::run(apt.args(["install", "-y", "--no-install-recommends"]).args(packages))
-    };
-    if install().is_ok() {
-        return Ok(());
-    }
-    update()?;
-    install()
+    refresh();
+    let mut apt = as_root("apt-get")?;
+    command::run(apt.args(["install", "-y", "--no-install-recommends"]).args(packages))
 }
 
-/// Brings the lists of packages up to date if they do not know `package`. Returns whether they
-/// know it then.
+/// Whether the lists of packages know `package`.
 pub(super) fn knows(package: &str) -> bool {
-    let listed = || {
-        let show = command::output(query().args(["show", "--no-all-versions", package]));
-        show.is_ok_and(|text| !text.is_empty())
-    };
-    listed() || (update().is_ok() && listed())
+    refresh();
+    let show = command::output(query().args(["show", "--no-all-versions", package]));
+    show.is_ok_and(|text| !text.is_empty())
 }
 
 /// What `package` depends on.
@@ -60,8 +52,18 @@ pub(super) fn download(packages: &[String], folder: &Path) -> Result<()> {
     command::run(command::program("apt-get").current_dir(folder).args(["-q", "download"]).args(packages))
 }
 
-fn update() -> Result<()> {
-    command::run(as_root("apt-get")?.args(["-q", "update"]))
+/// Brings the lists of packages up to date, once: a system image may bring lists that are years
+/// old, and with them compilers and browsers too old for us. Without a network the old ones stay.
+fn refresh() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let update = || command::run(as_root("apt-get")?.args(["-q", "update"]));
+        if let Err(error) = update() {
+            eprintln!(
+                "the lists of packages could not be brought up to date ({error:#}); trying with the old ones"
+            );
+        }
+    });
 }
 
 fn query() -> Command {

@@ -24,6 +24,7 @@ pub(super) fn install(name: &str) -> Result<()> {
     unpack_packages(&packages, &unpacked)?;
     let sysroot = unpacked.join("usr");
     complete_sysroot(&sysroot)?;
+    ensure_new_enough(&sysroot)?;
     compile_standard_library(&sysroot)?;
     command::run(command::program("rustup").args(["toolchain", "link", name]).arg(&sysroot))?;
     ensure!(
@@ -70,6 +71,24 @@ fn install_llvm_of(library: &str) -> Result<()> {
             apt::install(&[&package])?;
         }
     }
+    Ok(())
+}
+
+/// Cargo would say it as well, after the minutes that compiling the standard library takes.
+fn ensure_new_enough(sysroot: &Path) -> Result<()> {
+    let mut rustc = command::program(&sysroot.join("bin/rustc").to_string_lossy());
+    rustc.arg("--version").env("LD_LIBRARY_PATH", sysroot.join("lib"));
+    let version = command::output(&mut rustc)?;
+    let numbers = |text: &str| -> Option<(u32, u32)> {
+        let mut parts = text.split('.').map(str::parse);
+        Some((parts.next()?.ok()?, parts.next()?.ok()?))
+    };
+    let found = version.split_whitespace().nth(1).and_then(numbers);
+    ensure!(
+        found >= numbers(env!("CARGO_PKG_RUST_VERSION")),
+        "Debian's compiler for the web is {version}, and Rust {} is needed: bring the lists of packages up to date (`apt-get update`) and try again",
+        env!("CARGO_PKG_RUST_VERSION")
+    );
     Ok(())
 }
 
