@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Index only the first so many files of the demo project
     #[arg(long)]
     files: Option<usize>,
+    /// Write the table into README.md
+    #[arg(long)]
+    readme: bool,
 }
 
 /// Builds the page and runs `tests/src/bin/bench.rs` on it.
@@ -57,6 +60,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bench.args(["--minutes", &options.minutes.to_string()]);
     if options.headed {
         bench.arg("--headed");
+    }
+    if options.readme {
+        bench.arg("--document").arg(paths::root().join("README.md"));
     }
     for (flag, most) in [("--tasks", options.tasks), ("--files", options.files)] {
         if let Some(most) = most {

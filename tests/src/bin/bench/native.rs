@@ -44,6 +44,21 @@ struct Arguments {
     /// Only the first so many files of the demo project, to index less
     #[arg(long)]
     files: Option<usize>,
+    /// A document to write the table into, between its lines `<!-- bench:begin -->` and
+    /// `<!-- bench:end -->`
+    #[arg(long)]
+    document: Option<PathBuf>,
+}
+
+/// Replaces what stands between the document's two marks.
+fn write_into(document: &Path, table: &str) -> Result<()> {
+    const MARKS: [&str; 2] = ["<!-- bench:begin -->\n", "<!-- bench:end -->"];
+    let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
+    let missing = || format!("{} lacks the lines {MARKS:?}", document.display());
+    let (before, rest) = text.split_once(MARKS[0]).with_context(missing)?;
+    let (_, after) = rest.split_once(MARKS[1]).with_context(missing)?;
+    fs::write(document, format!("{before}{}{table}{}{after}", MARKS[0], MARKS[1]))?;
+    Ok(())
 }
 
 /// The page with at most so many elements in a JSON list of its demo.
@@ -77,7 +92,11 @@ pub(super) async fn main() -> Result<()> {
         report.insert("browser".into(), json!(page.browser().version()));
         let date = date.as_str().unwrap_or_default().replace(':', "-");
         let file = keep(&arguments.out, &date, &report).context("the report could not be written")?;
-        table::print(&serde_json::from_value::<Report>(json!(report))?, &report);
+        let measured = serde_json::from_value::<Report>(json!(report))?;
+        table::print(&measured, &report);
+        if let Some(document) = &arguments.document {
+            write_into(document, &table::markdown(&measured, &report))?;
+        }
         println!("\nall of it: {}", file.display());
         Ok(())
     })

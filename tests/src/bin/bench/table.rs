@@ -26,41 +26,102 @@ pub(crate) fn print(report: &Report, facts: &Map<String, Value>) {
     device(report);
     println!("index: {:.1} chunks/s over {} chunks", report.index.chunks_per_s, report.index.chunks);
     for program in ["page", "worker"] {
-        let size = |kind: &str| facts.get("wasm").and_then(|sizes| sizes[program][kind].as_u64());
-        if let (Some(raw), Some(gzip)) = (size("raw_bytes"), size("gzip_bytes")) {
+        if let Some((raw, gzip)) = wasm_size(facts, program) {
             println!("{program}: {raw} bytes of WebAssembly, {gzip} gzipped");
         }
     }
 }
 
-fn lanes(report: &Report) {
-    let rows: [Row; 9] = [
+/// The same for a document: what ran where, the lanes, and what follows from them.
+pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
+    let fact = |name: &str| facts.get(name).and_then(Value::as_str).unwrap_or("unknown").to_owned();
+    let date = fact("date");
+    let mut text = format!(
+        "{} tasks, {}, {} on {}, {}, {}.\n\n| | base | full RAG | compressed |\n|---|--:|--:|--:|\n",
+        report.tasks,
+        fact("model"),
+        fact("backend"),
+        fact("adapter"),
+        fact("browser"),
+        date.split('T').next().unwrap_or_default()
+    );
+    for (name, show) in rows() {
+        let cells = LANES.map(|lane| report.lanes.get(lane).map_or("–".into(), show));
+        text.push_str(&format!("| {} | {} |\n", name.trim(), cells.join(" | ")));
+    }
+    text.push('\n');
+    for (other, change) in changes(report) {
+        let pair = report.differences.get(&format!("compressed-{other}"));
+        let interval = pair.map_or(String::new(), |d| {
+            let ttft = d.ttft_cold_ms;
+            format!(
+                " (paired difference {:+.0} ms, 95 % between {:+.0} and {:+.0})",
+                ttft.difference, ttft.low, ttft.high
+            )
+        });
+        text.push_str(&format!("- Cold TTFT, compressed against {other}: {change:+.1} %{interval}.\n"));
+    }
+    if let Some(launches) = report.launches_per_layer {
+        text.push_str(&format!("- Kernel launches of a layer in a decode step: {launches}.\n"));
+    }
+    if let Some(ceilings) = &report.ceilings {
+        text.push_str(&format!(
+            "- The device's ceilings: {:.2} GB/s read, {:.2} GFLOP/s. Kernels, in percent of the one that binds them: ",
+            ceilings.read_bytes_per_s / 1e9,
+            ceilings.flops_per_s / 1e9
+        ));
+        let kernels = report.kernels.iter();
+        let kernels =
+            kernels.map(|(name, kernel)| format!("{name} {:.0}", 100.0 * kernel.fraction_of_ceiling));
+        text.push_str(&(kernels.collect::<Vec<_>>().join(", ") + ".\n"));
+    }
+    text.push_str(&format!("- Indexing: {:.1} chunks/s.\n", report.index.chunks_per_s));
+    for program in ["page", "worker"] {
+        if let Some((raw, gzip)) = wasm_size(facts, program) {
+            text.push_str(&format!("- WebAssembly of the {program}: {raw} bytes, {gzip} gzipped.\n"));
+        }
+    }
+    text
+}
+
+fn wasm_size(facts: &Map<String, Value>, program: &str) -> Option<(u64, u64)> {
+    let size = |kind: &str| facts.get("wasm").and_then(|sizes| sizes[program][kind].as_u64());
+    Some((size("raw_bytes")?, size("gzip_bytes")?))
+}
+
+/// Percent by which compressed's median cold TTFT differs from the other lanes'.
+fn changes(report: &Report) -> Vec<(&'static str, f64)> {
+    let median = |lane: &str| report.lanes.get(lane).map(|lane| lane.ttft_cold_ms.median);
+    let change = |other| Some((other, (median("compressed")? / median(other)? - 1.0) * 100.0));
+    ["full_rag", "base"].into_iter().filter_map(change).collect()
+}
+
+fn rows() -> [Row; 10] {
+    [
         ("prompt tokens", |lane| format!("{:.1}", lane.prompt_tokens)),
         ("  of them soft", |lane| format!("{:.1}", lane.soft_tokens)),
         ("cold TTFT median, ms", |lane| format!("{:.1}", lane.ttft_cold_ms.median)),
         ("cold TTFT p90, ms", |lane| format!("{:.1}", lane.ttft_cold_ms.p90)),
         ("  prefill median, ms", |lane| format!("{:.1}", lane.ttft_parts_ms.prefill.median)),
+        ("warm TTFT median, ms", |lane| format!("{:.1}", lane.ttft_warm_ms.median)),
         ("decode tokens/s", |lane| {
             lane.decode_tokens_per_s.map_or("–".into(), |speed| format!("{speed:.1}"))
         }),
         ("launches a step", |lane| lane.launches_per_step.map_or("–".into(), |count| count.to_string())),
         ("exact match, %", |lane| format!("{:.1} / {:.1}", lane.exact_match, lane.exact_match_tokens)),
         ("edit similarity, %", |lane| format!("{:.1} / {:.1}", lane.edit_similarity, lane.edit_ratio)),
-    ];
+    ]
+}
+
+fn lanes(report: &Report) {
     println!("\n{:<24}{:>16}{:>16}{:>16}", format!("{} tasks", report.tasks), LANES[0], LANES[1], LANES[2]);
-    for (name, show) in rows {
+    for (name, show) in rows() {
         let cell = |lane: &str| report.lanes.get(lane).map_or("–".into(), show);
         println!("{name:<24}{:>16}{:>16}{:>16}", cell(LANES[0]), cell(LANES[1]), cell(LANES[2]));
     }
-    let median = |lane: &str| report.lanes.get(lane).map(|lane| lane.ttft_cold_ms.median);
     println!();
-    for other in ["full_rag", "base"] {
-        if let (Some(compressed), Some(other_ms)) = (median("compressed"), median(other)) {
-            println!(
-                "cold TTFT, compressed against {other}: {:+.1} % ({compressed:.1} ms against {other_ms:.1} ms)",
-                (compressed / other_ms - 1.0) * 100.0
-            );
-        }
+    for (other, change) in changes(report) {
+        println!("cold TTFT, compressed against {other}: {change:+.1} %");
     }
 }
 
