@@ -86,7 +86,7 @@ pub fn train(
 /// Texts of `bytes` in all, or all if they are fewer: those with the least hashes, in their order.
 fn sample(texts: impl Iterator<Item = Result<String>>, bytes: usize) -> Result<Vec<String>> {
     let mut texts: Vec<(u64, String)> = texts
-        .map(|text| text.map(|text| (fnv1a(text.as_bytes()), text)))
+        .map(|text| text.map(|text| (fnv1a(text.as_bytes()), without_header(&text).to_owned())))
         .collect::<Result<_>>()
         .context("cannot read the texts to learn a tokenizer from")?;
     texts.sort_unstable();
@@ -97,6 +97,14 @@ fn sample(texts: impl Iterator<Item = Result<String>>, bytes: usize) -> Result<V
         is_wanted
     });
     Ok(taken.collect())
+}
+
+/// A text without the comments it begins with: licences, mostly, the same thousand times, and words
+/// of them would take the places of words of code.
+fn without_header(text: &str) -> &str {
+    let is_header = |line: &&str| line.starts_with('#') || line.trim().is_empty();
+    let length: usize = text.split_inclusive('\n').take_while(is_header).map(str::len).sum();
+    &text[length..]
 }
 
 fn unexpected(error: tokenizers::Error) -> anyhow::Error {
@@ -145,6 +153,12 @@ mod tests {
         assert_ne!(trained(1000), trained(SAMPLE_BYTES));
         let backwards = train(texts().into_iter().rev().map(Ok), 320, 1000).unwrap();
         assert_eq!(backwards, trained(1000));
+    }
+
+    #[test]
+    fn licences_are_not_learned() {
+        assert_eq!(without_header("#!python\n# Licensed\n\nimport os\n# kept\n"), "import os\n# kept\n");
+        assert_eq!(without_header("# all"), "");
     }
 
     #[test]
