@@ -19,7 +19,7 @@ pub(crate) fn code_lines(text: &str) -> Vec<Range<usize>> {
         open = scan(line, open);
         let trimmed = line.trim();
         let in_string = was_open || open.is_some() || is_string(trimmed);
-        if !in_string && !trimmed.starts_with('#') && is_long_enough(trimmed) {
+        if !in_string && is_long_enough(without_comment(line)) {
             code.push(start..start + line.len());
         }
     }
@@ -32,16 +32,35 @@ pub(crate) fn code_lines(text: &str) -> Vec<Range<usize>> {
 pub(crate) fn cut_points(line: &str) -> Vec<usize> {
     let indent = line.len() - line.trim_start().len();
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let code = without_comment(line);
     let mut points = vec![indent];
-    let mut characters = line.char_indices().skip_while(|&(at, _)| at < indent).peekable();
+    let mut characters = code.char_indices().skip_while(|&(at, _)| at < indent).peekable();
     while let Some((at, c)) = characters.next() {
         let inside_word = is_word(c) && characters.peek().is_some_and(|&(_, next)| is_word(next));
         if !c.is_whitespace() && !inside_word {
             points.push(at + c.len_utf8());
         }
     }
-    points.retain(|&at| is_long_enough(&line[at..]));
+    points.retain(|&at| code.get(at..).is_some_and(is_long_enough));
     points
+}
+
+/// A line of code without the comment at its end.
+fn without_comment(line: &str) -> &str {
+    let mut quote = None;
+    let mut characters = line.char_indices();
+    while let Some((at, c)) = characters.next() {
+        match (c, quote) {
+            ('#', None) => return &line[..at],
+            ('\\', Some(_)) => {
+                characters.next();
+            }
+            ('"' | '\'', None) => quote = Some(c),
+            _ if quote == Some(c) => quote = None,
+            _ => {}
+        }
+    }
+    line
 }
 
 fn is_long_enough(text: &str) -> bool {
@@ -130,5 +149,10 @@ mod tests {
             ["total = añb.c(12)", " = añb.c(12)", " añb.c(12)", ".c(12)", "c(12)", "(12)", "12)"]
         );
         assert!(cut_points("  )]").is_empty());
+        // A target may hold a comment, and begins before it.
+        let commented = "f(a['#'])  # noqa";
+        let targets: Vec<_> = cut_points(commented).into_iter().map(|at| &commented[at..]).collect();
+        assert_eq!(targets.last(), Some(&"'])  # noqa"));
+        assert!(cut_points("  ) # noqa").is_empty() && code_lines("  ) # noqa\n").is_empty());
     }
 }
