@@ -80,8 +80,9 @@ fn candidates(sample: &Sample) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for range in words(&sample.target) {
         let name = &sample.target[range.clone()];
+        let is_cut = cut_word && range.start == 0;
         let is_name = name.len() >= SHORTEST_NAME && !name.starts_with(|c: char| c.is_numeric());
-        if is_name && !(cut_word && range.start == 0) && !is_common(name) && !names.contains(&name) {
+        if is_name && !is_cut && !is_common(name) && !names.contains(&name) {
             names.push(name);
         }
     }
