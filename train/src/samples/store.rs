@@ -1,0 +1,158 @@
+//! Samples on disk: a line of JSON each, read in any order.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// A line to complete. `prefix + target + suffix` is a contiguous part of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Name of the package.
+    pub package: String,
+    /// The file's path in it.
+    pub path: String,
+    /// What stands before the cursor, from the beginning of a line on.
+    pub prefix: String,
+    /// The rest of the line, without its line break.
+    pub target: String,
+    /// What stands after it; begins with the line break, unless the file ends there.
+    pub suffix: String,
+    /// What retrieval finds in the package's other files, best first.
+    pub chunks: Vec<SampleChunk>,
+}
+
+/// A chunk of another file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleChunk {
+    /// The file's path.
+    pub path: String,
+    /// First line, counted from 0.
+    pub start_line: usize,
+    /// One past the last line.
+    pub end_line: usize,
+    /// Its lines.
+    pub text: String,
+}
+
+/// Samples of a file, by number. Only where each begins is kept in memory, so that a file may be
+/// larger than that; several threads may read.
+#[derive(Debug)]
+pub struct SampleFile {
+    path: PathBuf,
+    file: Mutex<File>,
+    /// Where each sample begins, and where the last one ends, in bytes.
+    starts: Vec<u64>,
+}
+
+impl SampleFile {
+    /// Finds the samples of a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or its last line is not whole.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path)
+            .with_context(|| format!("cannot open the samples {}; cut them first", path.display()))?;
+        let mut reader = BufReader::with_capacity(1 << 20, &file);
+        let mut starts = vec![0];
+        let mut end = 0;
+        loop {
+            let bytes = reader.fill_buf().with_context(|| format!("cannot read {}", path.display()))?;
+            if bytes.is_empty() {
+                break;
+            }
+            starts.extend((0..bytes.len()).filter(|&at| bytes[at] == b'\n').map(|at| end + at as u64 + 1));
+            let length = bytes.len();
+            reader.consume(length);
+            end += length as u64;
+        }
+        ensure!(
+            starts.last() == Some(&end),
+            "{} ends in the middle of a sample: it was not written to its end; cut the samples again",
+            path.display()
+        );
+        Ok(Self { path: path.into(), file: Mutex::new(file), starts })
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A sample by its number.
+    ///
+    /// # Errors
+    /// If there is none of this number, or it cannot be read.
+    pub fn get(&self, index: usize) -> Result<Sample> {
+        let path = self.path.display();
+        ensure!(index < self.len(), "{path} holds {} samples; there is no number {index}", self.len());
+        let (start, end) = (self.starts[index], self.starts[index + 1]);
+        let mut line = vec![0; (end - start) as usize];
+        {
+            // A thread that panicked while it read left nothing behind that matters here.
+            let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            file.seek(SeekFrom::Start(start))
+                .and_then(|_| file.read_exact(&mut line))
+                .with_context(|| format!("cannot read sample {index} of {path}"))?;
+        }
+        serde_json::from_slice(&line)
+            .with_context(|| format!("sample {index} of {path} is damaged; cut the samples again"))
+    }
+
+    /// All samples, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Sample>> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn sample(n: usize) -> Sample {
+        let chunk = SampleChunk { path: "b.py".into(), start_line: n, end_line: n + 10, text: "x\ny".into() };
+        Sample {
+            package: "p".into(),
+            path: "a.py".into(),
+            prefix: "é\n".repeat(n),
+            target: format!("call({n})"),
+            suffix: "\n".into(),
+            chunks: vec![chunk; n % 3],
+        }
+    }
+
+    #[test]
+    fn samples_are_read_in_any_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("samples.jsonl");
+        let lines: String = (0..20).map(|n| serde_json::to_string(&sample(n)).unwrap() + "\n").collect();
+        fs::write(&path, &lines).unwrap();
+        let file = SampleFile::open(&path).unwrap();
+        assert_eq!(file.len(), 20);
+        for n in [19, 0, 7] {
+            assert_eq!(file.get(n).unwrap(), sample(n));
+        }
+        assert_eq!(
+            file.iter().map(Result::unwrap).collect::<Vec<_>>(),
+            (0..20).map(sample).collect::<Vec<_>>()
+        );
+        assert!(file.get(20).unwrap_err().to_string().contains("no number 20"));
+
+        fs::write(&path, &lines[..lines.len() - 5]).unwrap();
+        assert!(SampleFile::open(&path).unwrap_err().to_string().contains("cut the samples again"));
+        fs::write(&path, "{}\n").unwrap();
+        assert!(format!("{:#}", SampleFile::open(&path).unwrap().get(0).unwrap_err()).contains("damaged"));
+    }
+}
