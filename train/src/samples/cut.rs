@@ -28,10 +28,12 @@ use llavacode_core::{
 
 use super::{
     lines::{code_lines, cut_points},
-    random::SplitMix64,
     store::{Sample, SampleChunk},
 };
-use crate::corpus::{Corpus, SourceFile, Split};
+use crate::{
+    corpus::{Corpus, SourceFile, Split},
+    random::SplitMix64,
+};
 
 /// How samples are cut.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,12 +6,10 @@
 
 pub mod cut;
 mod lines;
-pub mod random;
 pub mod rename;
 pub mod store;
 mod words;
 
 pub use cut::{CutConfig, CutReport, cut};
-pub use random::SplitMix64;
 pub use rename::rename_identifiers;
 pub use store::{Sample, SampleChunk, SampleFile};

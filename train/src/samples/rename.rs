@@ -6,8 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::random::SplitMix64;
+
 use super::{
-    random::SplitMix64,
     store::{Sample, SampleChunk},
     words::{Style, invented, is_common, parts, words},
 };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::random::SplitMix64;
+use crate::random::SplitMix64;
 
 /// The words of a text, as retrieval sees them: runs of letters, digits and `_`.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = Range<usize>> {

@@ -18,6 +18,25 @@ impl SplitMix64 {
         generator
     }
 
+    /// The generator of one step of a run. Steps are independent, so that a resumed run draws what
+    /// an unbroken one would.
+    pub const fn at(seed: u64, step: u64) -> Self {
+        let mut generator = Self(seed ^ step.wrapping_mul(0xd134_2543_de82_ef95));
+        generator.next_u64();
+        generator
+    }
+
+    /// Uniform over 0..1.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Standard normal (Box and Muller).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
     /// The next 64 random bits.
     pub const fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
