@@ -19,7 +19,7 @@ use tokenizers::{
     },
 };
 
-use crate::samples::random::fnv1a;
+use crate::random::fnv1a;
 
 /// Special tokens; each one's place is its id.
 pub const SPECIAL_TOKENS: [&str; 7] = [

@@ -18,7 +18,7 @@ use super::{
     store::{SourceFile, folder, report_path},
     wheel::python_files,
 };
-use crate::samples::random::fnv1a;
+use crate::random::fnv1a;
 
 /// Most bytes of one package, so that no package sets the tone.
 pub const MAX_PACKAGE_BYTES: u64 = 4_000_000;

@@ -12,7 +12,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::filter::Dropped;
-use crate::samples::random::{SplitMix64, fnv1a};
+use crate::random::{SplitMix64, fnv1a};
 
 /// Tokens of a shingle.
 const SHINGLE: usize = 5;

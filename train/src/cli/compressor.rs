@@ -1,0 +1,195 @@
+//! `encoder`, `projector`, `xrag`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use clap::Args;
+use llavacode_core::{config::ModelType, model::projector::ProjectorConfig};
+use llavacode_train::{
+    compressor::{self, CompressorOptions, Recipe, Trio},
+    corpus::Split,
+    embed::{EncoderInput, TrainedEncoder},
+    frozen::EngineReader,
+    model::{Model, pico_config},
+    projector::TrainedProjector,
+    prompts::Prompts,
+    random::SplitMix64,
+    reader::Placements,
+};
+
+use super::{CHUNK_TOKENS, MICRO_BATCH, Placement, load_tokenizer, open_samples};
+
+/// Arguments of the three steps.
+#[derive(Args)]
+pub(super) struct CompressorArguments {
+    #[arg(long)]
+    steps: u64,
+    /// Samples of a step
+    #[arg(long, default_value_t = 24)]
+    batch: usize,
+    /// Most chunks of a sample
+    #[arg(long, default_value_t = 10)]
+    chunks: usize,
+    /// Soft tokens of a chunk
+    #[arg(long, default_value_t = 1)]
+    soft_tokens: usize,
+    /// 3- or 2-layer form of the paper
+    #[arg(long, default_value_t = 3)]
+    layers: usize,
+    #[arg(long, default_value_t = 1e-3)]
+    rate: f64,
+    #[arg(long, default_value_t = 1e-3)]
+    encoder_rate: f64,
+    /// Ablation: cross-entropy alone
+    #[arg(long)]
+    cross_entropy_only: bool,
+    /// Ablation: REINFORCE alone
+    #[arg(long)]
+    reinforce_only: bool,
+    /// Ablation: no alignment
+    #[arg(long)]
+    no_alignment: bool,
+    /// A sampled rollout against the greedy one, in place of plain REINFORCE
+    #[arg(long)]
+    scst: bool,
+    /// Begin with a fresh projector, not with the encoder step's
+    #[arg(long)]
+    fresh: bool,
+    #[arg(long, value_enum, default_value_t = Placement::AfterSuffix)]
+    placement: Placement,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[arg(long, default_value_t = 100)]
+    checkpoint_every: u64,
+    /// Folder in the work folder; the step's name if it is left out
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Which of the three.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Encoder,
+    Projector,
+    Xrag,
+}
+
+/// Trains what the step trains.
+pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind: Kind) -> Result<()> {
+    let tokenizer = load_tokenizer(work)?;
+    let placements = Placements::new(Arc::clone(&tokenizer), arguments.soft_tokens)?;
+    let (samples, mark) = open_samples(work, Split::Train)?;
+    let reader = Model::load(&work.join("reader"))?;
+    let hidden = reader.decoder.shape.hidden;
+    let mut encoder = match kind {
+        Kind::Encoder => fresh_encoder(&reader, tokenizer.vocab_size(), arguments.seed)?,
+        Kind::Projector | Kind::Xrag => Model::load(&work.join("encoder"))?,
+    };
+    let width = encoder.decoder.shape.hidden;
+    let form = match (kind, arguments.layers) {
+        (Kind::Xrag, _) => ProjectorConfig::xrag(width, arguments.soft_tokens * hidden),
+        (_, 3) => ProjectorConfig::three_layer(width, arguments.soft_tokens * hidden),
+        (_, 2) => ProjectorConfig::two_layer(width, arguments.soft_tokens * hidden),
+        (_, layers) => bail!("{layers} layers: the paper has a form of 3 and one of 2"),
+    };
+    let mut random = SplitMix64::new(arguments.seed);
+    let first = work.join("encoder/projector.safetensors");
+    let mut projector = if kind == Kind::Projector && !arguments.fresh && first.exists() {
+        TrainedProjector::load(&first, form)?
+    } else {
+        TrainedProjector::init(form, embedding_scale(&reader), &mut random)
+    };
+    let name = match kind {
+        Kind::Encoder => "encoder",
+        Kind::Projector => "projector",
+        Kind::Xrag => "xrag",
+    };
+    let out = work.join(arguments.out.clone().unwrap_or_else(|| name.into()));
+    let end = Some(tokenizer.special("<|endoftext|>")?);
+    let mut engine = EngineReader::new(reader, MICRO_BATCH);
+    let mut trained = TrainedEncoder::new(encoder, MICRO_BATCH);
+    let stages: Vec<(Recipe, u64)> = match kind {
+        Kind::Encoder => vec![(Recipe::ENCODER, arguments.steps)],
+        Kind::Projector => vec![(paper_recipe(&arguments), arguments.steps)],
+        Kind::Xrag => {
+            let restating = arguments.steps / 3;
+            vec![(Recipe::XRAG_RESTATE, restating), (Recipe::XRAG_TASK, arguments.steps - restating)]
+        }
+    };
+    for (number, (recipe, steps)) in stages.into_iter().enumerate() {
+        let options = CompressorOptions {
+            out: if number == 0 { out.clone() } else { out.join(format!("stage-{}", number + 1)) },
+            samples: mark.clone(),
+            recipe,
+            train_encoder: kind == Kind::Encoder,
+            seed: arguments.seed + number as u64,
+            steps,
+            batch: arguments.batch,
+            chunks: arguments.chunks,
+            soft_tokens: arguments.soft_tokens,
+            rate: arguments.rate,
+            encoder_rate: arguments.encoder_rate,
+            checkpoint_every: arguments.checkpoint_every,
+            rollout: 50,
+        };
+        let prompts = prompts_of(&placements, arguments.placement);
+        let mut trio = Trio {
+            reader: &mut engine,
+            encoder: &mut trained,
+            projector: &mut projector,
+            prompts,
+            input: EncoderInput { tokenizer: &tokenizer, max_tokens: CHUNK_TOKENS, end },
+            device: Device::flex().autodiff(),
+        };
+        compressor::train(&mut trio, &samples, &options)?;
+    }
+    encoder = trained.model;
+    if kind == Kind::Encoder {
+        encoder.save(&out)?;
+    }
+    projector.save(&out.join("projector.safetensors"))?;
+    println!("The projector is in {}.", out.display());
+    Ok(())
+}
+
+fn prompts_of(placements: &Placements, placement: Placement) -> &Prompts {
+    match placement {
+        Placement::BeforePrefix => &placements.before,
+        Placement::AfterSuffix => &placements.after,
+    }
+}
+
+fn paper_recipe(arguments: &CompressorArguments) -> Recipe {
+    let mut recipe = Recipe { scst: arguments.scst, ..Recipe::PAPER };
+    if arguments.cross_entropy_only {
+        recipe = Recipe { cross_entropy: 1.0, reinforce: 0.0, ..recipe };
+    }
+    if arguments.reinforce_only {
+        recipe = Recipe { cross_entropy: 0.0, reinforce: 1.0, ..recipe };
+    }
+    if arguments.no_alignment || arguments.cross_entropy_only {
+        recipe.alignment = 0.0;
+    }
+    recipe
+}
+
+/// An encoder that starts from the reader's layers.
+fn fresh_encoder(reader: &Model, vocabulary: usize, seed: u64) -> Result<Model> {
+    let shape = &reader.decoder.shape;
+    let layers = shape.layers.min(4);
+    let config = pico_config(ModelType::Qwen3, vocabulary, shape.hidden, layers);
+    let mut encoder = Model::init(&config, &mut SplitMix64::new(seed))?;
+    encoder.take_from(reader);
+    Ok(encoder)
+}
+
+/// Root mean square of the reader's input vectors.
+fn embedding_scale(reader: &Model) -> f64 {
+    let embedding = &reader.parameters[reader.decoder.layout.embedding.clone()];
+    let squares: f64 = embedding.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    (squares / embedding.len() as f64).sqrt()
+}

@@ -1,0 +1,174 @@
+//! The command line: one subcommand a step, in the order they are run.
+
+mod compressor;
+mod data;
+mod outcome;
+mod pair;
+mod reader;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use llavacode_core::{tokenize::Tokenizer, weights::sha256_hex};
+use llavacode_train::{corpus::Split, samples::SampleFile, tokenizer};
+
+use self::{
+    compressor::{CompressorArguments, Kind, train_compressor},
+    data::{make_corpus, make_samples, make_tokenizer},
+    outcome::{make_release, run_bench, run_evaluation},
+    reader::{ReaderArguments, train_reader},
+};
+
+/// Rows of a micro-batch: about what a processor's second-level cache and its share of the third
+/// hold of a pico layer.
+const MICRO_BATCH: usize = 1024;
+/// Most tokens of a chunk that pico's encoder reads.
+const CHUNK_TOKENS: usize = 96;
+
+/// Makes the models the page runs.
+#[derive(Parser)]
+#[command(version, about)]
+pub(crate) struct Arguments {
+    /// Where everything is kept between the steps
+    #[arg(long, global = true, default_value = "target/train")]
+    work: PathBuf,
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Subcommand)]
+enum Step {
+    /// Fetch the pinned wheels, filter their files and split them by package
+    Corpus {
+        /// Names, versions, hashes and licences of the wheels
+        #[arg(long, default_value = "train/corpus.toml")]
+        manifest: PathBuf,
+        /// Where wheels are kept
+        #[arg(long)]
+        wheels: Option<PathBuf>,
+    },
+    /// Learn the vocabulary
+    Tokenizer {
+        #[arg(long, default_value_t = tokenizer::VOCABULARY)]
+        vocabulary: usize,
+        #[arg(long, default_value = "train/corpus.toml")]
+        manifest: PathBuf,
+    },
+    /// Cut line-completion samples with their retrieved chunks
+    Samples {
+        #[arg(long, default_value_t = 150_000)]
+        train: usize,
+        #[arg(long, default_value_t = 2_000)]
+        validation: usize,
+        #[arg(long, default_value_t = 4_000)]
+        test: usize,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value = "train/corpus.toml")]
+        manifest: PathBuf,
+    },
+    /// Train the reader
+    Reader(ReaderArguments),
+    /// Train the encoder, and a first projector with it
+    Encoder(CompressorArguments),
+    /// Train the projector with the paper's loss, encoder and reader frozen
+    Projector(CompressorArguments),
+    /// Train xRAG's projector by its own recipe
+    Xrag(CompressorArguments),
+    /// Measure every lane on held-out packages
+    Evaluate {
+        #[arg(long, default_value_t = 1_500)]
+        tasks: usize,
+        /// Folder of `projector.safetensors` to evaluate, in the work folder
+        #[arg(long, default_value = "projector")]
+        projector: PathBuf,
+        /// Where the JSON, the table and the plot go, in the work folder
+        #[arg(long, default_value = "evaluation")]
+        out: PathBuf,
+    },
+    /// Write the bundle
+    Release {
+        #[arg(long, default_value = "public/bundle")]
+        bundle: PathBuf,
+        /// Version of the bundle
+        #[arg(long)]
+        bundle_version: String,
+        /// One sentence for a person
+        #[arg(long)]
+        description: String,
+        #[arg(long, value_enum, default_value_t = Placement::AfterSuffix)]
+        placement: Placement,
+        /// Folder of the table and plot that the README shows
+        #[arg(long, default_value = "docs")]
+        docs: PathBuf,
+    },
+    /// Measure how fast the reader trains, against the machine's matrix products and burn's autodiff
+    Bench {
+        /// Length of the sequences
+        #[arg(long, default_value_t = 512)]
+        len: usize,
+    },
+    /// Train a projector for another pair of reader and encoder, through burn
+    Pair(pair::PairArguments),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Placement {
+    BeforePrefix,
+    AfterSuffix,
+}
+
+impl Arguments {
+    /// Runs the step.
+    pub(crate) fn run(self) -> Result<()> {
+        let work = self.work.as_path();
+        match self.step {
+            Step::Corpus { manifest, wheels } => make_corpus(work, &manifest, wheels),
+            Step::Tokenizer { vocabulary, manifest } => make_tokenizer(work, &manifest, vocabulary),
+            Step::Samples { train, validation, test, seed, manifest } => {
+                let counts = [(Split::Train, train), (Split::Validation, validation), (Split::Test, test)];
+                make_samples(work, &manifest, counts, seed)
+            }
+            Step::Reader(arguments) => train_reader(work, arguments),
+            Step::Encoder(arguments) => train_compressor(work, arguments, Kind::Encoder),
+            Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
+            Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
+            Step::Evaluate { tasks, projector, out } => run_evaluation(work, tasks, &projector, &out),
+            Step::Release { bundle, bundle_version, description, placement, docs } => {
+                make_release(work, bundle, bundle_version, description, placement, &docs)
+            }
+            Step::Bench { len } => run_bench(len),
+            Step::Pair(arguments) => pair::run(work, arguments),
+        }
+    }
+}
+
+fn tokenizer_path(work: &Path) -> PathBuf {
+    work.join("tokenizer.json")
+}
+
+fn samples_path(work: &Path, split: Split) -> PathBuf {
+    work.join(format!("samples/{split}.jsonl"))
+}
+
+fn load_tokenizer(work: &Path) -> Result<Arc<Tokenizer>> {
+    let path = tokenizer_path(work);
+    let json = fs::read(&path)
+        .with_context(|| format!("{} cannot be read: run the step `tokenizer` first", path.display()))?;
+    Ok(Arc::new(Tokenizer::from_json(&path.to_string_lossy(), &json)?))
+}
+
+/// A split's samples and what names them.
+fn open_samples(work: &Path, split: Split) -> Result<(SampleFile, String)> {
+    let path = samples_path(work, split);
+    let samples = SampleFile::open(&path)?;
+    let length = fs::metadata(&path)?.len();
+    // The whole file is several hundred megabytes; its first sample and its length name it.
+    let first = serde_json::to_vec(&samples.get(0)?)?;
+    Ok((samples, format!("{}-{length}", sha256_hex(&first))))
+}

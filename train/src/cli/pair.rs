@@ -1,0 +1,181 @@
+//! `pair`: a projector for any Qwen2 reader and Qwen3 encoder, through burn.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use llavacode_core::{
+    config::PromptConfig, model::projector::ProjectorConfig, tokenize::Tokenizer, weights::sha256_hex,
+};
+use llavacode_train::{
+    burn_reader::{self, BurnEncoder, BurnReader},
+    compressor::{self, CompressorOptions, Recipe, Trio},
+    corpus::Split,
+    embed::EncoderInput,
+    projector::TrainedProjector,
+    prompts::Prompts,
+    random::SplitMix64,
+};
+use safetensors::SafeTensors;
+
+/// Arguments of `pair`.
+#[derive(Args)]
+pub(super) struct PairArguments {
+    /// Folder of the reader: `config.json`, `tokenizer.json`, `model.safetensors`
+    #[arg(long)]
+    reader: PathBuf,
+    /// Folder of the encoder, the same
+    #[arg(long)]
+    encoder: PathBuf,
+    /// A bundle's `bundle.json`: the layout and budgets of its prompts are trained for
+    #[arg(long)]
+    bundle: PathBuf,
+    /// Where burn computes
+    #[arg(long, value_enum, default_value_t = BurnDevice::Cpu)]
+    device: BurnDevice,
+    #[arg(long)]
+    steps: u64,
+    /// Samples of a step
+    #[arg(long, default_value_t = 66)]
+    batch: usize,
+    #[arg(long, default_value_t = 1e-3)]
+    rate: f64,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Chunks embedded at once
+    #[arg(long, default_value_t = 16)]
+    encoder_batch: usize,
+    /// Only say how much memory it takes
+    #[arg(long)]
+    estimate: bool,
+    /// Folder in the work folder
+    #[arg(long, default_value = "pair")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BurnDevice {
+    /// burn's flex backend
+    Cpu,
+    /// Any GPU, through wgpu
+    Wgpu,
+    /// An NVIDIA GPU; needs `--features cuda`
+    Cuda,
+}
+
+impl BurnDevice {
+    fn open(self) -> Result<Device> {
+        Ok(match self {
+            Self::Cpu => Device::flex(),
+            Self::Wgpu => Device::wgpu(Default::default()),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Device::cuda(Default::default()),
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda => anyhow::bail!("this was built without CUDA: add `--features cuda` to the command"),
+        }
+        .autodiff())
+    }
+}
+
+/// What of a bundle's manifest a projector is trained for.
+#[derive(serde::Deserialize)]
+struct Layout {
+    prompt: PromptConfig,
+    encoder: llavacode_core::config::EncoderInput,
+}
+
+/// Trains it.
+pub(super) fn run(work: &Path, arguments: PairArguments) -> Result<()> {
+    let json = fs::read(&arguments.bundle)
+        .with_context(|| format!("{} cannot be read", arguments.bundle.display()))?;
+    let layout: Layout = serde_json::from_slice(&json)
+        .with_context(|| format!("{} is no bundle's manifest", arguments.bundle.display()))?;
+    let reader_config = burn_reader::config(&arguments.reader)?;
+    let encoder_config = burn_reader::config(&arguments.encoder)?;
+    let rows = layout.prompt.prefix_tokens + layout.prompt.suffix_tokens + layout.prompt.context_tokens;
+    let estimate =
+        burn_reader::memory_estimate(&reader_config, &encoder_config, rows, layout.prompt.max_new_tokens);
+    let gib = |bytes: u64| bytes as f64 / f64::from(1u32 << 30);
+    println!(
+        "memory on the device, at most: reader {:.2} GiB, encoder {:.2} GiB, activations {:.2} GiB, logits {:.2} GiB; {:.2} GiB altogether",
+        gib(estimate.reader),
+        gib(estimate.encoder),
+        gib(estimate.activations),
+        gib(estimate.logits),
+        gib(estimate.total())
+    );
+    if arguments.estimate {
+        return Ok(());
+    }
+
+    let tokenizer = |folder: &Path| -> Result<Tokenizer> {
+        let path = folder.join("tokenizer.json");
+        let json = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        Ok(Tokenizer::from_json(&path.to_string_lossy(), &json)?)
+    };
+    let reader_tokenizer = Arc::new(tokenizer(&arguments.reader)?);
+    let encoder_tokenizer = tokenizer(&arguments.encoder)?;
+    let end = match layout.encoder.append.as_str() {
+        "" => None,
+        token => Some(encoder_tokenizer.special(token)?),
+    };
+    let device = arguments.device.open()?;
+    let mut reader = BurnReader::load(&arguments.reader, &device)?;
+    let mut encoder = BurnEncoder::load(&arguments.encoder, &device, arguments.encoder_batch)?;
+    let form = ProjectorConfig::three_layer(encoder_config.hidden_size, reader_config.hidden_size);
+    let mut projector =
+        TrainedProjector::init(form, reader.embedding_scale(), &mut SplitMix64::new(arguments.seed));
+    let (samples, mark) = super::open_samples(work, Split::Train)?;
+    let out = work.join(&arguments.out);
+    let options = CompressorOptions {
+        out: out.clone(),
+        samples: sha256_hex(format!("{mark} {:?} {:?}", reader_config, encoder_config).as_bytes()),
+        recipe: Recipe::PAPER,
+        train_encoder: false,
+        seed: arguments.seed,
+        steps: arguments.steps,
+        batch: arguments.batch,
+        chunks: layout.prompt.top_k,
+        soft_tokens: 1,
+        rate: arguments.rate,
+        encoder_rate: 0.0,
+        checkpoint_every: 50,
+        rollout: layout.prompt.max_new_tokens,
+    };
+    let prompts = Prompts::new(reader_tokenizer, layout.prompt, 1)?;
+    let mut trio = Trio {
+        reader: &mut reader,
+        encoder: &mut encoder,
+        projector: &mut projector,
+        prompts: &prompts,
+        input: EncoderInput { tokenizer: &encoder_tokenizer, max_tokens: layout.encoder.max_tokens, end },
+        device,
+    };
+    compressor::train(&mut trio, &samples, &options)?;
+    projector.save(&out.join("projector.safetensors"))?;
+    println!("The projector is in {}.", out.display());
+    Ok(())
+}
+
+/// Reads a projector of any form: its tensors say which.
+pub(super) fn load_projector(path: &Path) -> Result<TrainedProjector> {
+    let data = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let file = SafeTensors::deserialize(&data)?;
+    let mut widths = Vec::new();
+    for number in 1.. {
+        let Ok(weight) = file.tensor(&format!("linear_{number}.weight")) else { break };
+        let &[rows, cols] = weight.shape() else { continue };
+        if widths.is_empty() {
+            widths.push(cols);
+        }
+        widths.push(rows);
+    }
+    ensure!(widths.len() > 1, "{} is no projector", path.display());
+    let norm = file.tensor("norm_1.weight").is_ok();
+    TrainedProjector::load(path, ProjectorConfig { widths, norm })
+}

@@ -1,0 +1,35 @@
+//! Makes the models the page runs: from a manifest of packages to a released bundle.
+//!
+//! | step | module | gives |
+//! |---|---|---|
+//! | `corpus` | [`corpus`] | Python files, filtered, split by package |
+//! | `tokenizer` | [`tokenizer`] | byte-level BPE with Qwen's special tokens |
+//! | `samples` | [`samples`] | line-completion samples with their retrieved chunks |
+//! | `reader` | [`reader`] | the language model |
+//! | `encoder`, `projector`, `xrag` | [`compressor`] | what turns chunks into soft tokens |
+//! | `evaluate` | [`evaluate`] | every lane on held-out packages |
+//! | `release` | [`release`] | the bundle |
+//!
+//! Pico is trained by the engine in [`nn`]; a projector for any other pair through burn, on any of
+//! its devices ([`burn_reader`]).
+
+pub mod bench;
+pub mod burn_reader;
+pub mod checkpoint;
+pub mod compressor;
+pub mod corpus;
+pub mod embed;
+pub mod evaluate;
+pub mod frozen;
+pub mod log;
+pub mod micro_batch;
+pub mod model;
+pub mod nn;
+pub mod projector;
+pub mod prompts;
+pub mod random;
+pub mod reader;
+pub mod release;
+pub mod report;
+pub mod samples;
+pub mod tokenizer;

@@ -1,0 +1,186 @@
+//! From samples to what a reader trains on: the page's own prompts, and which rows are to
+//! predict what.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use llavacode_core::{
+    config::{ChunkOrder, ContextPlacement, PromptConfig},
+    engine::{ChunkPlace, Lane},
+    index::ChunkId,
+    prompt::{PromptBuilder, PromptChunk, Segment},
+    tokenize::Tokenizer,
+};
+
+use crate::samples::Sample;
+
+/// A row that is to predict a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Target {
+    /// The row that reads what stands before it.
+    pub row: usize,
+    /// What comes next.
+    pub token: u32,
+    /// Weight of its loss.
+    pub weight: f32,
+}
+
+/// One sequence of a batch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sequence {
+    /// A row each.
+    pub tokens: Vec<u32>,
+    /// Rows that read a soft vector, and its number.
+    pub soft: Vec<(usize, usize)>,
+    /// What is to be predicted, rows ascending.
+    pub targets: Vec<Target>,
+    /// Rows of the prompt: the completion's first token is predicted by the last of them.
+    pub prompt: usize,
+}
+
+impl Sequence {
+    /// The sequence with another completion: only it is to be predicted, each token with `weight`.
+    pub fn with_completion(&self, completion: &[u32], weight: f32) -> Self {
+        let mut sequence = self.clone();
+        sequence.tokens.truncate(self.prompt);
+        sequence.targets.clear();
+        for &token in completion {
+            sequence.targets.push(Target { row: sequence.tokens.len() - 1, token, weight });
+            sequence.tokens.push(token);
+        }
+        sequence
+    }
+
+    /// The prompt alone.
+    pub fn prompt_only(&self) -> Self {
+        self.with_completion(&[], 0.0)
+    }
+}
+
+/// Weights of the loss by what a token is.
+#[derive(Debug, Clone, Copy)]
+pub struct Weights {
+    /// Every token of the prompt but the first; 0 where only the completion counts.
+    pub prompt: f32,
+    /// The completion's tokens.
+    pub completion: f32,
+}
+
+impl Weights {
+    /// Only the completion counts.
+    pub const COMPLETION: Self = Self { prompt: 0.0, completion: 1.0 };
+}
+
+/// Prompts of one placement and budget.
+#[derive(Debug, Clone)]
+pub struct Prompts {
+    /// The reader's.
+    pub tokenizer: Arc<Tokenizer>,
+    builder: PromptBuilder,
+    end: u32,
+    soft_tokens: usize,
+}
+
+/// Pico's budgets.
+pub fn pico_prompt(context_placement: ContextPlacement) -> PromptConfig {
+    PromptConfig {
+        context_placement,
+        chunk_order: ChunkOrder::BestLast,
+        context_header: String::new(),
+        prefix_tokens: 320,
+        suffix_tokens: 64,
+        chunk_tokens: 96,
+        context_tokens: 512,
+        top_k: 10,
+        max_new_tokens: 50,
+    }
+}
+
+impl Prompts {
+    /// Prompts with `soft_tokens` vectors a chunk in the compressed lane.
+    ///
+    /// # Errors
+    /// If the tokenizer lacks a special token.
+    pub fn new(tokenizer: Arc<Tokenizer>, config: PromptConfig, soft_tokens: usize) -> Result<Self> {
+        let end = tokenizer.special("<|endoftext|>")?;
+        let builder = PromptBuilder::new(Arc::clone(&tokenizer), config)?;
+        Ok(Self { tokenizer, builder, end, soft_tokens })
+    }
+
+    /// The token that ends a completion.
+    pub fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// Longest sequence, with `new` tokens of completion.
+    pub fn positions(&self, new: usize) -> usize {
+        self.builder.max_prompt_tokens() + self.soft_tokens * 16 + new
+    }
+
+    /// A sample in a lane, with at most `chunks` of its chunks. Soft vectors are numbered by chunk:
+    /// `soft_tokens · chunk + i`.
+    pub fn sequence(&self, lane: Lane, sample: &Sample, chunks: usize, weights: Weights) -> Sequence {
+        let places: Vec<ChunkPlace> = sample
+            .chunks
+            .iter()
+            .map(|chunk| ChunkPlace {
+                path: chunk.path.clone(),
+                start_line: chunk.start_line,
+                end_line: chunk.end_line,
+            })
+            .collect();
+        let numbered = sample.chunks.iter().zip(&places).enumerate().take(chunks);
+        let ids: Vec<ChunkId> = (0..sample.chunks.len()).map(|i| ChunkId::new(i as u32, 0)).collect();
+        let chunks: Vec<PromptChunk<'_>> = numbered
+            .map(|(i, (chunk, place))| PromptChunk { id: ids[i], place, text: &chunk.text })
+            .collect();
+        let prompt = self.builder.build(lane, &sample.prefix, &sample.suffix, &chunks);
+        let mut sequence = Sequence::default();
+        for segment in prompt.segments {
+            match segment {
+                Segment::Tokens(tokens) => sequence.tokens.extend(tokens),
+                Segment::Soft(id) => {
+                    let chunk = ids.iter().position(|&other| other == id).unwrap_or(0);
+                    for i in 0..self.soft_tokens {
+                        sequence.soft.push((sequence.tokens.len(), chunk * self.soft_tokens + i));
+                        sequence.tokens.push(0);
+                    }
+                }
+            }
+        }
+        sequence.prompt = sequence.tokens.len();
+        if weights.prompt > 0.0 {
+            let is_soft = |row: usize| sequence.soft.binary_search_by_key(&row, |&(at, _)| at).is_ok();
+            sequence.targets = (1..sequence.prompt)
+                .filter(|&row| !is_soft(row))
+                .map(|row| Target { row: row - 1, token: sequence.tokens[row], weight: weights.prompt })
+                .collect();
+        }
+        let completion = self.completion(sample);
+        let with_completion = sequence.with_completion(&completion, weights.completion);
+        sequence.targets.extend(with_completion.targets);
+        sequence.tokens = with_completion.tokens;
+        sequence
+    }
+
+    /// The target's tokens and the end.
+    pub fn completion(&self, sample: &Sample) -> Vec<u32> {
+        let mut tokens = self.tokenizer.encode(&sample.target);
+        tokens.push(self.end);
+        tokens
+    }
+
+    /// Soft tokens, then the text they stand for: what teaches a vector to say what its chunk
+    /// contains.
+    pub fn restate(&self, text: &str, most: usize, weight: f32) -> Sequence {
+        let mut sequence = Sequence::default();
+        for i in 0..self.soft_tokens {
+            sequence.soft.push((i, i));
+            sequence.tokens.push(0);
+        }
+        sequence.prompt = sequence.tokens.len();
+        let mut tokens = self.tokenizer.encode(text);
+        tokens.truncate(most);
+        sequence.with_completion(&tokens, weight)
+    }
+}

@@ -1,0 +1,108 @@
+//! Step `release`: the bundle.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use llavacode_core::{
+    bundle::{MANIFEST, PROJECTOR},
+    config::{
+        BundleManifest, ChunkingConfig, ContextPlacement, EncoderInput, FileEntry, QuantizationConfig,
+        WeightFormat,
+    },
+    weights::sha256_hex,
+};
+use serde_json::json;
+
+use crate::{checkpoint::write_whole, evaluate::Report, prompts::pico_prompt};
+
+/// What a release is made of.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Folder of the reader's config and weights.
+    pub reader: PathBuf,
+    /// Folder of the encoder's.
+    pub encoder: PathBuf,
+    /// The projector's file.
+    pub projector: PathBuf,
+    /// Both models'.
+    pub tokenizer: PathBuf,
+    /// Where the bundle goes.
+    pub bundle: PathBuf,
+    /// Version of the bundle.
+    pub version: String,
+    /// One sentence for a person.
+    pub description: String,
+    /// Where retrieved context stands.
+    pub placement: ContextPlacement,
+}
+
+/// Copies the files, hashes them and writes the manifest with the evaluation in it.
+///
+/// # Errors
+/// If a file is missing or larger than 25 MB, which the repository does not take.
+pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
+    const MOST: usize = 25_000_000;
+    let mut files = BTreeMap::new();
+    for (from, to) in [
+        (release.reader.join("config.json"), "reader/config.json"),
+        (release.reader.join("model.safetensors"), "reader/model.safetensors"),
+        (release.tokenizer.clone(), "reader/tokenizer.json"),
+        (release.encoder.join("config.json"), "encoder/config.json"),
+        (release.encoder.join("model.safetensors"), "encoder/model.safetensors"),
+        (release.tokenizer.clone(), "encoder/tokenizer.json"),
+        (release.projector.clone(), PROJECTOR),
+    ] {
+        let bytes = fs::read(&from).with_context(|| format!("{} cannot be read", from.display()))?;
+        ensure!(bytes.len() <= MOST, "{} has {} bytes; {MOST} is the most", from.display(), bytes.len());
+        let path = release.bundle.join(to);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        write_whole(&path, &bytes)?;
+        files.insert(to.into(), FileEntry { bytes: bytes.len() as u64, sha256: sha256_hex(&bytes) });
+    }
+    let manifest = BundleManifest {
+        name: "pico".into(),
+        version: release.version.clone(),
+        license: "MIT OR Apache-2.0".into(),
+        description: release.description.clone(),
+        files,
+        prompt: pico_prompt(release.placement),
+        chunking: ChunkingConfig { lines: 10, stride: 5 },
+        encoder: EncoderInput { max_tokens: 96, append: "<|endoftext|>".into() },
+        quantization: QuantizationConfig {
+            reader_linear: WeightFormat::Q4,
+            reader_head: WeightFormat::Q8,
+            encoder: WeightFormat::F32,
+        },
+        evaluation: evaluation(report, release.placement)?,
+    };
+    write_whole(
+        &release.bundle.join(MANIFEST),
+        (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes(),
+    )?;
+    Ok(manifest)
+}
+
+/// The released placement's lanes, under the lanes' own names.
+fn evaluation(report: &Report, placement: ContextPlacement) -> Result<serde_json::Value> {
+    let placement = serde_json::to_value(placement)?;
+    let suffix = format!(".{}", placement.as_str().unwrap_or_default());
+    let released = |lanes: &BTreeMap<String, crate::evaluate::LaneReport>| -> Result<_> {
+        let mut found = serde_json::Map::new();
+        for (name, lane) in lanes {
+            let name = if name == "base" { Some(name.as_str()) } else { name.strip_suffix(&suffix) };
+            if let Some(name) = name {
+                found.insert(name.into(), serde_json::to_value(lane)?);
+            }
+        }
+        Ok(found)
+    };
+    Ok(json!({
+        "tasks": report.tasks,
+        "lanes": released(&report.lanes)?,
+        "quantized": released(&report.quantized)?,
+    }))
+}

@@ -1,0 +1,150 @@
+//! An evaluation as a table and a plot.
+
+use std::{fmt::Write as _, path::Path};
+
+use anyhow::{Result, anyhow};
+use llavacode_core::metrics::Interval;
+use plotters::prelude::*;
+
+use crate::evaluate::{LaneReport, Report};
+
+/// The table of lanes, in Markdown.
+pub fn markdown(report: &Report) -> String {
+    let mut text = format!(
+        "{} tasks from packages not trained on, {} of them inside a line. Differences are in percent points against `base`, with 95 % paired bootstrap intervals.\n\n",
+        report.tasks, report.inside_a_line
+    );
+    text.push_str(
+        "| lane | exact match, % | edit similarity, % | cross-entropy | prompt tokens | Δ exact match | Δ edit similarity |\n|---|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for (name, lane) in in_order(report) {
+        let delta = |pick: fn(&crate::evaluate::Differences) -> Interval| {
+            lane.against_base.as_ref().map_or_else(|| "–".into(), |d| interval(pick(d)))
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {:.2} | {:.2} | {:.3} | {:.0} | {} | {} |",
+            title(name),
+            lane.exact_match,
+            lane.edit_similarity,
+            lane.cross_entropy,
+            lane.prompt_tokens,
+            delta(|d| d.exact_match),
+            delta(|d| d.edit_similarity),
+        );
+    }
+    text.push_str("\nThe same with the reader's weights as the page holds them (4-bit, the head 8-bit):\n\n");
+    text.push_str("| lane | exact match, % | edit similarity, % | cross-entropy |\n|---|--:|--:|--:|\n");
+    for (name, _) in in_order(report) {
+        if let Some(lane) = report.quantized.get(name) {
+            let _ = writeln!(
+                text,
+                "| {} | {:.2} | {:.2} | {:.3} |",
+                title(name),
+                lane.exact_match,
+                lane.edit_similarity,
+                lane.cross_entropy
+            );
+        }
+    }
+    text
+}
+
+/// Lanes as a person compares them.
+fn in_order(report: &Report) -> Vec<(&String, &LaneReport)> {
+    let rank = |name: &str| {
+        ["base", "full_rag", "compressed", "xrag", "control"].iter().position(|lane| name.starts_with(lane))
+    };
+    let mut lanes: Vec<_> = report.lanes.iter().collect();
+    lanes.sort_by_key(|(name, _)| {
+        (name.split_once('.').map(|(_, placement)| placement.to_owned()), rank(name))
+    });
+    lanes
+}
+
+/// `compressed.after_suffix` as a person says it.
+pub fn title(name: &str) -> String {
+    let (lane, placement) = name.split_once('.').unwrap_or((name, ""));
+    let lane = match lane {
+        "full_rag" => "full RAG",
+        "control" => "control: the mean vector",
+        "xrag" => "xRAG",
+        other => other,
+    };
+    match placement {
+        "" => lane.into(),
+        "before_prefix" => format!("{lane}, before the prefix"),
+        _ => format!("{lane}, after the suffix"),
+    }
+}
+
+fn interval(interval: Interval) -> String {
+    format!("{:+.2} ({:+.2} … {:+.2})", interval.difference, interval.low, interval.high)
+}
+
+/// Differences against base with their intervals, as an SVG.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn plot(report: &Report, path: &Path) -> Result<()> {
+    let failed = |error: &dyn std::fmt::Display| anyhow!("{} cannot be drawn: {error}", path.display());
+    let rows: Vec<(String, Interval, Interval)> = in_order(report)
+        .into_iter()
+        .filter_map(|(name, lane)| {
+            let d = lane.against_base.as_ref()?;
+            Some((title(name), d.exact_match, d.edit_similarity))
+        })
+        .collect();
+    let ends = rows.iter().flat_map(|(_, a, b)| [a.low, a.high, b.low, b.high]);
+    let (low, high) = ends.fold((-0.5f64, 0.5f64), |(low, high), end| (low.min(end), high.max(end)));
+    let margin = 0.06 * (high - low);
+    let height = 70 + 44 * rows.len() as u32;
+    let root = SVGBackend::new(path, (820, height)).into_drawing_area();
+    root.fill(&WHITE).map_err(|e| failed(&e))?;
+    let count = rows.len() as f64;
+    let mut chart = ChartBuilder::on(&root)
+        .margin(12)
+        .set_label_area_size(LabelAreaPosition::Left, 240)
+        .set_label_area_size(LabelAreaPosition::Bottom, 40)
+        .build_cartesian_2d(low - margin..high + margin, 0.0..count)
+        .map_err(|e| failed(&e))?;
+    let name_at = |y: &f64| {
+        let from_top = (count - y).floor();
+        let middle = (y.fract() - 0.5).abs() < 0.01;
+        let row = if middle { rows.get(from_top as usize) } else { None };
+        row.map_or(String::new(), |(name, ..)| name.clone())
+    };
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .y_labels(4 * rows.len().max(1))
+        .y_label_formatter(&name_at)
+        .x_desc("percent points against base, 95 % interval")
+        .draw()
+        .map_err(|e| failed(&e))?;
+    chart.draw_series(LineSeries::new([(0.0, 0.0), (0.0, count)], BLACK)).map_err(|e| failed(&e))?;
+    for (index, color, label) in
+        [(0, RGBColor(31, 111, 235), "exact match"), (1, RGBColor(207, 92, 0), "edit similarity")]
+    {
+        let bars = rows.iter().enumerate().flat_map(|(row, (_, em, es))| {
+            let found = if index == 0 { em } else { es };
+            let y = count - row as f64 - 0.36 - 0.28 * f64::from(index);
+            let line = PathElement::new(vec![(found.low, y), (found.high, y)], color.stroke_width(3));
+            [line.into_dyn(), Circle::new((found.difference, y), 5, color.filled()).into_dyn()]
+        });
+        chart
+            .draw_series(bars)
+            .map_err(|e| failed(&e))?
+            .label(label)
+            .legend(move |(x, y)| Circle::new((x + 8, y), 5, color.filled()));
+    }
+    chart
+        .configure_series_labels()
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.2))
+        .position(SeriesLabelPosition::LowerRight)
+        .draw()
+        .map_err(|e| failed(&e))?;
+    root.present().map_err(|e| failed(&e))?;
+    Ok(())
+}
