@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     embed::{ChunkEncoder, EncoderInput},
-    frozen::{EngineReader, FrozenReader, Rollout, SoftBatch},
+    frozen::{EngineReader, FrozenReader, SoftBatch},
     projector::{TrainedProjector, values},
     prompts::{Prompts, Sequence, Weights},
     reader::Placements,
@@ -127,6 +127,16 @@ enum Vectors {
     Mean,
 }
 
+/// What is measured. With the page's rounded weights only the first three: they say what rounding
+/// costs.
+const LANES: [(Lane, Vectors, &str); 5] = [
+    (Lane::Base, Vectors::None, "base"),
+    (Lane::FullRag, Vectors::None, "full_rag"),
+    (Lane::Compressed, Vectors::Projector, "compressed"),
+    (Lane::Compressed, Vectors::Xrag, "xrag"),
+    (Lane::Compressed, Vectors::Mean, "control"),
+];
+
 const PLACEMENTS: [&str; 2] = ["before_prefix", "after_suffix"];
 
 /// Runs every lane on the first `tasks` samples.
@@ -141,10 +151,10 @@ pub fn evaluate(
 ) -> Result<Report> {
     let tasks = (0..samples.len().min(tasks)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
     ensure!(!tasks.is_empty(), "there are no tasks: run the step `samples` first");
-    let lanes = run_lanes(parts, &tasks)?;
+    let lanes = run_lanes(parts, &tasks, &LANES);
     let dense = parts.reader.model.clone();
     parts.reader.model = dense.quantized(parts.formats.0, parts.formats.1);
-    let quantized = run_lanes(parts, &tasks);
+    let quantized = run_lanes(parts, &tasks, &LANES[..3]);
     parts.reader.model = dense;
     let inside = |task: &&Sample| task.prefix.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
     Ok(Report {
@@ -152,24 +162,22 @@ pub fn evaluate(
         samples: mark.into(),
         inside_a_line: tasks.iter().filter(inside).count(),
         lanes: summarise(&lanes),
-        quantized: summarise(&quantized?),
+        quantized: summarise(&quantized),
     })
 }
 
-fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample]) -> Result<BTreeMap<String, Scores>> {
+fn run_lanes(
+    parts: &mut Evaluation<'_>,
+    tasks: &[Sample],
+    lanes: &[(Lane, Vectors, &str)],
+) -> BTreeMap<String, Scores> {
     let mut all: BTreeMap<String, Scores> = BTreeMap::new();
-    let means = [Vectors::Projector, Vectors::Xrag].map(|which| mean_vector(parts, tasks, which));
+    let mean = mean_vector(parts, tasks);
     for block in tasks.chunks(BLOCK) {
         let (texts, first_chunk) = chunks_of(parts, block);
         let raw = parts.encoder.raw(&texts);
-        for (lane, which, name) in [
-            (Lane::Base, Vectors::None, "base"),
-            (Lane::FullRag, Vectors::None, "full_rag"),
-            (Lane::Compressed, Vectors::Projector, "compressed"),
-            (Lane::Compressed, Vectors::Xrag, "xrag"),
-            (Lane::Compressed, Vectors::Mean, "control"),
-        ] {
-            let Some((vectors, soft)) = vectors(parts, which, &raw, &means[0]) else { continue };
+        for &(lane, which, name) in lanes {
+            let Some((vectors, soft)) = vectors(parts, which, &raw, &mean) else { continue };
             for placement in PLACEMENTS {
                 let prompts = match placement {
                     _ if lane == Lane::Base && placement == PLACEMENTS[1] => continue,
@@ -179,11 +187,11 @@ fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample]) -> Result<BTreeMap<St
                 let key = if lane == Lane::Base { name.into() } else { format!("{name}.{placement}") };
                 let firsts: Vec<usize> = first_chunk.iter().map(|first| first * soft).collect();
                 let scores = all.entry(key).or_default();
-                score(parts.reader, &prompts, lane, block, (&vectors, &firsts), scores)?;
+                score(parts.reader, &prompts, lane, block, (&vectors, &firsts), scores);
             }
         }
     }
-    Ok(all)
+    all
 }
 
 /// Every chunk of some tasks as the encoder reads it, and each task's first.
@@ -221,14 +229,14 @@ fn vectors(
     }
 }
 
-/// The mean of the vectors of the tasks' chunks, over a part of them.
-fn mean_vector(parts: &mut Evaluation<'_>, tasks: &[Sample], which: Vectors) -> Option<Vec<f32>> {
+/// The projector's mean vector over the chunks of a part of the tasks.
+fn mean_vector(parts: &mut Evaluation<'_>, tasks: &[Sample]) -> Option<Vec<f32>> {
     let (texts, _) = chunks_of(parts, &tasks[..tasks.len().min(2 * BLOCK)]);
     if texts.is_empty() {
         return None;
     }
     let raw = parts.encoder.raw(&texts);
-    let (vectors, _) = vectors(parts, which, &raw, &None)?;
+    let (vectors, _) = vectors(parts, Vectors::Projector, &raw, &None)?;
     let width = vectors.len() / texts.len();
     let mut mean = vec![0.0; width];
     for vector in vectors.chunks_exact(width) {
@@ -244,17 +252,15 @@ fn score(
     tasks: &[Sample],
     (vectors, first_vectors): (&[f32], &[usize]),
     scores: &mut Scores,
-) -> Result<()> {
+) {
     let sequences: Vec<Sequence> =
         tasks.iter().map(|task| prompts.sequence(lane, task, 10, Weights::COMPLETION)).collect();
     let batch = SoftBatch { sequences: &sequences, first_vectors, vectors };
     let (end, tokenizer) = (prompts.end(), &prompts.tokenizer);
     let stop = |token: u32| token == end || tokenizer.token_bytes(token).contains(&b'\n');
-    let completions = reader.rollout(batch, 50, Rollout::Greedy, &stop)?;
-    let entropies = reader.cross_entropies(batch);
-    for (((task, sequence), tokens), entropy) in tasks.iter().zip(&sequences).zip(&completions).zip(entropies)
-    {
-        let (text, target) = (tokenizer.decode(tokens), task.target.as_str());
+    let judged = reader.judge(batch, 50, &stop);
+    for ((task, sequence), judged) in tasks.iter().zip(&sequences).zip(judged) {
+        let (text, target) = (tokenizer.decode(&judged.completion), task.target.as_str());
         let percent = |yes: bool| if yes { 100.0 } else { 0.0 };
         scores.prompt_tokens.push(sequence.prompt as f64);
         scores.soft_tokens.push(sequence.soft.len() as f64);
@@ -262,10 +268,9 @@ fn score(
         scores.exact_match_tokens.push(percent(exact_match_tokens(&text, target)));
         scores.edit_similarity.push(100.0 * edit_similarity(&text, target));
         scores.edit_ratio.push(100.0 * edit_ratio(&text, target));
-        scores.cross_entropy.push(entropy);
+        scores.cross_entropy.push(judged.cross_entropy);
         scores.target_tokens.push(sequence.targets.len() as f64);
     }
-    Ok(())
 }
 
 fn summarise(lanes: &BTreeMap<String, Scores>) -> BTreeMap<String, LaneReport> {

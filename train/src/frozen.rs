@@ -104,24 +104,46 @@ impl EngineReader {
     }
 }
 
+/// What an evaluation asks of one sequence.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// Mean cross-entropy of the targets, in nats a token.
+    pub cross_entropy: f64,
+    /// What the reader decodes after the prompt, greedily.
+    pub completion: Vec<u32>,
+}
+
 impl EngineReader {
-    /// Mean cross-entropy of each sequence's targets, in nats a token.
-    pub fn cross_entropies(&mut self, batch: SoftBatch<'_>) -> Vec<f64> {
+    /// Judges sequences of a prompt and its true completion, each in one pass: attention is causal,
+    /// so what the prompt's rows hold does not depend on the completion behind them.
+    pub fn judge(
+        &mut self,
+        batch: SoftBatch<'_>,
+        most: usize,
+        stop: &(dyn Fn(u32) -> bool + Sync),
+    ) -> Vec<Judged> {
         let batches = micro_batches(batch.sequences, batch.first_vectors, self.micro_batch);
         let (decoder, parameters) = (&self.model.decoder, &self.model.parameters);
         let vocabulary = decoder.shape.vocabulary;
-        let found = Mutex::new(vec![0.0; batch.sequences.len()]);
+        let found = Mutex::new(vec![Judged::default(); batch.sequences.len()]);
         self.workers.run(&batches, 0, |micro, worker| {
-            decoder.forward(parameters, micro.input(batch.vectors), &mut worker.scratch);
-            let mut logits = decoder.logits(parameters, &micro.target_rows(), &worker.scratch);
-            let mut sums = vec![(0.0, 0); batch.sequences.len()];
-            let rows = logits.chunks_exact_mut(vocabulary).zip(&micro.targets);
-            for ((row, target), (number, _)) in rows.zip(places_by_target(micro)) {
-                sums[number].0 += f64::from(ops::cross_entropy(row, target.token as usize, 1.0));
-                sums[number].1 += 1;
-            }
-            if let Ok(mut found) = found.lock() {
-                micro.numbers.iter().for_each(|&n| found[n] = sums[n].0 / f64::from(sums[n].1.max(1)));
+            let tape = &mut worker.scratch;
+            decoder.forward(parameters, micro.input(batch.vectors), tape);
+            let targets = micro.numbers.iter().zip(&micro.starts).zip(rows_by_sequence(micro));
+            for ((&number, &start), rows) in targets {
+                let sequence = &batch.sequences[number];
+                let mut logits = decoder.logits(parameters, &rows, tape);
+                // The first target is predicted by the prompt's last row.
+                let first = logits[..vocabulary].to_vec();
+                let each = logits.chunks_exact_mut(vocabulary).zip(&sequence.targets);
+                let sum: f64 =
+                    each.map(|(row, t)| f64::from(ops::cross_entropy(row, t.token as usize, 1.0))).sum();
+                let mut cache = decoder.cache(tape, start, sequence.prompt);
+                let completion =
+                    decoder.generate(parameters, &mut cache, first, most, &mut Pick::Greedy, stop);
+                if let Ok(mut found) = found.lock() {
+                    found[number] = Judged { cross_entropy: sum / rows.len() as f64, completion };
+                }
             }
             [0.0]
         });

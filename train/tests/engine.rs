@@ -142,6 +142,11 @@ fn the_engine_and_burn_agree_on_a_frozen_reader() {
     }
     let stop = |token: u32| token == 0;
     let ours = engine.rollout(batch, 8, Rollout::Greedy, &stop).expect("the engine");
+    let judged = engine.judge(batch, 8, &stop);
+    assert_eq!(judged.iter().map(|j| j.completion.clone()).collect::<Vec<_>>(), ours);
+    let weighted: f64 = judged.iter().map(|j| j.cross_entropy * 6.0 * 0.25).sum();
+    let (loss, _) = engine.loss(batch, None).expect("the engine");
+    assert!((weighted - loss).abs() < 1e-4 * loss, "{weighted} {loss}");
     assert_eq!(ours, burn.rollout(batch, 8, Rollout::Greedy, &stop).expect("burn"));
     let sampled = engine.rollout(batch, 8, Rollout::Sampled(3), &stop).expect("the engine");
     assert_eq!(sampled, engine.rollout(batch, 8, Rollout::Sampled(3), &stop).expect("the engine"));
