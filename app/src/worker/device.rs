@@ -49,6 +49,7 @@ async fn open_webgpu() -> Result<(Device, String), String> {
         .init_with_setup_async()
         .await
         .map_err(|error| format!("the GPU could not be opened ({error})"))?;
+    kernel::use_software_kernels(is_software(&adapter, &name));
     kernel::check_shaders(&setup.device)
         .await
         .map_err(|refused| format!("this browser's shader compiler refused a kernel ({refused})"))?;
@@ -73,6 +74,14 @@ fn has_feature(adapter: &Object, feature: &str) -> bool {
         return false;
     };
     has.call1(&features, &feature.into()).is_ok_and(|answer| answer.is_truthy())
+}
+
+/// Whether the adapter computes on the processor. Not every browser says so itself.
+fn is_software(adapter: &Object, name: &str) -> bool {
+    let said = property(adapter, "info").and_then(|info| property(&info, "isFallbackAdapter"));
+    let name = name.to_lowercase();
+    said.is_some_and(|yes| yes.is_truthy())
+        || ["swiftshader", "llvmpipe", "lavapipe", "basic render"].iter().any(|known| name.contains(known))
 }
 
 /// Vendor, architecture and description, as far as the browser tells.

@@ -26,6 +26,13 @@ pub fn has_kernels(device: &Device) -> bool {
     matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_)))
 }
 
+/// Takes, from now on, the kernels made for a software GPU (SwiftShader, llvmpipe): matrix products
+/// of many rows without workgroup memory, which such a device emulates. They give the same
+/// numbers. For the whole process: a process has one device.
+pub fn use_software_kernels(yes: bool) {
+    gpu::use_software_kernels(yes);
+}
+
 /// RMSNorm's weight and epsilon: `y = x / sqrt(mean(x²) + eps) · weight`.
 #[derive(Module, Debug)]
 pub struct RmsNorm {

@@ -157,11 +157,16 @@ async fn one_linear(bench: &mut Bench, rows: usize, cols: usize, out: usize, for
         let (bias, bias_cpu) = option(with_bias, [bias.clone(), bias_cpu.clone()].map(Tensor::unsqueeze));
         let (bias, bias_cpu) = (bias.map(|b| b.squeeze_dim(0)), bias_cpu.map(|b| b.squeeze_dim(0)));
         let (residual, residual_cpu) = option(with_residual, [residual.clone(), residual_cpu.clone()]);
-        bench.poison(rows * out);
-        let y = kernel::linear(x.clone(), &weight, bias, residual);
         let expected = reference::linear(x_cpu.clone(), &weight_cpu, bias_cpu, residual_cpu);
-        let what = format!("{what}, bias {with_bias}, residual {with_residual}");
-        bench.compare(&what, y, expected).await;
+        for software in [false, true] {
+            bench.poison(rows * out);
+            kernel::use_software_kernels(software);
+            let y = kernel::linear(x.clone(), &weight, bias.clone(), residual.clone());
+            kernel::use_software_kernels(false);
+            let what =
+                format!("{what}, bias {with_bias}, residual {with_residual}, for a software GPU {software}");
+            bench.compare(&what, y, expected.clone()).await;
+        }
     }
     bench.poison(rows * out);
     let y = kernel::norm_linear(x, &norm, &weight, Some(bias));

@@ -1,5 +1,7 @@
 //! Products with weight matrices, and rows of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 use cubecl::prelude::CubeCount;
@@ -13,12 +15,23 @@ use crate::{
     quant::{Matrix, WeightFormat},
 };
 
+/// See [`super::super::use_software_kernels`].
+static DIRECT: AtomicBool = AtomicBool::new(false);
+
+/// See [`super::super::use_software_kernels`].
+pub(in crate::kernel) fn use_software_kernels(yes: bool) {
+    DIRECT.store(yes, Ordering::Relaxed);
+}
+
 /// Outputs of a workgroup of `linear_vector.wgsl` and `gate_up_vector.wgsl`.
 const VECTOR_ROWS: usize = 8;
 /// Columns of the result that a workgroup of `linear_tile.wgsl` owns.
 const TILE_OUT: usize = 64;
 /// Threads along one side of its tile.
 const TILE_SIDE: usize = 16;
+/// Rows and columns of the result that a thread of `linear_direct.wgsl` owns, and its threads.
+const DIRECT_TILE: [usize; 2] = [8, 4];
+const DIRECT_THREADS: usize = 64;
 /// Elements of a workgroup of `gather_rows.wgsl`.
 const GATHER_ELEMENTS: usize = 64 * 4;
 
@@ -130,6 +143,13 @@ fn tile_kernel(loader: Loader, row_steps: u32) -> Kernel {
     }
 }
 
+fn direct_kernel(loader: Loader) -> Kernel {
+    Kernel {
+        parts: vec![loader.weights(), loader.rows()],
+        ..Kernel::new("linear_direct", shader!("linear_direct.wgsl"), 4 + loader.buffers())
+    }
+}
+
 fn gather_kernel(loader: Loader) -> Kernel {
     Kernel {
         parts: vec![loader.weights()],
@@ -150,8 +170,9 @@ pub(super) fn kernels() -> Vec<Kernel> {
         .chain(
             Loader::ALL
                 .into_iter()
-                .flat_map(|loader| [tile_kernel(loader, 1), tile_kernel(loader, 4), gather_kernel(loader)]),
+                .flat_map(|loader| [tile_kernel(loader, 1), tile_kernel(loader, 4), direct_kernel(loader)]),
         )
+        .chain(Loader::ALL.map(gather_kernel))
         .collect()
 }
 
@@ -174,7 +195,7 @@ pub(in crate::kernel) fn linear(
         Some(norm) => super::rows::rms_norm(x, norm),
         None => x,
     };
-    linear_tile(float(x), rows, &weight, bias, residual)
+    linear_many(float(x), rows, &weight, bias, residual)
 }
 
 fn linear_vector(
@@ -206,7 +227,7 @@ fn linear_vector(
     tensor(y)
 }
 
-fn linear_tile(
+fn linear_many(
     x: CubeTensor,
     rows: usize,
     weight: &Weight,
@@ -222,11 +243,17 @@ fn linear_tile(
         bias.is_some().into(),
         residual.is_some().into(),
     ];
-    let row_steps = row_steps(rows);
-    let tile_rows = TILE_SIDE * row_steps as usize;
-    let grid = CubeCount::Static(weight.rows.div_ceil(TILE_OUT) as u32, rows.div_ceil(tile_rows) as u32, 1);
+    let (kernel, grid) = if DIRECT.load(Ordering::Relaxed) {
+        let tiles = rows.div_ceil(DIRECT_TILE[0]) * weight.rows.div_ceil(DIRECT_TILE[1]);
+        (direct_kernel(weight.loader), workgroups(tiles.div_ceil(DIRECT_THREADS)))
+    } else {
+        let row_steps = row_steps(rows);
+        let across = weight.rows.div_ceil(TILE_OUT) as u32;
+        let down = rows.div_ceil(TILE_SIDE * row_steps as usize) as u32;
+        (tile_kernel(weight.loader, row_steps), CubeCount::Static(across, down, 1))
+    };
     let buffers = std::iter::once(Read(&x)).chain(inputs).chain([Write(&y)]);
-    weight.launch(tile_kernel(weight.loader, row_steps), grid, buffers, &params);
+    weight.launch(kernel, grid, buffers, &params);
     tensor(y)
 }
 
