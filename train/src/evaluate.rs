@@ -25,11 +25,13 @@ use llavacode_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    corpus::SourceFile,
     embed::{ChunkEncoder, EncoderInput},
     frozen::{EngineReader, FrozenReader, SoftBatch},
     projector::{TrainedProjector, values},
     prompts::{Prompts, Sequence, Weights},
     reader::Placements,
+    retrieval::retrieve,
     samples::{Sample, SampleFile},
 };
 
@@ -85,6 +87,13 @@ pub struct Report {
     pub lanes: BTreeMap<String, LaneReport>,
     /// The same with the reader's weights as the page holds them, for the lanes it was run on.
     pub quantized: BTreeMap<String, LaneReport>,
+    /// Other rankers' chunks: `bm25.full_rag.after_suffix` and the like; empty where the ablation
+    /// was not asked for.
+    #[serde(default)]
+    pub retrieval: BTreeMap<String, LaneReport>,
+    /// Tasks of the ablation.
+    #[serde(default)]
+    pub retrieval_tasks: usize,
 }
 
 /// The scores of one lane, task by task.
@@ -163,7 +172,40 @@ pub fn evaluate(
         inside_a_line: tasks.iter().filter(inside).count(),
         lanes: summarise(&lanes),
         quantized: summarise(&quantized),
+        retrieval: BTreeMap::new(),
+        retrieval_tasks: 0,
     })
+}
+
+/// Runs `base`, `full_rag` and `compressed` with each ranker's chunks for the first `tasks` samples
+/// and puts it into the report.
+///
+/// # Errors
+/// If the corpus cannot be read.
+pub fn ablate_retrieval(
+    parts: &mut Evaluation<'_>,
+    packages: &[Vec<SourceFile>],
+    samples: &SampleFile,
+    tasks: usize,
+    report: &mut Report,
+) -> Result<()> {
+    let tasks = (0..samples.len().min(tasks)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
+    let mut by_ranker: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
+    for files in packages {
+        let Some(package) = files.first().map(|file| &file.package) else { continue };
+        let own: Vec<&Sample> = tasks.iter().filter(|task| task.package == *package).collect();
+        if !own.is_empty() {
+            for (ranker, samples) in retrieve(files, &own, parts.encoder, parts.input)? {
+                by_ranker.entry(ranker).or_default().extend(samples);
+            }
+        }
+    }
+    report.retrieval_tasks = by_ranker.values().next().map_or(0, Vec::len);
+    for (ranker, tasks) in by_ranker {
+        let lanes = summarise(&run_lanes(parts, &tasks, &LANES[..3]));
+        report.retrieval.extend(lanes.into_iter().map(|(lane, found)| (format!("{ranker}.{lane}"), found)));
+    }
+    Ok(())
 }
 
 fn run_lanes(

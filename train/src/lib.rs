@@ -31,5 +31,6 @@ pub mod random;
 pub mod reader;
 pub mod release;
 pub mod report;
+pub mod retrieval;
 pub mod samples;
 pub mod tokenizer;

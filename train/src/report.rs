@@ -47,6 +47,31 @@ pub fn markdown(report: &Report) -> String {
             );
         }
     }
+    if report.retrieval.is_empty() {
+        return text;
+    }
+    let _ = write!(
+        text,
+        "\nOther rankers on {} tasks (no retrieval: `base`), chunks after the suffix:\n\n",
+        report.retrieval_tasks
+    );
+    text.push_str(
+        "| ranker | lane | exact match, % | edit similarity, % | cross-entropy |\n|---|---|--:|--:|--:|\n",
+    );
+    for (name, lane) in &report.retrieval {
+        let Some((ranker, name)) = name.split_once('.') else { continue };
+        if name.ends_with("after_suffix") || (name == "base" && ranker == "bm25") {
+            let ranker = if name == "base" { "none" } else { ranker };
+            let _ = writeln!(
+                text,
+                "| {ranker} | {} | {:.2} | {:.2} | {:.3} |",
+                title(name),
+                lane.exact_match,
+                lane.edit_similarity,
+                lane.cross_entropy
+            );
+        }
+    }
     text
 }
 

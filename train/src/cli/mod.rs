@@ -87,6 +87,11 @@ enum Step {
         /// Folder of `projector.safetensors` to evaluate, in the work folder
         #[arg(long, default_value = "projector")]
         projector: PathBuf,
+        /// Tasks on which other rankers are compared; 0 for none
+        #[arg(long, default_value_t = 0)]
+        retrieval_tasks: usize,
+        #[arg(long, default_value = "train/corpus.toml")]
+        manifest: PathBuf,
         /// Where the JSON, the table and the plot go, in the work folder
         #[arg(long, default_value = "evaluation")]
         out: PathBuf,
@@ -138,7 +143,9 @@ impl Arguments {
             Step::Encoder(arguments) => train_compressor(work, arguments, Kind::Encoder),
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
-            Step::Evaluate { tasks, projector, out } => run_evaluation(work, tasks, &projector, &out),
+            Step::Evaluate { tasks, projector, retrieval_tasks, manifest, out } => {
+                run_evaluation(work, tasks, &projector, (retrieval_tasks, &manifest), &out)
+            }
             Step::Release { bundle, bundle_version, description, placement, docs } => {
                 make_release(work, bundle, bundle_version, description, placement, &docs)
             }

@@ -11,7 +11,7 @@ use llavacode_core::config::{ContextPlacement, ModelType, WeightFormat};
 use llavacode_train::{
     bench,
     checkpoint::write_whole,
-    corpus::Split,
+    corpus::{Corpus, Manifest, Split},
     embed::{ChunkEncoder, EncoderInput, TrainedEncoder},
     evaluate::{self, Evaluation, Report},
     frozen::EngineReader,
@@ -23,7 +23,13 @@ use llavacode_train::{
 
 use super::{CHUNK_TOKENS, MICRO_BATCH, Placement, load_tokenizer, open_samples, pair, tokenizer_path};
 
-pub(super) fn run_evaluation(work: &Path, tasks: usize, projector: &Path, out: &Path) -> Result<()> {
+pub(super) fn run_evaluation(
+    work: &Path,
+    tasks: usize,
+    projector: &Path,
+    (retrieval_tasks, manifest): (usize, &Path),
+    out: &Path,
+) -> Result<()> {
     let tokenizer = load_tokenizer(work)?;
     let reader = Model::load(&work.join("reader"))?;
     let hidden = reader.decoder.shape.hidden;
@@ -47,7 +53,11 @@ pub(super) fn run_evaluation(work: &Path, tasks: usize, projector: &Path, out: &
         input: EncoderInput { tokenizer: &tokenizer, max_tokens: CHUNK_TOKENS, end },
         formats: (WeightFormat::Q4, WeightFormat::Q8),
     };
-    let found = evaluate::evaluate(&mut parts, &samples, tasks, &mark)?;
+    let mut found = evaluate::evaluate(&mut parts, &samples, tasks, &mark)?;
+    if retrieval_tasks > 0 {
+        let packages = Corpus::open(work, &Manifest::read(manifest)?)?.packages(Split::Test)?;
+        evaluate::ablate_retrieval(&mut parts, &packages, &samples, retrieval_tasks, &mut found)?;
+    }
     let out = work.join(out);
     fs::create_dir_all(&out)?;
     write_whole(&out.join("evaluation.json"), &serde_json::to_vec_pretty(&found)?)?;
