@@ -50,9 +50,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     git.current_dir(paths::root()).args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
     let commit = command::output(&mut git).unwrap_or_else(|_| "unknown".into());
 
-    // The whole workspace's features, so that the dependencies are those the tests have compiled.
+    // The features of the whole workspace and of a test, so that the dependencies are those the
+    // tests have compiled.
     let mut cargo = command::program("cargo");
-    cargo.current_dir(paths::root()).args(["build", "--release", "--workspace", "--bin", "bench"]);
+    cargo.current_dir(paths::root()).args([
+        "build",
+        "--release",
+        "--workspace",
+        "--bin",
+        "bench",
+        "--test",
+        "metrics",
+    ]);
     command::run(&mut cargo)?;
     let mut bench = Command::new(release_program("bench")?);
     bench.arg("--dist").arg(paths::dist()).arg("--out").arg(paths::reports().join("bench"));
