@@ -5,7 +5,7 @@
 //! large as AdamW's, so that both share one learning rate (Moonlight, arXiv 2502.16982).
 
 use super::{
-    layout::{Kind, Layout, Tensor},
+    layout::{Kind, Tensor},
     matrix::{View, ViewMut, multiply},
     real::Real,
 };
@@ -181,11 +181,6 @@ impl Schedule {
         let fall = (left / (self.decay * self.steps as f64).max(1.0)).min(1.0);
         self.peak * rise * fall
     }
-}
-
-/// The tensors of a layout that a rule applies to, for a run that trains only some.
-pub fn trained<'a>(layout: &'a Layout, keep: impl Fn(&Tensor) -> bool + 'a) -> Vec<Tensor> {
-    layout.tensors.iter().filter(|tensor| keep(tensor)).cloned().collect()
 }
 
 #[cfg(test)]
