@@ -181,7 +181,7 @@ pub fn evaluate(
 /// and puts it into the report.
 ///
 /// # Errors
-/// If the corpus cannot be read.
+/// If a sample cannot be read.
 pub fn ablate_retrieval(
     parts: &mut Evaluation<'_>,
     packages: &[Vec<SourceFile>],
@@ -195,7 +195,7 @@ pub fn ablate_retrieval(
         let Some(package) = files.first().map(|file| &file.package) else { continue };
         let own: Vec<&Sample> = tasks.iter().filter(|task| task.package == *package).collect();
         if !own.is_empty() {
-            for (ranker, samples) in retrieve(files, &own, parts.encoder, parts.input)? {
+            for (ranker, samples) in retrieve(files, &own, parts.encoder, parts.input) {
                 by_ranker.entry(ranker).or_default().extend(samples);
             }
         }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::Result;
 use llavacode_core::{
     config::ChunkingConfig,
     index::{
@@ -30,15 +29,12 @@ const TOP_K: usize = 10;
 const BATCH: usize = 256;
 
 /// One package's tasks with the chunks that each ranker chooses for them, by ranker.
-///
-/// # Errors
-/// None; reserved for encoders that can fail.
 pub fn retrieve(
     files: &[SourceFile],
     tasks: &[&Sample],
     encoder: &mut dyn ChunkEncoder,
     input: EncoderInput<'_>,
-) -> Result<BTreeMap<&'static str, Vec<Sample>>> {
+) -> BTreeMap<&'static str, Vec<Sample>> {
     let mut index = Index::new(CHUNKING, "evaluation");
     for file in files {
         index.update_file(&file.path, &file.text);
@@ -86,7 +82,7 @@ pub fn retrieve(
             found.entry(name).or_default().push(Sample { chunks, ..(*task).clone() });
         }
     }
-    Ok(found)
+    found
 }
 
 fn sample_chunk(chunk: &llavacode_core::index::Chunk) -> SampleChunk {
