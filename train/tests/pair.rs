@@ -80,11 +80,14 @@ fn a_projector_is_trained_for_two_checkpoints() {
     assert_eq!(shape("linear_1.weight"), [128, 96], "from the encoder's width");
     assert_eq!(shape("linear_3.weight"), [64, 128], "to the reader's");
 
-    // Core refuses what does not fit, in a sentence.
-    let refused = run(&work, &encoder, &encoder, &["--out", "other"]);
-    assert!(!refused.status.success(), "an encoder is no reader: it has no biases");
+    // A checkpoint cut short is refused in a sentence.
+    let path = reader.join("model.safetensors");
+    let whole = fs::read(&path).expect("read");
+    fs::write(&path, &whole[..whole.len() - 1000]).expect("written");
+    let refused = run(&work, &reader, &encoder, &["--out", "other"]);
+    assert!(!refused.status.success(), "half a checkpoint was taken for a whole one");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!said.contains("panicked"), "{said}");
+    assert!(said.contains("model.safetensors") && !said.contains("panicked"), "{said}");
 }
 
 #[test]
