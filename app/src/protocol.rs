@@ -4,7 +4,7 @@
 //! files chosen by the user travel as `File` handles beside the message and are read in the worker.
 
 pub use llavacode_common::completion::Task;
-use llavacode_common::completion::{CompletionEvent, CompletionRequest};
+use llavacode_common::completion::{CompletionEvent, CompletionRequest, Lane};
 use serde::{Deserialize, Serialize};
 
 /// Names a request.
@@ -78,8 +78,11 @@ pub enum BundleSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceChoice {
-    /// WebGPU, or the CPU where it is missing or refuses.
+    /// WebGPU on a GPU; the CPU where there is none, or only one that is computed by the processor,
+    /// which is slower than the processor itself.
     Auto,
+    /// WebGPU whatever computes it, or the CPU where it is missing or refuses.
+    Webgpu,
     /// The CPU.
     Cpu,
 }
@@ -174,12 +177,16 @@ pub struct EngineInfo {
     pub adapter: String,
     /// Why the CPU is used, if it was not asked for.
     pub fallback_reason: Option<String>,
+    /// Whether WebGPU could be had all the same, by asking for it.
+    pub webgpu_possible: bool,
     /// Bytes of weights and caches on the device.
     pub memory_bytes: u64,
     /// Time from the request to ready, in milliseconds.
     pub load_ms: f64,
     /// Most soft tokens a prompt holds.
     pub top_k: usize,
+    /// The lanes the bundle has models for.
+    pub lanes: Vec<Lane>,
 }
 
 /// What the index holds.

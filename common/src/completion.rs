@@ -12,18 +12,21 @@ pub enum Lane {
     FullRag,
     /// As one soft token a chunk.
     Compressed,
+    /// The same, by the projector of xRAG (arXiv 2405.13792): the baseline of the paper.
+    Xrag,
 }
 
 impl Lane {
     /// Every lane, in the order they are shown and measured.
-    pub const ALL: [Self; 3] = [Self::Base, Self::FullRag, Self::Compressed];
+    pub const ALL: [Self; 4] = [Self::Base, Self::FullRag, Self::Compressed, Self::Xrag];
 
-    /// Its name in JSON: `base`, `full_rag`, `compressed`.
+    /// Its name in JSON: `base`, `full_rag`, `compressed`, `xrag`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Base => "base",
             Self::FullRag => "full_rag",
             Self::Compressed => "compressed",
+            Self::Xrag => "xrag",
         }
     }
 }

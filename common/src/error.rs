@@ -103,6 +103,16 @@ pub enum Error {
     },
 
     // === Running ===
+    /// The bundle lacks what a lane needs.
+    #[error(
+        "this bundle has no {file}, which the lane {lane} needs. Choose another lane, or another bundle."
+    )]
+    LaneMissing {
+        /// The lane's key.
+        lane: &'static str,
+        /// The file in the bundle.
+        file: &'static str,
+    },
     /// The prompt does not fit the reader's context window.
     #[error(
         "the prompt needs {needed} tokens and the reader's context holds {capacity}. Lower the token budgets in the bundle's manifest."

@@ -5,6 +5,7 @@
 //! reader/{config.json, tokenizer.json, model.safetensors}
 //! encoder/{config.json, tokenizer.json, model.safetensors}
 //! projector.safetensors
+//! projector_xrag.safetensors                          if the bundle offers xRAG's lane
 //! ```
 
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ use crate::{
 pub const MANIFEST: &str = "bundle.json";
 /// The projector's path.
 pub const PROJECTOR: &str = "projector.safetensors";
+/// The path of the projector trained by xRAG's recipe.
+pub const XRAG_PROJECTOR: &str = "projector_xrag.safetensors";
 
 /// A manifest beyond this is none.
 const MAX_MANIFEST: u64 = 4 << 20;
@@ -43,6 +46,8 @@ pub struct Models {
     pub encoder: Encoder,
     /// Turns embeddings into soft vectors.
     pub projector: Projector,
+    /// The same for xRAG's lane, where the bundle has one.
+    pub xrag_projector: Option<Projector>,
     /// The reader's `tokenizer.json`.
     pub reader_tokenizer: Vec<u8>,
     /// The encoder's `tokenizer.json`.
@@ -83,12 +88,11 @@ pub async fn load_bundle<F: BundleFiles>(
     let encoder_tokenizer = loader.tokenizer("encoder", &encoder_config).await?;
 
     let (input, output) = (encoder_config.hidden_size, reader_config.hidden_size);
-    let plan = |header: &Header| {
-        let config = ProjectorConfig::of_checkpoint(header)?;
-        check_projector(&config, input, output)?;
-        Ok(config.plan())
+    let projector = loader.projector(PROJECTOR, input, output).await?;
+    let xrag_projector = match manifest.files.contains_key(XRAG_PROJECTOR) {
+        true => Some(loader.projector(XRAG_PROJECTOR, input, output).await?),
+        false => None,
     };
-    let projector = Projector::from_weights(&mut loader.weights(PROJECTOR, plan).await?)?;
 
     let linear_and_head = DecoderFormats { linear: formats.reader_linear, embedding: formats.reader_head };
     let plan = |header: &Header| Ok(Reader::plan(&reader_config, linear_and_head, name_prefix(header)));
@@ -101,7 +105,16 @@ pub async fn load_bundle<F: BundleFiles>(
     let encoder = Encoder::from_weights(&encoder_config, &mut weights)?;
 
     let memory_bytes = loader.memory_bytes;
-    Ok(Models { manifest, reader, encoder, projector, reader_tokenizer, encoder_tokenizer, memory_bytes })
+    Ok(Models {
+        manifest,
+        reader,
+        encoder,
+        projector,
+        xrag_projector,
+        reader_tokenizer,
+        encoder_tokenizer,
+        memory_bytes,
+    })
 }
 
 /// Reads `bundle.json`.
@@ -164,6 +177,15 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
         Ok(json)
     }
 
+    async fn projector(&mut self, file: &str, input: usize, output: usize) -> Result<Projector> {
+        let plan = |header: &Header| {
+            let config = ProjectorConfig::of_checkpoint(header)?;
+            check_projector(file, &config, input, output)?;
+            Ok(config.plan())
+        };
+        Projector::from_weights(&mut self.weights(file, plan).await?)
+    }
+
     async fn weights(&mut self, file: &str, plan: impl FnOnce(&Header) -> Result<Plan>) -> Result<Weights> {
         let entry = self.entry(file)?;
         let source = self.files.open(file).await?;
@@ -181,8 +203,8 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
 }
 
 /// The projector must take what the encoder gives and give what the reader takes.
-fn check_projector(config: &ProjectorConfig, input: usize, output: usize) -> Result<()> {
-    let refuse = |reason| Err(Error::UnsupportedConfig { file: PROJECTOR.into(), reason });
+fn check_projector(file: &str, config: &ProjectorConfig, input: usize, output: usize) -> Result<()> {
+    let refuse = |reason| Err(Error::UnsupportedConfig { file: file.into(), reason });
     if config.widths.first() != Some(&input) {
         return refuse(format!(
             "the projector takes vectors of {} numbers and the encoder gives {input}: they belong to different bundles",

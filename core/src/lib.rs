@@ -5,8 +5,8 @@
 //! interleaved) → [`model::reader`] (prefill, decode) → [`engine::CompletionEvent`]s.
 //!
 //! A file's way: bytes → [`index::chunker`] → [`model::encoder`] → [`model::projector`] →
-//! [`index::store`]. Both vectors stay with the chunk: the embedding for dense search, the
-//! projection for the prompt.
+//! [`index::store`]. Its vectors stay with the chunk: the embedding for dense search, a
+//! projection for the prompt of each lane with soft tokens.
 //!
 //! Nothing here knows Leptos or web-sys. What comes from outside comes through a trait:
 //! [`weights::ByteSource`] (bytes from somewhere), [`index::store::Storage`] (a place to keep

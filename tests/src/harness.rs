@@ -22,7 +22,10 @@ pub struct Page {
     browser: Browser,
 }
 
-/// Serves a site, opens it and hands the page to `test`. Whatever comes of it, the browser is
+/// Opens the page on WebGPU even where the processor plays the GPU, as it does where tests run.
+pub const ON_WEBGPU: &str = "?device=webgpu";
+
+/// Serves a site, opens it with a query such as [`ON_WEBGPU`] and hands the page to `test`. Whatever comes of it, the browser is
 /// ended; if the test fails, a screenshot `<name>-failed.png` and the console's messages are kept.
 ///
 /// # Errors
@@ -30,11 +33,12 @@ pub struct Page {
 pub async fn visit(
     name: &str,
     site: Site,
+    query: &str,
     options: &BrowserOptions,
     test: impl AsyncFnOnce(&Page) -> Result<()>,
 ) -> Result<()> {
     let page = Page { server: Server::start(site).await?, browser: Browser::start(options).await? };
-    let mut outcome = match page.open("").await {
+    let mut outcome = match page.open(query).await {
         Ok(()) => test(&page).await,
         failed => failed,
     };

@@ -142,7 +142,7 @@ const LANES: [(Lane, Vectors, &str); 5] = [
     (Lane::Base, Vectors::None, "base"),
     (Lane::FullRag, Vectors::None, "full_rag"),
     (Lane::Compressed, Vectors::Projector, "compressed"),
-    (Lane::Compressed, Vectors::Xrag, "xrag"),
+    (Lane::Xrag, Vectors::Xrag, "xrag"),
     (Lane::Compressed, Vectors::Mean, "control"),
 ];
 

@@ -13,6 +13,7 @@
 //! Pico is trained by the engine in [`nn`]; a projector for any other pair through burn, on any of
 //! its devices ([`burn_reader`]).
 
+pub mod bags;
 pub mod bench;
 pub mod burn_reader;
 pub mod checkpoint;

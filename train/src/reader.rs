@@ -1,7 +1,8 @@
 //! Step `reader`: next-token and fill-in-the-middle training with retrieved chunks in the prompt.
 //!
 //! Every sequence is a prompt of the page: of the lane `base`, or of `full_rag` in one of the two
-//! placements, with one to ten chunks. The loss is on every token; the completion's count more. In
+//! placements, with one to ten chunks; or laid out as in `compressed`, with a [bag](crate::bags) in
+//! each chunk's place. The loss is on every token; the completion's count more. In
 //! part of the samples the identifiers that the completion shares with a chunk are renamed at
 //! random, so that looking them up in the context is the only way to know them: it brings copying
 //! forward.
@@ -18,6 +19,7 @@ use llavacode_core::{config::ContextPlacement, engine::Lane, tokenize::Tokenizer
 use serde::Serialize;
 
 use crate::{
+    bags::{bag, bag_gradients, bag_vectors},
     checkpoint::{Checkpoint, fingerprint},
     log::RunLog,
     micro_batch::{MicroBatch, micro_batches},
@@ -30,7 +32,7 @@ use crate::{
     },
     prompts::{Prompts, Sequence, Weights, pico_prompt},
     random::SplitMix64,
-    samples::{SampleFile, rename_identifiers},
+    samples::{Sample, SampleFile, rename_identifiers},
 };
 
 /// What a run is started with. A checkpoint belongs to these settings, all but `steps`: a run can
@@ -68,6 +70,10 @@ pub struct ReaderOptions {
     pub renamed: f64,
     /// Share of those with the chunks after the suffix, the paper's placement.
     pub after_suffix: f64,
+    /// Share of those whose chunks stand as bags.
+    pub bags: f64,
+    /// Most tokens of a chunk that its bag is made of.
+    pub chunk_tokens: usize,
     /// Steps between checkpoints.
     #[serde(skip)]
     pub checkpoint_every: u64,
@@ -116,6 +122,15 @@ struct Validation {
     base: f64,
     full_rag_before_prefix: f64,
     full_rag_after_suffix: f64,
+    bags_after_suffix: f64,
+}
+
+/// A step's material.
+#[derive(Debug, Default)]
+struct Material {
+    batches: Vec<MicroBatch>,
+    /// What the soft rows read.
+    bags: Vec<Vec<u32>>,
 }
 
 /// Trains, or goes on training, and writes the model.
@@ -162,10 +177,9 @@ pub fn train(
         let mut started = Instant::now();
         let mut since = tokens;
         for step in first..options.steps {
-            let batches = receive.recv().context("the thread that makes batches has ended")??;
-            let weight: f64 = batches.iter().flat_map(|b| &b.targets).map(|t| f64::from(t.weight)).sum();
-            let rows: usize = batches.iter().map(|b| b.tokens.len()).sum();
-            let ([loss], gradients) = pass(&model, &batches, weight, &mut workers);
+            let material = receive.recv().context("the thread that makes batches has ended")??;
+            let rows: usize = material.batches.iter().map(|b| b.tokens.len()).sum();
+            let ([loss], gradients) = pass(&model, &material, &mut workers);
             let rate = schedule.at(step);
             let norm = optimizer.update(&layout.tensors, &mut model.parameters, gradients, rate);
             tokens += rows as u64;
@@ -179,12 +193,15 @@ pub fn train(
             }
             let last = done == options.steps;
             if last || done % options.validate_every == 0 {
-                let found =
-                    validate(&model, placements, validation, done, options.micro_batch, &mut workers)?;
+                let found = validate(&model, placements, validation, done, options, &mut workers)?;
                 log.write(&found)?;
                 log.say(&format!(
-                    "step {done}, {:.1} M tokens: completion's cross-entropy {:.3} base, {:.3} with chunks before the prefix, {:.3} after the suffix",
-                    tokens as f64 / 1e6, found.base, found.full_rag_before_prefix, found.full_rag_after_suffix
+                    "step {done}, {:.1} M tokens: completion's cross-entropy {:.3} base, {:.3} with chunks before the prefix, {:.3} after the suffix, {:.3} as bags there",
+                    tokens as f64 / 1e6,
+                    found.base,
+                    found.full_rag_before_prefix,
+                    found.full_rag_after_suffix,
+                    found.bags_after_suffix
                 ));
                 started = Instant::now();
             }
@@ -218,14 +235,16 @@ fn save(
 /// Forward and backward over a step's micro-batches: the mean loss, and gradients of it.
 fn pass<'w>(
     model: &Model,
-    batches: &[MicroBatch],
-    weight: f64,
+    Material { batches, bags }: &Material,
     workers: &'w mut Workers<f32, Tape<f32>>,
 ) -> ([f64; 1], &'w [f32]) {
     let (decoder, parameters) = (&model.decoder, &model.parameters);
+    let (embedding, hidden) = (decoder.layout.embedding.clone(), decoder.shape.hidden);
+    let weight: f64 = batches.iter().flat_map(|b| &b.targets).map(|t| f64::from(t.weight)).sum();
+    let vectors = bag_vectors(&parameters[embedding.clone()], hidden, bags);
     workers.run(batches, parameters.len(), |batch, worker| {
         let tape = &mut worker.scratch;
-        decoder.forward(parameters, batch.input(&[]), tape);
+        decoder.forward(parameters, batch.input(&vectors), tape);
         decoder.clear_gradient(tape);
         let loss = decoder.head_loss(
             parameters,
@@ -238,7 +257,10 @@ fn pass<'w>(
                 share * ops::cross_entropy(logits, target.token as usize, share)
             },
         );
-        decoder.backward(parameters, batch.input(&[]), tape, Some(&mut worker.gradients), &mut []);
+        let mut d_vectors = vec![0.0; vectors.len()];
+        let gradients = &mut worker.gradients;
+        decoder.backward(parameters, batch.input(&vectors), tape, Some(gradients), &mut d_vectors);
+        bag_gradients(&mut gradients[embedding.clone()], hidden, bags, &d_vectors);
         [loss]
     })
 }
@@ -249,13 +271,15 @@ fn batch(
     samples: &SampleFile,
     options: &ReaderOptions,
     step: u64,
-) -> Result<Vec<MicroBatch>> {
+) -> Result<Material> {
     let mut random = SplitMix64::at(options.seed, step);
     let weights = Weights { prompt: 1.0, completion: options.completion_weight };
     let (mut sequences, mut rows) = (Vec::<Sequence>::new(), 0);
+    let (mut bags, mut first_bags) = (Vec::new(), Vec::new());
     while rows < options.tokens && !samples.is_empty() {
         let mut sample = samples.get(random.below(samples.len()))?;
         let with_chunks = random.uniform() < options.with_chunks && !sample.chunks.is_empty();
+        first_bags.push(bags.len());
         let sequence = if with_chunks {
             if random.uniform() < options.renamed {
                 sample = rename_identifiers(&sample, &mut random).unwrap_or(sample);
@@ -263,14 +287,29 @@ fn batch(
             let chunks = 1 + random.below(sample.chunks.len());
             let after = random.uniform() < options.after_suffix;
             let prompts = if after { &placements.after } else { &placements.before };
-            prompts.sequence(Lane::FullRag, &sample, chunks, weights)
+            if random.uniform() < options.bags {
+                bags.extend(bags_of(&sample, chunks, prompts, options.chunk_tokens));
+                prompts.sequence(Lane::Compressed, &sample, chunks, weights)
+            } else {
+                prompts.sequence(Lane::FullRag, &sample, chunks, weights)
+            }
         } else {
             placements.before.sequence(Lane::Base, &sample, 0, weights)
         };
         rows += sequence.tokens.len();
         sequences.push(sequence);
     }
-    Ok(micro_batches(&sequences, &[], options.micro_batch))
+    Ok(Material { batches: micro_batches(&sequences, &first_bags, options.micro_batch), bags })
+}
+
+/// A sample's first `chunks` chunks as bags.
+fn bags_of<'a>(
+    sample: &'a Sample,
+    chunks: usize,
+    prompts: &'a Prompts,
+    most: usize,
+) -> impl Iterator<Item = Vec<u32>> + 'a {
+    sample.chunks.iter().take(chunks).map(move |chunk| bag(&prompts.tokenizer, &chunk.text, most))
 }
 
 fn validate(
@@ -278,22 +317,31 @@ fn validate(
     placements: &Placements,
     samples: &SampleFile,
     step: u64,
-    micro_batch: usize,
+    options: &ReaderOptions,
     workers: &mut Workers<f32, Tape<f32>>,
 ) -> Result<Validation> {
     const SAMPLES: usize = 256;
+    const CHUNKS: usize = 10;
+    let samples = (0..samples.len().min(SAMPLES)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
+    let (mut bags, mut first_bags) = (Vec::new(), Vec::new());
+    for sample in &samples {
+        first_bags.push(bags.len());
+        bags.extend(bags_of(sample, CHUNKS, &placements.after, options.chunk_tokens));
+    }
+    let embedding = &model.parameters[model.decoder.layout.embedding.clone()];
+    let vectors = bag_vectors(embedding, model.decoder.shape.hidden, &bags);
     let mut entropy = |prompts: &Prompts, lane| {
-        let sequences = (0..samples.len().min(SAMPLES))
-            .map(|i| Ok(prompts.sequence(lane, &samples.get(i)?, 10, Weights::COMPLETION)))
-            .collect::<Result<Vec<Sequence>>>()?;
-        let batches = micro_batches(&sequences, &[], micro_batch);
-        Ok::<f64, anyhow::Error>(cross_entropy(model, &batches, &[], workers))
+        let sequence = |sample| prompts.sequence(lane, sample, CHUNKS, Weights::COMPLETION);
+        let sequences: Vec<Sequence> = samples.iter().map(sequence).collect();
+        let batches = micro_batches(&sequences, &first_bags, options.micro_batch);
+        cross_entropy(model, &batches, &vectors, workers)
     };
     Ok(Validation {
         step,
-        base: entropy(&placements.before, Lane::Base)?,
-        full_rag_before_prefix: entropy(&placements.before, Lane::FullRag)?,
-        full_rag_after_suffix: entropy(&placements.after, Lane::FullRag)?,
+        base: entropy(&placements.before, Lane::Base),
+        full_rag_before_prefix: entropy(&placements.before, Lane::FullRag),
+        full_rag_after_suffix: entropy(&placements.after, Lane::FullRag),
+        bags_after_suffix: entropy(&placements.after, Lane::Compressed),
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use llavacode_core::{
-    bundle::{MANIFEST, PROJECTOR},
+    bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
     config::{
         BundleManifest, ChunkingConfig, ContextPlacement, EncoderInput, FileEntry, QuantizationConfig,
         WeightFormat,
@@ -28,6 +28,8 @@ pub struct Release {
     pub encoder: PathBuf,
     /// The projector's file.
     pub projector: PathBuf,
+    /// The file of xRAG's; without it the bundle has no such lane.
+    pub xrag_projector: Option<PathBuf>,
     /// Both models'.
     pub tokenizer: PathBuf,
     /// Where the bundle goes.
@@ -47,7 +49,8 @@ pub struct Release {
 pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
     const MOST: usize = 25_000_000;
     let mut files = BTreeMap::new();
-    for (from, to) in [
+    let xrag = release.xrag_projector.clone().map(|from| (from, XRAG_PROJECTOR));
+    let parts = [
         (release.reader.join("config.json"), "reader/config.json"),
         (release.reader.join("model.safetensors"), "reader/model.safetensors"),
         (release.tokenizer.clone(), "reader/tokenizer.json"),
@@ -55,7 +58,8 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         (release.encoder.join("model.safetensors"), "encoder/model.safetensors"),
         (release.tokenizer.clone(), "encoder/tokenizer.json"),
         (release.projector.clone(), PROJECTOR),
-    ] {
+    ];
+    for (from, to) in parts.into_iter().chain(xrag) {
         let bytes = fs::read(&from).with_context(|| format!("{} cannot be read", from.display()))?;
         ensure!(bytes.len() <= MOST, "{} has {} bytes; {MOST} is the most", from.display(), bytes.len());
         let path = release.bundle.join(to);

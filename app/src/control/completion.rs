@@ -77,7 +77,8 @@ impl Control {
         self.stop();
         self.with_editor(Editor::clear_ghost);
         let settings = self.state.settings.get_untracked();
-        let turns = Turns::new(settings.ghost_lane, settings.compare);
+        let offered = self.state.offered.get_untracked();
+        let turns = Turns::new(untrack(|| self.state.ghost_lane()), settings.compare, &offered);
         for lane in turns.waiting() {
             self.state.lane(lane).update(LaneRun::queue);
         }
@@ -114,7 +115,7 @@ impl Control {
             return;
         };
         self.state.lane(lane).update(|run| run.start(id));
-        if lane == self.state.settings.with_untracked(|settings| settings.ghost_lane) {
+        if lane == untrack(|| self.state.ghost_lane()) {
             inner.round.borrow_mut().ghost = Some(id);
         }
     }

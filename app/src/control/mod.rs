@@ -119,6 +119,7 @@ impl Control {
         match remedy {
             Remedy::Restart => self.restart(),
             Remedy::UseCpu => self.load(Chosen { device: DeviceChoice::Cpu, ..self.chosen() }),
+            Remedy::UseWebgpu => self.load(Chosen { device: DeviceChoice::Webgpu, ..self.chosen() }),
             Remedy::DefaultBundle => self.load(Chosen::default()),
             Remedy::Reindex => self.index_all(),
         }

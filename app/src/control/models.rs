@@ -38,13 +38,16 @@ impl Chosen {
         Self { bundle: BundleSource::Url { url: absolute(url) }, files: Vec::new(), device }
     }
 
-    /// What the page's address asks for: `?bundle=URL`, `?device=cpu`.
+    /// What the page's address asks for: `?bundle=URL`, `?device=cpu` or `?device=webgpu`.
     pub fn from_query() -> Self {
         let search = window().location().search().unwrap_or_default();
         let query = UrlSearchParams::new_with_str(&search).ok();
         let ask = |key| query.as_ref().and_then(|query| query.get(key));
-        let device =
-            if ask("device").as_deref() == Some("cpu") { DeviceChoice::Cpu } else { DeviceChoice::Auto };
+        let device = match ask("device").as_deref() {
+            Some("cpu") => DeviceChoice::Cpu,
+            Some("webgpu") => DeviceChoice::Webgpu,
+            _ => DeviceChoice::Auto,
+        };
         Self::at(ask("bundle").as_deref().unwrap_or(BUILT_IN), device)
     }
 }
@@ -111,8 +114,12 @@ impl Control {
     pub(super) fn on_ready(&self, info: EngineInfo) {
         if let Some(reason) = &info.fallback_reason {
             let text = format!("The models run on the CPU: {}.", reason.trim_end_matches('.'));
-            self.notify(Gravity::Warning, text, &[]);
+            match info.webgpu_possible {
+                true => self.notify(Gravity::Info, text, &[Remedy::UseWebgpu]),
+                false => self.notify(Gravity::Warning, text, &[]),
+            }
         }
+        self.state.offered.set(info.lanes.clone());
         self.state.engine.set(EngineState::Ready(info));
         announce_ready();
         self.index_all();
@@ -133,7 +140,7 @@ impl Control {
     fn ways_on(&self) -> Vec<Remedy> {
         let chosen = self.chosen();
         let mut remedies = vec![Remedy::Restart];
-        if chosen.device == DeviceChoice::Auto {
+        if chosen.device != DeviceChoice::Cpu {
             remedies.push(Remedy::UseCpu);
         }
         if chosen.bundle != Chosen::default().bundle {

@@ -126,10 +126,10 @@ impl LaneRun {
 pub struct Turns(VecDeque<Lane>);
 
 impl Turns {
-    /// The lane of the ghost text first, since a person waits for it; then the others, if all are
-    /// compared.
-    pub fn new(ghost: Lane, compare: bool) -> Self {
-        let others = Lane::ALL.into_iter().filter(|&lane| compare && lane != ghost);
+    /// The lane of the ghost text first, since a person waits for it; then the others on offer, if
+    /// all are compared.
+    pub fn new(ghost: Lane, compare: bool, offered: &[Lane]) -> Self {
+        let others = offered.iter().copied().filter(|&lane| compare && lane != ghost);
         Self(std::iter::once(ghost).chain(others).collect())
     }
 
@@ -155,6 +155,7 @@ pub fn title(lane: Lane) -> &'static str {
         Lane::Base => "Base",
         Lane::FullRag => "Full RAG",
         Lane::Compressed => "Compressed",
+        Lane::Xrag => "xRAG",
     }
 }
 
@@ -164,6 +165,7 @@ pub fn explanation(lane: Lane) -> &'static str {
         Lane::Base => "no retrieved context",
         Lane::FullRag => "retrieved chunks as text",
         Lane::Compressed => "one soft token each",
+        Lane::Xrag => "the same, xRAG's projector",
     }
 }
 
@@ -241,12 +243,12 @@ mod tests {
 
     #[test]
     fn the_ghosts_lane_goes_first() {
-        let mut turns = Turns::new(Lane::Compressed, true);
+        let mut turns = Turns::new(Lane::Compressed, true, &Lane::ALL[..3]);
         assert_eq!(turns.take(), Some(Lane::Compressed));
         assert_eq!(turns.waiting().collect::<Vec<_>>(), [Lane::Base, Lane::FullRag]);
         turns.clear();
         assert_eq!(turns.take(), None);
-        let mut alone = Turns::new(Lane::Base, false);
+        let mut alone = Turns::new(Lane::Base, false, &Lane::ALL);
         assert_eq!((alone.take(), alone.take()), (Some(Lane::Base), None));
     }
 }

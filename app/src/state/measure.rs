@@ -54,8 +54,8 @@ pub struct Report {
 pub struct LaneRow {
     /// What is measured, with its unit.
     pub label: &'static str,
-    /// One cell a lane, in the order of [`Lane::ALL`].
-    pub cells: [String; 3],
+    /// One cell a lane, in the order of [`Report::lanes`].
+    pub cells: Vec<String>,
 }
 
 /// What stands where there is no number.
@@ -85,6 +85,12 @@ impl Report {
         }
     }
 
+    /// The lanes it speaks of.
+    pub fn lanes(&self) -> Vec<Lane> {
+        let has = |lane: &Lane| find(&self.value, &["lanes", lane.key()]).is_some();
+        Lane::ALL.into_iter().filter(has).collect()
+    }
+
     /// The lanes side by side; rows in which no lane has a number are left out.
     pub fn lane_rows(&self) -> Vec<LaneRow> {
         let cell = |lane: Lane, path: &[&str], digits| {
@@ -95,7 +101,7 @@ impl Report {
             .iter()
             .map(|&(label, path, digits)| LaneRow {
                 label,
-                cells: Lane::ALL.map(|lane| cell(lane, path, digits)),
+                cells: self.lanes().into_iter().map(|lane| cell(lane, path, digits)).collect(),
             })
             .filter(|row| row.cells.iter().any(|cell| cell != MISSING))
             .collect()
@@ -202,9 +208,10 @@ mod tests {
                 "compressed": {"prompt_tokens": {"median": 220}, "ttft_cold_ms": {"median": 31.6}}}}"#,
         );
         let rows = report.lane_rows();
+        assert_eq!(report.lanes(), [Lane::Base, Lane::Compressed]);
         assert_eq!(rows.len(), 2);
-        assert_eq!(rows[0].cells, ["210", "–", "220"]);
-        assert_eq!(rows[1].cells, ["–", "–", "32"]);
+        assert_eq!(rows[0].cells, ["210", "220"]);
+        assert_eq!(rows[1].cells, ["–", "32"]);
         assert_eq!(report.facts(), [("Tasks", "12".to_owned())]);
         assert!(report.kernels().is_empty() && report.differences().is_empty());
     }

@@ -42,7 +42,9 @@ pub struct State {
     /// Line and column of the cursor, from 0.
     pub cursor: RwSignal<(usize, usize)>,
     /// The lanes' runs, in the order of [`Lane::ALL`].
-    pub lanes: [RwSignal<LaneRun>; 3],
+    pub lanes: [RwSignal<LaneRun>; Lane::ALL.len()],
+    /// The lanes that the bundle has models for; while none is loaded, those of the last one.
+    pub offered: RwSignal<Vec<Lane>>,
     /// Whether the lanes' texts still fit the place of the cursor.
     pub in_place: RwSignal<bool>,
     /// What a screen reader hears when a suggestion is whole.
@@ -71,6 +73,7 @@ impl State {
             tabs: RwSignal::new(Tabs::default()),
             cursor: RwSignal::new((0, 0)),
             lanes: Lane::ALL.map(|_| RwSignal::new(LaneRun::default())),
+            offered: RwSignal::new(Lane::ALL.to_vec()),
             in_place: RwSignal::new(false),
             announcement: RwSignal::new(String::new()),
             dark: RwSignal::new(false),
@@ -88,6 +91,13 @@ impl State {
             Lane::Base => self.lanes[0],
             Lane::FullRag => self.lanes[1],
             Lane::Compressed => self.lanes[2],
+            Lane::Xrag => self.lanes[3],
         }
+    }
+
+    /// Whose text is shown as ghost text: the person's choice, where the bundle offers it.
+    pub fn ghost_lane(&self) -> Lane {
+        let chosen = self.settings.with(|settings| settings.ghost_lane);
+        if self.offered.with(|lanes| lanes.contains(&chosen)) { chosen } else { Lane::Compressed }
     }
 }

@@ -29,6 +29,8 @@ pub enum Remedy {
     Restart,
     /// Start it on the CPU.
     UseCpu,
+    /// Start it on WebGPU, whatever computes that.
+    UseWebgpu,
     /// Start it with the bundle that comes with the page.
     DefaultBundle,
     /// Index again.
@@ -41,6 +43,7 @@ impl Remedy {
         match self {
             Self::Restart => "Restart",
             Self::UseCpu => "Use CPU",
+            Self::UseWebgpu => "Use WebGPU",
             Self::DefaultBundle => "Use built-in model",
             Self::Reindex => "Index again",
         }

@@ -95,10 +95,10 @@ fn Options() -> impl IntoView {
                     data-testid="ghost-lane"
                     on:change=choose
                 >
-                    {Lane::ALL.map(|lane| {
-                        let chosen = move || settings.with(|s| s.ghost_lane == lane);
+                    {move || control.state.offered.get().into_iter().map(|lane| {
+                        let chosen = move || control.state.ghost_lane() == lane;
                         view! { <option value=lane.key() selected=chosen>{title(lane)}</option> }
-                    })}
+                    }).collect_view()}
                 </select>
             </label>
             <Toggle

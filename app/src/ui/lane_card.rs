@@ -44,8 +44,9 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
     let control = control();
     let run = control.state.lane(lane);
     let key = lane.key();
-    let off = move || control.state.settings.with(|s| !s.compare && s.ghost_lane != lane);
-    let is_ghost = move || control.state.settings.with(|settings| settings.ghost_lane == lane);
+    let offered = move || control.state.offered.with(|lanes| lanes.contains(&lane));
+    let is_ghost = move || control.state.ghost_lane() == lane;
+    let off = move || control.state.settings.with(|settings| !settings.compare) && !is_ghost();
     let usable = move || {
         control.state.in_place.get() && run.with(|run| run.phase == Phase::Done && !run.text.is_empty())
     };
@@ -53,7 +54,7 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
     let note = move || (lane == Lane::Compressed).then(|| against_full_rag(control)).flatten();
     view! {
         <article
-            class="lane" class:off=off data-testid=format!("lane-{key}")
+            class="lane" class:off=off hidden=move || !offered() data-testid=format!("lane-{key}")
             data-state=move || run.with(|run| run.phase.key())
             aria-label=format!("{} lane", title(lane))
             aria-busy=move || run.with(|run| run.phase == Phase::Running).to_string()

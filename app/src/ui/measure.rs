@@ -2,7 +2,6 @@
 
 use js_sys::Array;
 use leptos::prelude::*;
-use llavacode_common::completion::Lane;
 use wasm_bindgen::JsCast;
 use web_sys::{Blob, HtmlAnchorElement, Url};
 
@@ -65,7 +64,7 @@ pub(super) fn Measure() -> impl IntoView {
 #[component]
 fn ReportView(report: Report) -> impl IntoView {
     let control = control();
-    let lanes = report.lane_rows();
+    let (lanes, rows) = (report.lanes(), report.lane_rows());
     let facts = report.facts();
     let kernels = report.kernels();
     let differences = report.differences();
@@ -80,10 +79,13 @@ fn ReportView(report: Report) -> impl IntoView {
         <script type="application/json" data-testid="measure-report">{json}</script>
         <table>
             <thead><tr><th scope="col">"Lane"</th>
-                {Lane::ALL.map(|lane| view! { <th scope="col">{title(lane)}</th> })}</tr></thead>
+                {lanes.into_iter().map(|lane| view! { <th scope="col">{title(lane)}</th> }).collect_view()}</tr></thead>
             <tbody>
-                {lanes.into_iter().map(|row| view! {
-                    <tr><th scope="row">{row.label}</th>{row.cells.map(|cell| view! { <td>{cell}</td> })}</tr>
+                {rows.into_iter().map(|row| view! {
+                    <tr>
+                        <th scope="row">{row.label}</th>
+                        {row.cells.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_view()}
+                    </tr>
                 }).collect_view()}
             </tbody>
         </table>

@@ -25,8 +25,12 @@ pub(super) fn ModelsDialog() -> impl IntoView {
             control.state.dialog.set(None);
         }
     };
-    let (cpu, set_cpu) = signal(Chosen::from_query().device == DeviceChoice::Cpu);
-    let device = move || if cpu.get_untracked() { DeviceChoice::Cpu } else { DeviceChoice::Auto };
+    let (device, set_device) = signal(Chosen::from_query().device);
+    let choices = [
+        (DeviceChoice::Auto, "device-auto", "Auto: WebGPU where the browser has a GPU, else the CPU"),
+        (DeviceChoice::Webgpu, "device-webgpu", "WebGPU, even where the processor has to play the GPU"),
+        (DeviceChoice::Cpu, "device-cpu", "CPU"),
+    ];
     let url = NodeRef::<Input>::new();
     let folder = NodeRef::<Input>::new();
     let load = move |chosen: Chosen| {
@@ -37,15 +41,15 @@ pub(super) fn ModelsDialog() -> impl IntoView {
         event.prevent_default();
         let url = url.get_untracked().map(|input| input.value()).unwrap_or_default();
         if !url.trim().is_empty() {
-            load(Chosen::at(&url, device()));
+            load(Chosen::at(&url, device.get_untracked()));
         }
     };
-    let load_built_in = move |_| load(Chosen { device: device(), ..Chosen::default() });
+    let load_built_in = move |_| load(Chosen { device: device.get_untracked(), ..Chosen::default() });
     let load_folder = move |_| {
         let Some(input) = folder.get_untracked() else { return };
         let files = pick::from_input(&input).candidates;
         if !files.is_empty() {
-            load(Chosen { bundle: BundleSource::Files, files, device: device() });
+            load(Chosen { bundle: BundleSource::Files, files, device: device.get_untracked() });
         }
     };
     let choose_folder = move |_| {
@@ -62,11 +66,10 @@ pub(super) fn ModelsDialog() -> impl IntoView {
             <Current/>
             <fieldset>
                 <legend>"Device"</legend>
-                <label><input type="radio" name="device" prop:checked=move || !cpu.get()
-                    data-testid="device-auto" on:change=move |_| set_cpu.set(false)/>
-                    "Auto: WebGPU where the browser has it, else the CPU"</label>
-                <label><input type="radio" name="device" prop:checked=move || cpu.get()
-                    data-testid="device-cpu" on:change=move |_| set_cpu.set(true)/>"CPU"</label>
+                {choices.map(|(choice, testid, label)| view! {
+                    <label><input type="radio" name="device" prop:checked=move || device.get() == choice
+                        data-testid=testid on:change=move |_| set_device.set(choice)/>{label}</label>
+                })}
             </fieldset>
             <section>
                 <h3>"Built-in"</h3>

@@ -1,4 +1,7 @@
 //! Which device to compute on: WebGPU where it is there and does what burn needs, else the CPU.
+//!
+//! A software GPU is compiled for the processor too, but through barriers and workgroups that cost it
+//! more than they bring: on it burn's CPU backend is several times as fast, and Auto takes that.
 
 use js_sys::{Function, Object, Promise, Reflect};
 use llavacode_core::{Device, kernel};
@@ -19,41 +22,54 @@ pub(super) struct Chosen {
     pub(super) adapter: String,
     /// Why it is the CPU although WebGPU was wanted.
     pub(super) fallback_reason: Option<String>,
+    /// Whether WebGPU would have run: it was only thought slower.
+    pub(super) webgpu_possible: bool,
 }
 
 /// Opens the device asked for.
 pub(super) async fn choose(choice: DeviceChoice) -> Chosen {
-    let cpu = |fallback_reason| Chosen {
+    let cpu = |fallback_reason, webgpu_possible| Chosen {
         device: Device::flex(),
         backend: "cpu",
         adapter: String::new(),
         fallback_reason,
+        webgpu_possible,
     };
-    match choice {
-        DeviceChoice::Cpu => cpu(None),
-        DeviceChoice::Auto => match open_webgpu().await {
-            Ok((device, adapter)) => Chosen { device, backend: "webgpu", adapter, fallback_reason: None },
-            Err(reason) => cpu(Some(reason)),
-        },
+    if choice == DeviceChoice::Cpu {
+        return cpu(None, false);
+    }
+    // Without timestamps burn's runtime panics at its first launch: ask before opening it.
+    let adapter = match request_adapter().await {
+        Ok(adapter) if has_feature(&adapter, "timestamp-query") => adapter,
+        Ok(_) => {
+            let reason = "this GPU's driver offers no timestamp queries, which the GPU runtime needs";
+            return cpu(Some(reason.into()), false);
+        }
+        Err(reason) => return cpu(Some(reason), false),
+    };
+    let name = adapter_name(&adapter);
+    if choice == DeviceChoice::Auto && is_software(&adapter, &name) {
+        let reason = format!("this browser's GPU is a software one ({name}), which would be slower");
+        return cpu(Some(reason), true);
+    }
+    match open_webgpu(&adapter, &name).await {
+        Ok(device) => {
+            Chosen { device, backend: "webgpu", adapter: name, fallback_reason: None, webgpu_possible: true }
+        }
+        Err(reason) => cpu(Some(reason), false),
     }
 }
 
-async fn open_webgpu() -> Result<(Device, String), String> {
-    // Without timestamps burn's runtime panics at its first launch: ask before opening it.
-    let adapter = request_adapter().await?;
-    if !has_feature(&adapter, "timestamp-query") {
-        return Err("this GPU's driver offers no timestamp queries, which the GPU runtime needs".into());
-    }
-    let name = adapter_name(&adapter);
+async fn open_webgpu(adapter: &Object, name: &str) -> Result<Device, String> {
     let (device, setup) = Device::wgpu_options()
         .init_with_setup_async()
         .await
         .map_err(|error| format!("the GPU could not be opened ({error})"))?;
-    kernel::use_software_kernels(is_software(&adapter, &name));
+    kernel::use_software_kernels(is_software(adapter, name));
     kernel::check_shaders(&setup.device)
         .await
         .map_err(|refused| format!("this browser's shader compiler refused a kernel ({refused})"))?;
-    Ok((device, name))
+    Ok(device)
 }
 
 async fn request_adapter() -> Result<Object, String> {

@@ -100,7 +100,7 @@ impl Runner {
         self.engine = None;
         self.workspace = None;
         let chosen = match (&self.webgpu, choice) {
-            (Some(opened), DeviceChoice::Auto) => opened.clone(),
+            (Some(opened), DeviceChoice::Auto | DeviceChoice::Webgpu) => opened.clone(),
             _ => device::choose(choice).await,
         };
         if chosen.backend == "webgpu" {
@@ -115,9 +115,11 @@ impl Runner {
             backend: chosen.backend.into(),
             adapter: chosen.adapter,
             fallback_reason: chosen.fallback_reason,
+            webgpu_possible: chosen.webgpu_possible,
             memory_bytes: engine.memory_bytes(),
             load_ms: WorkerHost.now_ms() - started,
             top_k: engine.manifest.prompt.top_k,
+            lanes: engine.lanes(),
         };
         self.engine = Some(engine);
         self.info = Some(info.clone());

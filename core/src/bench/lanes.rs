@@ -40,14 +40,15 @@ pub(super) async fn measure<H: Host>(
     progress: &mut impl FnMut(&str, usize, usize),
 ) -> Result<Lanes> {
     // Once through every lane first: what has to be compiled is compiled.
-    for lane in Lane::ALL {
+    let lanes = engine.lanes();
+    for &lane in &lanes {
         engine.complete(&request(&tasks[0], lane, true), cancel, |_| ()).await?;
     }
     let mut samples: BTreeMap<Lane, Samples> = BTreeMap::new();
     for (done, task) in tasks.iter().enumerate() {
         progress("lanes", done, tasks.len());
-        for turn in 0..Lane::ALL.len() {
-            let lane = Lane::ALL[(turn + done) % Lane::ALL.len()];
+        for turn in 0..lanes.len() {
+            let lane = lanes[(turn + done) % lanes.len()];
             let samples = samples.entry(lane).or_default();
             let completion = engine.complete(&request(task, lane, true), cancel, |_| ()).await?;
             samples.score(&completion.text, &task.target);
@@ -124,8 +125,12 @@ impl Samples {
 }
 
 fn differences(samples: &BTreeMap<Lane, Samples>) -> BTreeMap<String, Differences> {
-    let pairs =
-        [(Lane::Compressed, Lane::Base), (Lane::Compressed, Lane::FullRag), (Lane::FullRag, Lane::Base)];
+    let pairs = [
+        (Lane::Compressed, Lane::Base),
+        (Lane::Compressed, Lane::FullRag),
+        (Lane::Compressed, Lane::Xrag),
+        (Lane::FullRag, Lane::Base),
+    ];
     let compare = |(a, b): (Lane, Lane)| {
         let (left, right) = (samples.get(&a)?, samples.get(&b)?);
         let interval =

@@ -13,9 +13,9 @@ pub struct Report {
     pub tasks: usize,
     /// Kernel launches of one decoder layer in a decode step; `None` on the CPU.
     pub launches_per_layer: Option<usize>,
-    /// By lane: `base`, `full_rag`, `compressed`.
+    /// By lane: `base`, `full_rag`, `compressed`, and `xrag` where the bundle has it.
     pub lanes: BTreeMap<String, LaneSummary>,
-    /// By pair: `compressed-base`, `compressed-full_rag`, `full_rag-base`.
+    /// By pair: `compressed-base`, `compressed-full_rag`, `compressed-xrag`, `full_rag-base`.
     pub differences: BTreeMap<String, Differences>,
     /// By kernel; empty on the CPU.
     pub kernels: BTreeMap<String, KernelSpeed>,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    bundle::XRAG_PROJECTOR,
     index::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
     kernel,
     model::reader::token_ids,
@@ -24,14 +25,18 @@ impl<H: Host> Engine<H> {
     /// Completes at a cursor, telling what happens as it happens; `Done` comes last.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] once `cancel` is set, [`Error::ContextOverflow`] if the budgets exceed
-    /// the reader's context, [`Error::Device`] if the device fails.
+    /// [`Error::Cancelled`] once `cancel` is set, [`Error::LaneMissing`] for a lane that is not among
+    /// [`Engine::lanes`], [`Error::ContextOverflow`] if the budgets exceed the reader's context,
+    /// [`Error::Device`] if the device fails.
     pub async fn complete(
         &mut self,
         request: &CompletionRequest,
         cancel: &CancelFlag,
         mut emit: impl FnMut(CompletionEvent),
     ) -> Result<Completion> {
+        if !self.lanes().contains(&request.lane) {
+            return Err(Error::LaneMissing { lane: request.lane.key(), file: XRAG_PROJECTOR });
+        }
         let started = self.host.now_ms();
         let hits = self.retrieve(request);
         let retrieved = self.host.now_ms();
@@ -67,9 +72,9 @@ impl<H: Host> Engine<H> {
             top_k: self.manifest.prompt.top_k,
             ranker: Ranker::Jaccard,
         });
-        if request.lane == Lane::Compressed {
+        if request.lane != Lane::FullRag {
             // A chunk not embedded yet has no soft token.
-            hits.retain(|hit| self.index.projection(hit.id).is_some());
+            hits.retain(|hit| self.soft_vector(request.lane, hit.id).is_some());
         }
         hits
     }
@@ -123,7 +128,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Input vectors of some positions, `[positions, hidden]`.
-    fn embed_positions(&self, positions: &[Position]) -> Tensor<2> {
+    fn embed_positions(&self, lane: Lane, positions: &[Position]) -> Tensor<2> {
         let same_kind =
             |a: &Position, b: &Position| matches!(a, Position::Token(_)) == matches!(b, Position::Token(_));
         let runs: Vec<_> = positions
@@ -133,15 +138,16 @@ impl<H: Host> Engine<H> {
                     let ids: Vec<u32> = run.iter().filter_map(|p| p.token()).collect();
                     self.reader.embed(token_ids(&ids, &self.device))
                 }
-                Position::Soft(..) => self.soft_vectors(run.iter().filter_map(|p| p.chunk())),
+                Position::Soft(..) => self.soft_vectors(lane, run.iter().filter_map(|p| p.chunk())),
             })
             .collect();
         Tensor::cat(runs, 0)
     }
 
-    fn soft_vectors(&self, chunks: impl Iterator<Item = ChunkId>) -> Tensor<2> {
+    fn soft_vectors(&self, lane: Lane, chunks: impl Iterator<Item = ChunkId>) -> Tensor<2> {
         let width = self.reader.config().hidden_size;
-        let values: Vec<f32> = chunks.filter_map(|id| self.index.projection(id)).flatten().copied().collect();
+        let values: Vec<f32> =
+            chunks.filter_map(|id| self.soft_vector(lane, id)).flatten().copied().collect();
         let rows = values.len() / width;
         Tensor::from_data(TensorData::new(values, [rows, width]), &self.device)
     }
@@ -150,6 +156,7 @@ impl<H: Host> Engine<H> {
 /// A completion under way.
 struct Generation<'a, H> {
     engine: &'a Engine<H>,
+    lane: Lane,
     prompt: &'a Prompt,
     positions: Vec<Position>,
     rule: StopRule,
@@ -165,6 +172,7 @@ impl<'a, H: Host> Generation<'a, H> {
     fn new(engine: &'a Engine<H>, request: &CompletionRequest, prompt: &'a Prompt) -> Self {
         Self {
             engine,
+            lane: request.lane,
             prompt,
             positions: engine.positions(prompt),
             rule: StopRule::new(&request.prefix, &request.suffix, request.multi_line),
@@ -231,8 +239,8 @@ impl<'a, H: Host> Generation<'a, H> {
         for rows in self.positions[session.cache.len..].chunks(PREFILL_ROWS) {
             cancel.check()?;
             let span = session.cache.next(1, rows.len());
-            let hidden =
-                self.engine.reader.forward(self.engine.embed_positions(rows), &mut session.cache, span);
+            let inputs = self.engine.embed_positions(self.lane, rows);
+            let hidden = self.engine.reader.forward(inputs, &mut session.cache, span);
             last = Some(hidden.narrow(0, rows.len() - 1, 1));
             self.engine.host.yield_now().await;
         }

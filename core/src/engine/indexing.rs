@@ -1,7 +1,9 @@
 //! Vectors for the chunks of the index: what completions then find ready.
 
-use super::{Engine, Host};
-use crate::{Error, Result};
+use burn::tensor::Tensor;
+
+use super::{Engine, Host, Lane};
+use crate::{Error, Result, index::ChunkId};
 
 /// Chunks embedded in one pass: enough to fill a device, few enough that a completion soon gets
 /// its turn.
@@ -21,14 +23,14 @@ impl<H: Host> Engine<H> {
         }
         let texts: Vec<_> = pending.iter().map(|chunk| chunk.text.to_string()).collect();
         let vectors = self.embed_texts(&texts).await?;
-        for (chunk, (embedding, projection)) in pending.iter().zip(vectors) {
-            self.index.set_vectors(chunk.hash, embedding, projection);
+        for (chunk, (embedding, projections)) in pending.iter().zip(vectors) {
+            self.index.set_vectors(chunk.hash, embedding, projections);
         }
         Ok(pending.len())
     }
 
-    /// Each text's embedding (width: the encoder's hidden size, length 1) and its projection
-    /// (width: the reader's hidden size).
+    /// Each text's embedding (width: the encoder's hidden size, length 1) and its projections
+    /// (width: the reader's hidden size for each projector, xRAG's behind the paper's).
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
@@ -38,7 +40,9 @@ impl<H: Host> Engine<H> {
         }
         let sequences = texts.iter().map(|text| self.encoder_input(text)).collect::<Result<Vec<_>>>()?;
         let embeddings = self.encoder.encode(&sequences);
-        let projections = self.projector.forward(embeddings.clone());
+        let projectors = std::iter::once(&self.projector).chain(&self.xrag_projector);
+        let projections = projectors.map(|projector| projector.forward(embeddings.clone())).collect();
+        let projections = Tensor::cat(projections, 1);
         let device = |e: burn::tensor::ExecutionError| Error::Device { reason: e.to_string() };
         let embeddings = embeddings.into_data_async().await.map_err(device)?;
         let projections = projections.into_data_async().await.map_err(device)?;
@@ -47,6 +51,17 @@ impl<H: Host> Engine<H> {
             values.chunks(values.len() / sequences.len()).map(<[f32]>::to_vec).collect()
         };
         Ok(rows(embeddings).into_iter().zip(rows(projections)).collect())
+    }
+
+    /// What stands for a chunk in a lane's prompt, the reader's hidden size long; `None` if the chunk
+    /// is not embedded yet, or the lane has no soft tokens.
+    pub(super) fn soft_vector(&self, lane: Lane, id: ChunkId) -> Option<&[f32]> {
+        let projector = match lane {
+            Lane::Base | Lane::FullRag => return None,
+            Lane::Compressed => 0,
+            Lane::Xrag => 1,
+        };
+        self.index.projections(id)?.chunks_exact(self.reader.config().hidden_size).nth(projector)
     }
 
     /// A chunk's tokens as the encoder was trained on them. Never empty.

@@ -49,6 +49,7 @@ pub struct Engine<H> {
     pub(crate) reader: Reader,
     encoder: Encoder,
     projector: Projector,
+    xrag_projector: Option<Projector>,
     tokenizer: Arc<Tokenizer>,
     encoder_tokenizer: Tokenizer,
     prompts: PromptBuilder,
@@ -73,6 +74,7 @@ impl<H: Host> Engine<H> {
             reader,
             encoder,
             projector,
+            xrag_projector,
             reader_tokenizer,
             encoder_tokenizer,
             memory_bytes,
@@ -89,12 +91,19 @@ impl<H: Host> Engine<H> {
             reader,
             encoder,
             projector,
+            xrag_projector,
             tokenizer,
             encoder_tokenizer,
             prompts,
             sessions: BTreeMap::new(),
             host,
         })
+    }
+
+    /// The lanes this bundle has models for, in the order of [`Lane::ALL`].
+    pub fn lanes(&self) -> Vec<Lane> {
+        let offered = |lane: &Lane| *lane != Lane::Xrag || self.xrag_projector.is_some();
+        Lane::ALL.into_iter().filter(offered).collect()
     }
 
     /// Positions a prompt and its completion may take together.

@@ -125,7 +125,7 @@ impl PromptBuilder {
                     Separator::After(newline) => self.push_text(prompt, &[&ids[..], newline].concat()),
                 });
             }
-            Lane::Compressed => {
+            Lane::Compressed | Lane::Xrag => {
                 self.push_header(prompt, chunks.len());
                 self.in_order(chunks.to_vec()).for_each(|chunk| prompt.push_soft(chunk.id, chunk.place));
             }

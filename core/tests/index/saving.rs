@@ -51,7 +51,7 @@ fn what_is_read_back_equals_what_was_written() {
         assert_eq!(places(&read, &query), places(&index, &query));
         for (a, b) in read.retrieve(&query).iter().zip(index.retrieve(&query)) {
             assert_eq!(a.score, b.score);
-            assert_eq!(read.projection(a.id), index.projection(b.id));
+            assert_eq!(read.projections(a.id), index.projections(b.id));
             assert_eq!(read.embedding(a.id), index.embedding(b.id));
         }
     }

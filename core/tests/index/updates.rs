@@ -34,7 +34,7 @@ fn chunks_that_move_keep_their_ids_and_vectors() {
     index.update_file("a.py", &(numbered("new", 5) + &numbered("a", 20)));
     let chunk = index.chunk(hit.id).expect("it is still there");
     assert_eq!((chunk.place.start_line, chunk.place.end_line), (15, 25));
-    assert_eq!(index.projection(hit.id), Some(&*vectors_of(&chunk.text).1));
+    assert_eq!(index.projections(hit.id), Some(&*vectors_of(&chunk.text).1));
     assert_eq!(index.pending().len(), 1, "only the first chunk is new");
 }
 
@@ -62,7 +62,7 @@ fn an_id_never_names_another_chunk() {
     index.remove_file("a.py");
     index.update_file("b.py", "second\n");
     assert_eq!(index.chunk(old), None);
-    assert_eq!(index.projection(old), None);
+    assert_eq!(index.projections(old), None);
     let new = index.retrieve(&by_words("main.py", "second"))[0].id;
     assert!(index.chunk(new).is_some() && new != old);
 }
@@ -161,7 +161,7 @@ fn after_any_updates_the_index_equals_one_made_anew() {
         assert_eq!(places(&index, &query), places(&anew, &query));
         for hit in index.retrieve(&query) {
             let text = &index.chunk(hit.id).expect("a hit is a chunk").text;
-            assert_eq!(index.projection(hit.id), Some(&*vectors_of(text).1));
+            assert_eq!(index.projections(hit.id), Some(&*vectors_of(text).1));
         }
     }
 }

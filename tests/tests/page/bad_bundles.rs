@@ -63,7 +63,7 @@ async fn a_tensor_of_another_shape_is_refused() -> Result<()> {
 
 /// Opens the page and expects a notice with all `parts`, and an editor that can be written in.
 async fn refused(name: &str, site: Site, parts: &[&str]) -> Result<()> {
-    visit(name, site, &BrowserOptions::default(), async |page| {
+    visit(name, site, "", &BrowserOptions::default(), async |page| {
         page.wait_for_notice(parts, Duration::from_secs(120)).await?;
         let state = page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.state").await?;
         ensure!(state == "error", "the status is {state}");

@@ -21,7 +21,7 @@ async fn files_that_are_no_source_text_are_refused_with_a_sentence() -> Result<(
         ("huge.py", huge, "large"),
         ("latin.py", latin1, "UTF-8"),
     ];
-    visit("bad-files", site()?, &BrowserOptions::default(), async |page| {
+    visit("bad-files", site()?, "", &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
         page.go_to_end().await?;
         page.type_text("\n# written by hand").await?;

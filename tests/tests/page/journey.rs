@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use llavacode_tests::harness::{Key, PATIENCE, Page, visit};
+use llavacode_tests::harness::{Key, ON_WEBGPU, PATIENCE, Page, visit};
 use llavacode_tests::webdriver::BrowserOptions;
 
 use super::site;
@@ -12,7 +12,7 @@ const LANES: [&str; 3] = ["lane-base", "lane-full_rag", "lane-compressed"];
 
 #[tokio::test]
 async fn a_person_gets_three_completions_accepts_one_and_finds_it_after_a_reload() -> Result<()> {
-    visit("journey", site()?, &BrowserOptions::default(), async |page| {
+    visit("journey", site()?, ON_WEBGPU, &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
         let backend =
             page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.backend").await?;

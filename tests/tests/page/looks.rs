@@ -8,7 +8,7 @@ use crate::site;
 
 #[tokio::test]
 async fn the_page_follows_the_systems_colours() -> Result<()> {
-    visit("colours", site()?, &BrowserOptions::default(), async |page| {
+    visit("colours", site()?, "", &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
         page.prefer_colours("dark").await?;
         page.screenshot("dark").await?;
@@ -24,7 +24,7 @@ async fn the_page_follows_the_systems_colours() -> Result<()> {
 
 #[tokio::test]
 async fn nothing_is_cut_off_in_a_small_window() -> Result<()> {
-    visit("small", site()?, &BrowserOptions::default(), async |page| {
+    visit("small", site()?, "", &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
         for (width, height) in [(1024, 640), (600, 800), (390, 780)] {
             let metrics = serde_json::json!({

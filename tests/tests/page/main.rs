@@ -17,7 +17,8 @@ mod without_webgpu;
 
 const DEMO: &str = "demo/workspace.json";
 
-/// The built page with few files in its demo: a software GPU indexes a few chunks a second.
+/// The built page with few files in its demo: a software GPU indexes a few chunks a second. What is
+/// not about the GPU is tested with `""` as the query, which takes the faster CPU here.
 fn site() -> Result<Site> {
     let site = Site::built()?;
     let mut demo: Value = serde_json::from_slice(&site.read(DEMO)?)?;

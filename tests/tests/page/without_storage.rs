@@ -15,7 +15,7 @@ const REFUSE: &str = "\
 #[tokio::test]
 async fn where_storage_is_refused_the_page_says_so_and_completes() -> Result<()> {
     let site = site()?.in_page_first(REFUSE)?.in_worker_first(REFUSE)?;
-    visit("no-storage", site, &BrowserOptions::default(), async |page| {
+    visit("no-storage", site, "", &BrowserOptions::default(), async |page| {
         page.wait_for_notice(&["storage"], PATIENCE).await?;
         page.wait_until_usable().await?;
         let index = page.text("index-state").await?;

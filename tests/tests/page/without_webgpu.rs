@@ -1,7 +1,11 @@
-//! Browsers without WebGPU: the same models run on the CPU, and the page says so.
+//! Browsers without WebGPU, or with one that the processor computes: the same models run on the CPU,
+//! and the page says so.
+
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use llavacode_tests::harness::{PATIENCE, visit};
+use fantoccini::Locator;
+use llavacode_tests::harness::{PATIENCE, Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::{BrowserOptions, Gpu};
 
@@ -18,12 +22,31 @@ async fn where_webgpu_is_unknown_the_cpu_completes() -> Result<()> {
     falls_back("no-webgpu", site()?.in_worker_first(script)?).await
 }
 
+#[tokio::test]
+async fn a_software_gpu_is_passed_over_and_can_be_asked_for() -> Result<()> {
+    visit("software-gpu", site()?, "", &BrowserOptions::default(), async |page| {
+        page.wait_for_notice(&["CPU", "software"], PATIENCE).await?;
+        page.screenshot("software-gpu").await?;
+        ensure!(backend(page).await? == "cpu", "computed on {}", backend(page).await?);
+        let offer = Locator::Css("[data-testid='notice'] .notice-actions button:first-child");
+        page.client().find(offer).await?.click().await?;
+        let on_webgpu = "document.querySelector(\"[data-testid='status']\").dataset.backend === 'webgpu'";
+        page.wait_until("the engine runs on WebGPU", on_webgpu, Duration::from_secs(120)).await?;
+        Ok(())
+    })
+    .await
+}
+
+async fn backend(page: &Page) -> Result<String> {
+    let backend = page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.backend").await?;
+    Ok(backend.as_str().unwrap_or_default().to_owned())
+}
+
 async fn falls_back(name: &str, site: Site) -> Result<()> {
     let options = BrowserOptions { gpu: Gpu::Missing, ..BrowserOptions::default() };
-    visit(name, site, &options, async |page| {
+    visit(name, site, "", &options, async |page| {
         page.wait_until_usable().await?;
-        let backend =
-            page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.backend").await?;
+        let backend = backend(page).await?;
         ensure!(backend == "cpu", "computed on {backend}");
         let said = page.text("backend").await?;
         ensure!(said.contains("CPU: ") && said.len() > "CPU: ".len(), "the status line says {said:?}");

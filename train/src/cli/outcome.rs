@@ -84,6 +84,7 @@ pub(super) fn make_release(
         reader: work.join("reader"),
         encoder: work.join("encoder"),
         projector: work.join("projector/projector.safetensors"),
+        xrag_projector: Some(work.join("xrag/projector.safetensors")).filter(|file| file.exists()),
         tokenizer: tokenizer_path(work),
         bundle,
         version,

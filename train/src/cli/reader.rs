@@ -15,7 +15,7 @@ use llavacode_train::{
     reader::{self, Placements, ReaderOptions},
 };
 
-use super::{MICRO_BATCH, load_tokenizer, open_samples};
+use super::{CHUNK_TOKENS, MICRO_BATCH, load_tokenizer, open_samples};
 
 /// Arguments of `reader`.
 #[derive(Args)]
@@ -44,6 +44,9 @@ pub(super) struct ReaderArguments {
     /// Share of those with the chunks after the suffix
     #[arg(long, default_value_t = 0.5)]
     after_suffix: f64,
+    /// Share of those whose chunks stand as one vector each, the mean of their tokens'
+    #[arg(long, default_value_t = 0.4)]
+    bags: f64,
     #[arg(long, default_value_t = 4.0)]
     completion_weight: f32,
     /// AdamW for everything
@@ -90,6 +93,8 @@ pub(super) fn train_reader(work: &Path, arguments: ReaderArguments) -> Result<()
         with_chunks: arguments.with_chunks,
         renamed: arguments.renamed,
         after_suffix: arguments.after_suffix,
+        bags: arguments.bags,
+        chunk_tokens: CHUNK_TOKENS,
         checkpoint_every: arguments.checkpoint_every,
         validate_every: arguments.validate_every,
     };

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | header | magic `LLAVAIDX`, version `u32`, SHA-256 of the body |
 //! | models | model key; chunk lines and stride, `u32` |
-//! | texts | list of: text, embedding, projection (both lists of `f32`; empty: none yet) |
+//! | texts | list of: text, embedding, projections (both lists of `f32`; empty: none yet) |
 //! | files | list of: path, list of chunks: number of its text, first line, one past the last |
 //!
 //! Nothing read is trusted: lengths are checked against the bytes that are left before anything
@@ -63,7 +63,7 @@ impl Index {
             let vectors = self.vectors.get(chunk.hash);
             bytes.text(&chunk.text);
             bytes.floats(vectors.map_or(&[], |vectors| &vectors.embedding));
-            bytes.floats(vectors.map_or(&[], |vectors| &vectors.projection));
+            bytes.floats(vectors.map_or(&[], |vectors| &vectors.projections));
         }
 
         bytes.number(self.files.len());
@@ -104,9 +104,9 @@ impl Index {
         for _ in 0..body.count(3 * LENGTH_BYTES)? {
             let text: std::sync::Arc<str> = body.text()?.into();
             let hash = ChunkHash::of(&text);
-            let (embedding, projection) = (body.floats()?, body.floats()?);
-            if !embedding.is_empty() && !projection.is_empty() {
-                vectors.push((hash, embedding, projection));
+            let (embedding, projections) = (body.floats()?, body.floats()?);
+            if !embedding.is_empty() && !projections.is_empty() {
+                vectors.push((hash, embedding, projections));
             }
             texts.push((text, hash));
         }
@@ -130,8 +130,8 @@ impl Index {
         if !body.0.is_empty() {
             return stale("it goes on after its end");
         }
-        for (hash, embedding, projection) in vectors {
-            index.set_vectors(hash, embedding, projection);
+        for (hash, embedding, projections) in vectors {
+            index.set_vectors(hash, embedding, projections);
         }
         Ok(index)
     }

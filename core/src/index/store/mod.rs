@@ -1,4 +1,4 @@
-//! The index: every chunk of the workspace with its two vectors.
+//! The index: every chunk of the workspace with its vectors.
 //!
 //! Vectors belong to a chunk's *text*, by its hash: a chunk that is found again elsewhere, after
 //! an edit above it or under another name, keeps them and is not embedded anew.
@@ -39,7 +39,7 @@ use crate::config::ChunkingConfig;
 /// };
 /// let hits = index.retrieve(&query);
 /// assert_eq!(index.chunk(hits[0].id).map(|chunk| chunk.place.path.as_str()), Some("shapes.py"));
-/// assert_eq!(index.projection(hits[0].id), Some(&[0.5, 0.5][..]));
+/// assert_eq!(index.projections(hits[0].id), Some(&[0.5, 0.5][..]));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Index {
@@ -180,11 +180,11 @@ impl Index {
             .collect()
     }
 
-    /// Keeps the vectors of a text: its embedding, L2-normalised, and its projection into the
-    /// reader's embedding space (one row of the reader's width a soft token). False, and nothing
+    /// Keeps the vectors of a text: its embedding, L2-normalised, and its projections into the
+    /// reader's embedding space (one row of the reader's width each). False, and nothing
     /// is kept, if no chunk has this text any longer: its file changed while it was encoded.
-    pub fn set_vectors(&mut self, hash: ChunkHash, embedding: Vec<f32>, projection: Vec<f32>) -> bool {
-        self.vectors.set(hash, Vectors { embedding: embedding.into(), projection: projection.into() })
+    pub fn set_vectors(&mut self, hash: ChunkHash, embedding: Vec<f32>, projections: Vec<f32>) -> bool {
+        self.vectors.set(hash, Vectors { embedding: embedding.into(), projections: projections.into() })
     }
 
     /// A chunk, as long as it is there.
@@ -198,9 +198,9 @@ impl Index {
         Some(&self.vectors.get(self.chunk(id)?.hash)?.embedding)
     }
 
-    /// A chunk's projection, if it has been encoded: what stands for it in a prompt.
-    pub fn projection(&self, id: ChunkId) -> Option<&[f32]> {
-        Some(&self.vectors.get(self.chunk(id)?.hash)?.projection)
+    /// A chunk's projections side by side, if it has been encoded: what stands for it in prompts.
+    pub fn projections(&self, id: ChunkId) -> Option<&[f32]> {
+        Some(&self.vectors.get(self.chunk(id)?.hash)?.projections)
     }
 
     /// Every chunk, in the order of paths and lines.

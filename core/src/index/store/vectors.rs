@@ -8,11 +8,11 @@ use super::super::ChunkHash;
 /// How many texts nobody uses keep their vectors: an undo or a renamed file finds them again.
 const KEPT_UNUSED: usize = 512;
 
-/// A text's two vectors.
+/// A text's vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Vectors {
     pub(super) embedding: Box<[f32]>,
-    pub(super) projection: Box<[f32]>,
+    pub(super) projections: Box<[f32]>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl VectorTable {
         let used = || self.entries.values().filter(|entry| entry.users > 0);
         let pending = used().filter(|entry| entry.vectors.is_none()).count();
         let vectors = self.entries.values().filter_map(|entry| entry.vectors.as_ref());
-        let numbers: usize = vectors.map(|v| v.embedding.len() + v.projection.len()).sum();
+        let numbers: usize = vectors.map(|v| v.embedding.len() + v.projections.len()).sum();
         (used().count(), pending, numbers * size_of::<f32>())
     }
 }

@@ -7,7 +7,7 @@ use std::{fs, io};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use llavacode_core::bench::Report;
-use llavacode_tests::harness::{Page, visit};
+use llavacode_tests::harness::{ON_WEBGPU, Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::{BrowserOptions, Gpu};
 use serde_json::{Map, Value, json};
@@ -83,7 +83,7 @@ pub(super) async fn main() -> Result<()> {
     let site = Site::new(&arguments.dist)?;
     let site = shorten(site, "demo/tasks.json", "", arguments.tasks)?;
     let site = shorten(site, "demo/workspace.json", "/files", arguments.files)?;
-    visit("bench", site, &options, async |page| {
+    visit("bench", site, ON_WEBGPU, &options, async |page| {
         let mut report = measure(page, Duration::from_secs(60 * arguments.minutes)).await?;
         let date = page.evaluate("new Date().toISOString()").await?;
         report.insert("wasm".into(), sizes.clone());

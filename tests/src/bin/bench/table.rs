@@ -4,8 +4,14 @@ use llavacode_core::bench::{LaneSummary, Report};
 use llavacode_core::metrics::Interval;
 use serde_json::{Map, Value};
 
-/// The lanes as they stand beside each other.
-const LANES: [&str; 3] = ["base", "full_rag", "compressed"];
+/// The lanes as they stand beside each other, and their names for a person.
+const LANES: [(&str, &str); 4] =
+    [("base", "base"), ("full_rag", "full RAG"), ("compressed", "compressed"), ("xrag", "xRAG")];
+
+/// Those that were measured.
+fn measured(report: &Report) -> impl Iterator<Item = (&'static str, &LaneSummary)> {
+    LANES.into_iter().filter_map(|(key, name)| Some((name, report.lanes.get(key)?)))
+}
 
 /// A row's name and what it shows of a lane.
 type Row = (&'static str, fn(&LaneSummary) -> String);
@@ -37,7 +43,7 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
     let fact = |name: &str| facts.get(name).and_then(Value::as_str).unwrap_or("unknown").to_owned();
     let date = fact("date");
     let mut text = format!(
-        "{} tasks, {}, {} on {}, {}, {}.\n\n| | base | full RAG | compressed |\n|---|--:|--:|--:|\n",
+        "{} tasks, {}, {} on {}, {}, {}.\n\n",
         report.tasks,
         fact("model"),
         fact("backend"),
@@ -45,8 +51,10 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
         fact("browser"),
         date.split('T').next().unwrap_or_default()
     );
+    let names: Vec<_> = measured(report).map(|(name, _)| name).collect();
+    text.push_str(&format!("| | {} |\n|---|{}\n", names.join(" | "), "--:|".repeat(names.len())));
     for (name, show) in rows() {
-        let cells = LANES.map(|lane| report.lanes.get(lane).map_or("–".into(), show));
+        let cells: Vec<_> = measured(report).map(|(_, lane)| show(lane)).collect();
         text.push_str(&format!("| {} | {} |\n", name.trim(), cells.join(" | ")));
     }
     text.push('\n');
@@ -114,10 +122,14 @@ fn rows() -> [Row; 10] {
 }
 
 fn lanes(report: &Report) {
-    println!("\n{:<24}{:>16}{:>16}{:>16}", format!("{} tasks", report.tasks), LANES[0], LANES[1], LANES[2]);
+    let line = |name: &str, cells: Vec<String>| {
+        let cells: String = cells.iter().map(|cell| format!("{cell:>16}")).collect();
+        println!("{name:<24}{cells}");
+    };
+    println!();
+    line(&format!("{} tasks", report.tasks), measured(report).map(|(name, _)| name.into()).collect());
     for (name, show) in rows() {
-        let cell = |lane: &str| report.lanes.get(lane).map_or("–".into(), show);
-        println!("{name:<24}{:>16}{:>16}{:>16}", cell(LANES[0]), cell(LANES[1]), cell(LANES[2]));
+        line(name, measured(report).map(|(_, lane)| show(lane)).collect());
     }
     println!();
     for (other, change) in changes(report) {

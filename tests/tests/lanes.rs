@@ -1,0 +1,94 @@
+//! The lanes of an engine, natively on the CPU, with the bundle that comes with the page.
+#![cfg(not(target_family = "wasm"))]
+
+use std::{fs, path::Path};
+
+use burn::tensor::Device;
+use llavacode_core::{
+    Error,
+    bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
+    config::{BundleManifest, FileEntry},
+    engine::{CancelFlag, CompletionRequest, Engine, Lane, NativeHost},
+    weights::{MemoryFiles, sha256_hex},
+};
+
+/// The bundle's files, with the projector of xRAG's lane or without one.
+fn bundle(xrag: Option<Vec<u8>>) -> MemoryFiles {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/bundle");
+    let read = |path: &str| fs::read(folder.join(path)).expect("the bundle is complete");
+    let mut manifest: BundleManifest = serde_json::from_slice(&read(MANIFEST)).expect("a manifest");
+    manifest.files.remove(XRAG_PROJECTOR);
+    let mut files = MemoryFiles::default();
+    for path in manifest.files.keys() {
+        files.files.insert(path.clone(), read(path).into());
+    }
+    if let Some(bytes) = xrag {
+        let entry = FileEntry { bytes: bytes.len() as u64, sha256: sha256_hex(&bytes) };
+        manifest.files.insert(XRAG_PROJECTOR.into(), entry);
+        files.files.insert(XRAG_PROJECTOR.into(), bytes.into());
+    }
+    files.files.insert(MANIFEST.into(), serde_json::to_vec(&manifest).expect("JSON").into());
+    files
+}
+
+/// An engine that has indexed one file.
+async fn engine(files: MemoryFiles) -> Engine<NativeHost> {
+    let engine = Engine::load(&files, &Device::flex(), NativeHost::default(), |_| ()).await;
+    let mut engine = engine.expect("the bundle loads");
+    engine
+        .index
+        .update_file("shapes.py", "class Circle:\n    def area(self):\n        return 3 * self.radius\n");
+    while engine.embed_pending().await.expect("the CPU computes") > 0 {}
+    engine
+}
+
+fn request(lane: Lane) -> CompletionRequest {
+    CompletionRequest {
+        path: "main.py".into(),
+        prefix: "circle = Circle()\nprint(circle.".into(),
+        suffix: "\n".into(),
+        lane,
+        multi_line: false,
+        same_file: false,
+        cold: true,
+    }
+}
+
+/// The projector's file with every weight nought, so that its vectors are nought too.
+fn nought() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/bundle").join(PROJECTOR);
+    let mut bytes = fs::read(path).expect("the projector");
+    let header = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    bytes[8 + header..].fill(0);
+    bytes
+}
+
+#[tokio::test]
+async fn without_its_projector_xrags_lane_is_refused() {
+    let mut engine = engine(bundle(None)).await;
+    assert_eq!(engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
+    let refused = engine.complete(&request(Lane::Xrag), &CancelFlag::default(), |_| ()).await;
+    assert_eq!(refused, Err(Error::LaneMissing { lane: "xrag", file: XRAG_PROJECTOR }));
+    let done = engine.complete(&request(Lane::Compressed), &CancelFlag::default(), |_| ()).await;
+    assert_eq!(done.expect("the lane is there").soft_tokens, 1);
+}
+
+#[tokio::test]
+async fn each_lane_with_soft_tokens_reads_its_own_projection() {
+    let mut engine = engine(bundle(Some(nought()))).await;
+    assert_eq!(engine.lanes(), Lane::ALL);
+    let texts: Vec<String> = engine.index.chunks().map(|chunk| chunk.text.to_string()).collect();
+    let vectors = engine.embed_texts(&texts).await.expect("the CPU computes");
+    for (_, projections) in vectors {
+        let (paper, xrag) = projections.split_at(projections.len() / 2);
+        assert!(paper.iter().any(|&x| x != 0.0) && xrag.iter().all(|&x| x == 0.0));
+    }
+    let cancel = CancelFlag::default();
+    let mut prompts = Vec::new();
+    for lane in [Lane::Compressed, Lane::Xrag] {
+        let done = engine.complete(&request(lane), &cancel, |_| ()).await.expect("it completes");
+        assert_eq!((done.soft_tokens, done.reused_tokens), (1, 0));
+        prompts.push(done.prompt);
+    }
+    assert_eq!(prompts[0], prompts[1], "the same layout; only the vectors differ");
+}
