@@ -122,6 +122,7 @@ struct Validation {
     base: f64,
     full_rag_before_prefix: f64,
     full_rag_after_suffix: f64,
+    bags_before_prefix: f64,
     bags_after_suffix: f64,
 }
 
@@ -196,11 +197,12 @@ pub fn train(
                 let found = validate(&model, placements, validation, done, options, &mut workers)?;
                 log.write(&found)?;
                 log.say(&format!(
-                    "step {done}, {:.1} M tokens: completion's cross-entropy {:.3} base, {:.3} with chunks before the prefix, {:.3} after the suffix, {:.3} as bags there",
+                    "step {done}, {:.1} M tokens: completion's cross-entropy {:.3} base; with chunks {:.3} before the prefix, {:.3} after the suffix; as bags {:.3} and {:.3}",
                     tokens as f64 / 1e6,
                     found.base,
                     found.full_rag_before_prefix,
                     found.full_rag_after_suffix,
+                    found.bags_before_prefix,
                     found.bags_after_suffix
                 ));
                 started = Instant::now();
@@ -341,6 +343,7 @@ fn validate(
         base: entropy(&placements.before, Lane::Base),
         full_rag_before_prefix: entropy(&placements.before, Lane::FullRag),
         full_rag_after_suffix: entropy(&placements.after, Lane::FullRag),
+        bags_before_prefix: entropy(&placements.before, Lane::Compressed),
         bags_after_suffix: entropy(&placements.after, Lane::Compressed),
     })
 }

@@ -1,12 +1,14 @@
 //! Where things lie.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The repository.
+/// The repository. Cargo says where it is; a binary that clones share through one target folder may
+/// have been compiled in another.
 pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).to_path_buf()
+    let compiled = || env!("CARGO_MANIFEST_DIR").into();
+    let xtask: PathBuf = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(compiled).into();
+    xtask.parent().unwrap_or(&xtask).to_path_buf()
 }
 
 /// What set-up installs, kept from one clone to the next: `$XDG_CACHE_HOME` or `~/.cache`.
