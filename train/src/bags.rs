@@ -1,8 +1,8 @@
 //! Chunks as one vector each, without an encoder: what the reader meets of soft tokens while it is
 //! trained.
 //!
-//! A chunk's bag holds its distinct words' tokens. Its vector is the sum of their input vectors over
-//! the root of their number, which is about as long as one of them. A reader that has met such
+//! A chunk's bag holds the rarest tokens of its words. Its vector is the sum of their input vectors
+//! over the root of their number, which is about as long as one of them. A reader that has met such
 //! vectors in the places of chunks can tell the words in a superposition from each other; what
 //! encoder and projector have to learn then is only which words matter.
 //!
@@ -14,12 +14,18 @@ use llavacode_core::tokenize::Tokenizer;
 
 use crate::nn::{ops::add, real::Real};
 
-/// The distinct tokens of a chunk's first `most` that belong to words and numbers.
-pub fn bag(tokenizer: &Tokenizer, text: &str, most: usize) -> Vec<u32> {
-    let says_something = |token: &u32| tokenizer.token_bytes(*token).iter().any(u8::is_ascii_alphanumeric);
-    let tokens = tokenizer.encode(text);
-    let distinct: BTreeSet<u32> = tokens.into_iter().take(most).filter(says_something).collect();
-    distinct.into_iter().collect()
+/// Tokens of a bag at most: as many as a vector of some hundred numbers can keep apart.
+const MOST: usize = 16;
+
+/// The rarest of the distinct tokens, among a chunk's first `tokens`, that belong to words and
+/// numbers. Byte-level BPE numbers its tokens as they were merged, so the rarer has the larger id.
+pub fn bag(tokenizer: &Tokenizer, text: &str, tokens: usize) -> Vec<u32> {
+    let says_something = |&token: &u32| {
+        !tokenizer.is_special(token) && tokenizer.token_bytes(token).iter().any(u8::is_ascii_alphanumeric)
+    };
+    let read = tokenizer.encode(text).into_iter().take(tokens);
+    let distinct: BTreeSet<u32> = read.filter(says_something).collect();
+    distinct.into_iter().rev().take(MOST).collect()
 }
 
 /// The bags' vectors, `[bags, hidden]`; an empty bag's is zero. `embedding` is `[vocabulary, hidden]`.

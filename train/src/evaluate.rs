@@ -7,6 +7,7 @@
 //! | `compressed` | a soft token (or several) a chunk |
 //! | `xrag` | the same with xRAG's projector |
 //! | `control` | as compressed, every vector the mean of all: says nothing of the chunks |
+//! | others | as compressed, with the projector of that name: ablations |
 //!
 //! Decoding is greedy, to the end of the line. Differences are paired over the tasks, with 95 %
 //! bootstrap intervals.
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use llavacode_core::{
-    config::WeightFormat,
+    config::{ContextPlacement, WeightFormat},
     engine::Lane,
     metrics::{
         Interval, edit_ratio, edit_similarity, exact_match, exact_match_tokens, mean, paired_bootstrap,
@@ -119,8 +120,12 @@ pub struct Evaluation<'a> {
     pub projector: Option<&'a TrainedProjector>,
     /// xRAG's.
     pub xrag: Option<&'a TrainedProjector>,
+    /// Further projectors by name, each a lane of its own.
+    pub ablations: &'a [(String, TrainedProjector)],
     /// Prompts in both placements.
     pub placements: &'a Placements,
+    /// Those of them that are measured.
+    pub measured: &'a [ContextPlacement],
     /// What the encoder reads.
     pub input: EncoderInput<'a>,
     /// Formats for the quantized pass.
@@ -134,11 +139,15 @@ enum Vectors {
     Projector,
     Xrag,
     Mean,
+    Ablation(usize),
 }
+
+/// A lane of the reader, where its vectors come from, and its name in the report.
+type Kind<'a> = (Lane, Vectors, &'a str);
 
 /// What is measured. With the page's rounded weights only the first three: they say what rounding
 /// costs.
-const LANES: [(Lane, Vectors, &str); 5] = [
+const LANES: [Kind<'_>; 5] = [
     (Lane::Base, Vectors::None, "base"),
     (Lane::FullRag, Vectors::None, "full_rag"),
     (Lane::Compressed, Vectors::Projector, "compressed"),
@@ -146,7 +155,13 @@ const LANES: [(Lane, Vectors, &str); 5] = [
     (Lane::Compressed, Vectors::Mean, "control"),
 ];
 
-const PLACEMENTS: [&str; 2] = ["before_prefix", "after_suffix"];
+/// A placement's name in the report.
+pub fn placement_key(placement: ContextPlacement) -> &'static str {
+    match placement {
+        ContextPlacement::BeforePrefix => "before_prefix",
+        ContextPlacement::AfterSuffix => "after_suffix",
+    }
+}
 
 /// Runs every lane on the first `tasks` samples.
 ///
@@ -160,7 +175,12 @@ pub fn evaluate(
 ) -> Result<Report> {
     let tasks = (0..samples.len().min(tasks)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
     ensure!(!tasks.is_empty(), "there are no tasks: run the step `samples` first");
-    let lanes = run_lanes(parts, &tasks, &LANES);
+    ensure!(!parts.measured.is_empty(), "no placement of the chunks is to be measured");
+    let ablations = parts.ablations;
+    let further = ablations.iter().enumerate();
+    let further = further.map(|(i, (name, _))| (Lane::Compressed, Vectors::Ablation(i), name.as_str()));
+    let all: Vec<Kind<'_>> = LANES.into_iter().chain(further).collect();
+    let lanes = run_lanes(parts, &tasks, &all);
     let dense = parts.reader.model.clone();
     parts.reader.model = dense.quantized(parts.formats.0, parts.formats.1);
     let quantized = run_lanes(parts, &tasks, &LANES[..3]);
@@ -208,11 +228,7 @@ pub fn ablate_retrieval(
     Ok(())
 }
 
-fn run_lanes(
-    parts: &mut Evaluation<'_>,
-    tasks: &[Sample],
-    lanes: &[(Lane, Vectors, &str)],
-) -> BTreeMap<String, Scores> {
+fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample], lanes: &[Kind<'_>]) -> BTreeMap<String, Scores> {
     let mut all: BTreeMap<String, Scores> = BTreeMap::new();
     let mean = mean_vector(parts, tasks);
     for block in tasks.chunks(BLOCK) {
@@ -220,13 +236,17 @@ fn run_lanes(
         let raw = parts.encoder.raw(&texts);
         for &(lane, which, name) in lanes {
             let Some((vectors, soft)) = vectors(parts, which, &raw, &mean) else { continue };
-            for placement in PLACEMENTS {
+            // Without context there is nothing to place.
+            let placements = if lane == Lane::Base { &parts.measured[..1] } else { parts.measured };
+            for &placement in placements {
                 let prompts = match placement {
-                    _ if lane == Lane::Base && placement == PLACEMENTS[1] => continue,
-                    "before_prefix" => parts.placements.before.clone(),
-                    _ => parts.placements.after.clone(),
+                    ContextPlacement::BeforePrefix => parts.placements.before.clone(),
+                    ContextPlacement::AfterSuffix => parts.placements.after.clone(),
                 };
-                let key = if lane == Lane::Base { name.into() } else { format!("{name}.{placement}") };
+                let key = match lane {
+                    Lane::Base => name.into(),
+                    _ => format!("{name}.{}", placement_key(placement)),
+                };
                 let firsts: Vec<usize> = first_chunk.iter().map(|first| first * soft).collect();
                 let scores = all.entry(key).or_default();
                 score(parts.reader, &prompts, lane, block, (&vectors, &firsts), scores);
@@ -263,6 +283,7 @@ fn vectors(
         Vectors::None => Some((Vec::new(), 1)),
         Vectors::Projector => parts.projector.map(|p| (project(p, raw), soft(p))),
         Vectors::Xrag => parts.xrag.map(|p| (project(p, raw), soft(p))),
+        Vectors::Ablation(i) => parts.ablations.get(i).map(|(_, p)| (project(p, raw), soft(p))),
         Vectors::Mean => {
             let (mean, projector) = (mean.as_ref()?, parts.projector?);
             let chunks = raw.len() / parts.encoder.width();

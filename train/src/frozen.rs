@@ -49,6 +49,11 @@ pub trait FrozenReader {
     /// Width of a soft vector.
     fn hidden(&self) -> usize;
 
+    /// Input vectors of all tokens, `[vocabulary, hidden]`, where they are at hand.
+    fn embedding(&self) -> Option<&[f32]> {
+        None
+    }
+
     /// The weighted sum of the targets' cross-entropies, plus the teacher's term, and its gradient
     /// for every vector.
     ///
@@ -161,6 +166,10 @@ fn rows_by_sequence(batch: &MicroBatch) -> impl Iterator<Item = Vec<usize>> {
 impl FrozenReader for EngineReader {
     fn hidden(&self) -> usize {
         self.model.decoder.shape.hidden
+    }
+
+    fn embedding(&self) -> Option<&[f32]> {
+        Some(&self.model.parameters[self.model.decoder.layout.embedding.clone()])
     }
 
     fn loss(&mut self, batch: SoftBatch<'_>, teacher: Option<Teacher<'_>>) -> Result<(f64, Vec<f32>)> {

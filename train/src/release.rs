@@ -17,7 +17,11 @@ use llavacode_core::{
 };
 use serde_json::json;
 
-use crate::{checkpoint::write_whole, evaluate::Report, prompts::pico_prompt};
+use crate::{
+    checkpoint::write_whole,
+    evaluate::{Report, placement_key},
+    prompts::pico_prompt,
+};
 
 /// What a release is made of.
 #[derive(Debug, Clone)]
@@ -92,8 +96,7 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
 
 /// The released placement's lanes, under the lanes' own names.
 fn evaluation(report: &Report, placement: ContextPlacement) -> Result<serde_json::Value> {
-    let placement = serde_json::to_value(placement)?;
-    let suffix = format!(".{}", placement.as_str().unwrap_or_default());
+    let suffix = format!(".{}", placement_key(placement));
     let released = |lanes: &BTreeMap<String, crate::evaluate::LaneReport>| -> Result<_> {
         let mut found = serde_json::Map::new();
         for (name, lane) in lanes {

@@ -50,17 +50,13 @@ pub fn markdown(report: &Report) -> String {
     if report.retrieval.is_empty() {
         return text;
     }
-    let _ = write!(
-        text,
-        "\nOther rankers on {} tasks (no retrieval: `base`), chunks after the suffix:\n\n",
-        report.retrieval_tasks
-    );
+    let _ = write!(text, "\nOther rankers on {} tasks (no retrieval: `base`):\n\n", report.retrieval_tasks);
     text.push_str(
         "| ranker | lane | exact match, % | edit similarity, % | cross-entropy |\n|---|---|--:|--:|--:|\n",
     );
     for (name, lane) in &report.retrieval {
         let Some((ranker, name)) = name.split_once('.') else { continue };
-        if name.ends_with("after_suffix") || (name == "base" && ranker == "bm25") {
+        if name != "base" || ranker == "bm25" {
             let ranker = if name == "base" { "none" } else { ranker };
             let _ = writeln!(
                 text,
@@ -78,7 +74,9 @@ pub fn markdown(report: &Report) -> String {
 /// Lanes as a person compares them.
 fn in_order(report: &Report) -> Vec<(&String, &LaneReport)> {
     let rank = |name: &str| {
-        ["base", "full_rag", "compressed", "xrag", "control"].iter().position(|lane| name.starts_with(lane))
+        let known = ["base", "full_rag", "compressed", "xrag", "control"];
+        // Ablations stand behind them.
+        known.iter().position(|lane| name.starts_with(lane)).unwrap_or(known.len())
     };
     let mut lanes: Vec<_> = report.lanes.iter().collect();
     lanes.sort_by_key(|(name, _)| {
@@ -94,7 +92,7 @@ pub fn title(name: &str) -> String {
         "full_rag" => "full RAG",
         "control" => "control: the mean vector",
         "xrag" => "xRAG",
-        other => other,
+        other => &other.replace('-', " "),
     };
     match placement {
         "" => lane.into(),

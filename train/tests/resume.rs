@@ -133,7 +133,7 @@ fn a_projector_resumed_from_its_checkpoint_is_the_projector_of_an_unbroken_run()
         train(&mut trio, &samples, &options).expect("trained");
         (projector.parameters, encoder.model.parameters)
     };
-    let everything = Recipe { kl: 1.0, reinforce: 0.1, scst: true, ..Recipe::ENCODER };
+    let everything = Recipe { bag: 1.0, kl: 1.0, reinforce: 0.1, scst: true, ..Recipe::ENCODER };
     let start = run("start", 0, everything);
     let unbroken = run("unbroken", 4, everything);
     assert_ne!(start.0, unbroken.0, "the projector learned nothing");

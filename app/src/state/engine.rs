@@ -93,6 +93,15 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
+/// A time as a person reads it: `812 ms`, `7.5 s`, `75 s`.
+pub fn duration(ms: f64) -> String {
+    match ms {
+        ms if ms < 999.5 => format!("{ms:.0} ms"),
+        ms if ms < 9_950.0 => format!("{:.1} s", ms / 1e3),
+        ms => format!("{:.0} s", ms / 1e3),
+    }
+}
+
 /// A share in whole percent, 0 where there is nothing to do yet.
 pub fn percent(done: u64, total: u64) -> u8 {
     // A small integer, since larger ones reach the browser as BigInt, which an element refuses.
@@ -112,6 +121,14 @@ mod tests {
         assert_eq!(bytes(999_600), "1.0 MB");
         assert_eq!(bytes(31_337_000), "31 MB");
         assert_eq!(bytes(u64::MAX).split(' ').next_back(), Some("GB"));
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(
+            [0.4, 999.4, 999.6, 9_949.0, 75_488.0].map(duration),
+            ["0 ms", "999 ms", "1.0 s", "9.9 s", "75 s"]
+        );
     }
 
     #[test]

@@ -164,8 +164,8 @@ pub fn explanation(lane: Lane) -> &'static str {
     match lane {
         Lane::Base => "no retrieved context",
         Lane::FullRag => "retrieved chunks as text",
-        Lane::Compressed => "one soft token each",
-        Lane::Xrag => "the same, xRAG's projector",
+        Lane::Compressed => "a soft token each",
+        Lane::Xrag => "by xRAG's projector",
     }
 }
 

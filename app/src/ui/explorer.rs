@@ -11,7 +11,7 @@ use web_sys::HtmlElement;
 
 use super::control;
 use crate::files::pick;
-use crate::state::engine::{IndexState, percent};
+use crate::state::engine::{IndexState, duration, percent};
 use crate::state::notices::Remedy;
 use crate::state::tree::{Row, rows};
 
@@ -218,7 +218,7 @@ fn Index() -> impl IntoView {
         index.with(|index| match index {
             IndexState::Ready(info) => {
                 let kept = if info.persisted { "kept for the next visit" } else { "not kept" };
-                format!("{} new in {:.0} ms, {kept}", info.embedded, info.elapsed_ms)
+                format!("{} new in {}, {kept}", info.embedded, duration(info.elapsed_ms))
             }
             _ => String::new(),
         })

@@ -53,7 +53,7 @@ pub(super) fn Lanes() -> impl IntoView {
                 disabled=move || control.state.engine.with(|engine| !engine.is_ready()) on:click=act
             >{move || if busy() { "Stop" } else { "Complete" }}</button>
         </div>
-        {Lane::ALL.map(|lane| view! { <LaneCard lane=lane scale=scale/> })}
+        <div class="lane-list">{Lane::ALL.map(|lane| view! { <LaneCard lane=lane scale=scale/> })}</div>
         <Chunks/>
     }
 }

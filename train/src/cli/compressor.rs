@@ -44,6 +44,9 @@ pub(super) struct CompressorArguments {
     rate: f64,
     #[arg(long, default_value_t = 1e-3)]
     encoder_rate: f64,
+    /// Of the encoder's steps, the share that only fits its vectors to bags
+    #[arg(long, default_value_t = 0.5)]
+    bags: f64,
     /// Ablation: cross-entropy alone
     #[arg(long)]
     cross_entropy_only: bool,
@@ -113,7 +116,10 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
     let mut engine = EngineReader::new(reader, MICRO_BATCH);
     let mut trained = TrainedEncoder::new(encoder, MICRO_BATCH);
     let stages: Vec<(Recipe, u64)> = match kind {
-        Kind::Encoder => vec![(Recipe::ENCODER, arguments.steps)],
+        Kind::Encoder => {
+            let bags = (arguments.steps as f64 * arguments.bags).round() as u64;
+            vec![(Recipe::ENCODER_BAGS, bags), (Recipe::ENCODER, arguments.steps - bags)]
+        }
         Kind::Projector => vec![(paper_recipe(&arguments), arguments.steps)],
         Kind::Xrag => {
             let restating = arguments.steps / 3;

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
-use llavacode_core::{tokenize::Tokenizer, weights::sha256_hex};
+use llavacode_core::{config::ContextPlacement, tokenize::Tokenizer, weights::sha256_hex};
 use llavacode_train::{corpus::Split, samples::SampleFile, tokenizer};
 
 use self::{
@@ -81,21 +81,7 @@ enum Step {
     /// Train xRAG's projector by its own recipe
     Xrag(CompressorArguments),
     /// Measure every lane on held-out packages
-    Evaluate {
-        #[arg(long, default_value_t = 1_500)]
-        tasks: usize,
-        /// Folder of `projector.safetensors` to evaluate, in the work folder
-        #[arg(long, default_value = "projector")]
-        projector: PathBuf,
-        /// Tasks on which other rankers are compared; 0 for none
-        #[arg(long, default_value_t = 0)]
-        retrieval_tasks: usize,
-        #[arg(long, default_value = "train/corpus.toml")]
-        manifest: PathBuf,
-        /// Where the JSON, the table and the plot go, in the work folder
-        #[arg(long, default_value = "evaluation")]
-        out: PathBuf,
-    },
+    Evaluate(outcome::EvaluateArguments),
     /// Write the bundle
     Release {
         #[arg(long, default_value = "public/bundle")]
@@ -111,6 +97,9 @@ enum Step {
         /// Folder of the table and plot that the README shows
         #[arg(long, default_value = "docs")]
         docs: PathBuf,
+        /// Document into which the table is written, between its marks `evaluation:begin` and `:end`
+        #[arg(long, default_value = "README.md")]
+        readme: PathBuf,
     },
     /// Measure how fast the reader trains, against the machine's matrix products and burn's autodiff
     Bench {
@@ -128,6 +117,15 @@ enum Placement {
     AfterSuffix,
 }
 
+impl From<Placement> for ContextPlacement {
+    fn from(placement: Placement) -> Self {
+        match placement {
+            Placement::BeforePrefix => Self::BeforePrefix,
+            Placement::AfterSuffix => Self::AfterSuffix,
+        }
+    }
+}
+
 impl Arguments {
     /// Runs the step.
     pub(crate) fn run(self) -> Result<()> {
@@ -143,11 +141,9 @@ impl Arguments {
             Step::Encoder(arguments) => train_compressor(work, arguments, Kind::Encoder),
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
-            Step::Evaluate { tasks, projector, retrieval_tasks, manifest, out } => {
-                run_evaluation(work, tasks, &projector, (retrieval_tasks, &manifest), &out)
-            }
-            Step::Release { bundle, bundle_version, description, placement, docs } => {
-                make_release(work, bundle, bundle_version, description, placement, &docs)
+            Step::Evaluate(arguments) => run_evaluation(work, arguments),
+            Step::Release { bundle, bundle_version, description, placement, docs, readme } => {
+                make_release(work, bundle, bundle_version, description, placement, &docs, &readme)
             }
             Step::Bench { len } => run_bench(len),
             Step::Pair(arguments) => pair::run(work, arguments),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use clap::Args;
 use llavacode_core::config::{ContextPlacement, ModelType, WeightFormat};
 use llavacode_train::{
     bench,
@@ -23,12 +24,33 @@ use llavacode_train::{
 
 use super::{CHUNK_TOKENS, MICRO_BATCH, Placement, load_tokenizer, open_samples, pair, tokenizer_path};
 
+/// Arguments of `evaluate`.
+#[derive(Args)]
+pub(super) struct EvaluateArguments {
+    #[arg(long, default_value_t = 1_500)]
+    tasks: usize,
+    /// Folder of `projector.safetensors` to evaluate, in the work folder
+    #[arg(long, default_value = "projector")]
+    projector: PathBuf,
+    /// Folder of a further projector, which becomes a lane of that name
+    #[arg(long)]
+    ablation: Vec<PathBuf>,
+    /// Where the chunks stand; both placements if it is left out
+    #[arg(long, value_enum)]
+    placement: Option<Placement>,
+    /// Tasks on which other rankers are compared; 0 for none
+    #[arg(long, default_value_t = 0)]
+    retrieval_tasks: usize,
+    #[arg(long, default_value = "train/corpus.toml")]
+    manifest: PathBuf,
+    /// Where the JSON, the table and the plot go, in the work folder
+    #[arg(long, default_value = "evaluation")]
+    out: PathBuf,
+}
+
 pub(super) fn run_evaluation(
     work: &Path,
-    tasks: usize,
-    projector: &Path,
-    (retrieval_tasks, manifest): (usize, &Path),
-    out: &Path,
+    EvaluateArguments { tasks, projector, ablation, placement, retrieval_tasks, manifest, out }: EvaluateArguments,
 ) -> Result<()> {
     let tokenizer = load_tokenizer(work)?;
     let reader = Model::load(&work.join("reader"))?;
@@ -38,7 +60,14 @@ pub(super) fn run_evaluation(
         let path = work.join(folder).join("projector.safetensors");
         path.exists().then(|| pair::load_projector(&path)).transpose()
     };
-    let (paper, xrag) = (load(projector)?, load(Path::new("xrag"))?);
+    let (paper, xrag) = (load(&projector)?, load(Path::new("xrag"))?);
+    let mut ablations = Vec::new();
+    for folder in ablation {
+        let found = load(&folder)?.with_context(|| format!("{} holds no projector", folder.display()))?;
+        ablations.push((folder.to_string_lossy().into_owned(), found));
+    }
+    let both = [ContextPlacement::BeforePrefix, ContextPlacement::AfterSuffix];
+    let measured = placement.map_or(both.to_vec(), |placement| vec![placement.into()]);
     let soft = paper.as_ref().and_then(|p| p.config.widths.last()).map_or(1, |width| width / hidden);
     let placements = Placements::new(Arc::clone(&tokenizer), soft)?;
     let (samples, mark) = open_samples(work, Split::Test)?;
@@ -49,13 +78,15 @@ pub(super) fn run_evaluation(
         encoder: &mut encoder as &mut dyn ChunkEncoder,
         projector: paper.as_ref(),
         xrag: xrag.as_ref(),
+        ablations: &ablations,
         placements: &placements,
+        measured: &measured,
         input: EncoderInput { tokenizer: &tokenizer, max_tokens: CHUNK_TOKENS, end },
         formats: (WeightFormat::Q4, WeightFormat::Q8),
     };
     let mut found = evaluate::evaluate(&mut parts, &samples, tasks, &mark)?;
     if retrieval_tasks > 0 {
-        let packages = Corpus::open(work, &Manifest::read(manifest)?)?.packages(Split::Test)?;
+        let packages = Corpus::open(work, &Manifest::read(&manifest)?)?.packages(Split::Test)?;
         evaluate::ablate_retrieval(&mut parts, &packages, &samples, retrieval_tasks, &mut found)?;
     }
     let out = work.join(out);
@@ -75,6 +106,7 @@ pub(super) fn make_release(
     description: String,
     placement: Placement,
     docs: &Path,
+    readme: &Path,
 ) -> Result<()> {
     let evaluation = work.join("evaluation");
     let json = fs::read(evaluation.join("evaluation.json"))
@@ -89,18 +121,27 @@ pub(super) fn make_release(
         bundle,
         version,
         description,
-        placement: match placement {
-            Placement::BeforePrefix => ContextPlacement::BeforePrefix,
-            Placement::AfterSuffix => ContextPlacement::AfterSuffix,
-        },
+        placement: placement.into(),
     };
     let manifest = release::release(&parts, &found)?;
     fs::create_dir_all(docs)?;
     for file in ["evaluation.md", "evaluation.svg", "evaluation.json"] {
         fs::copy(evaluation.join(file), docs.join(file))?;
     }
+    write_between(readme, &fs::read_to_string(evaluation.join("evaluation.md"))?)?;
     println!("{} {} is in {}.", manifest.name, manifest.version, parts.bundle.display());
     Ok(())
+}
+
+/// Puts a text between a document's marks.
+fn write_between(document: &Path, text: &str) -> Result<()> {
+    const MARKS: [&str; 2] = ["<!-- evaluation:begin -->\n", "<!-- evaluation:end -->"];
+    let old =
+        fs::read_to_string(document).with_context(|| format!("{} cannot be read", document.display()))?;
+    let missing = || format!("{} lacks a line {:?}", document.display(), MARKS.map(str::trim_end));
+    let (before, rest) = old.split_once(MARKS[0]).with_context(missing)?;
+    let (_, after) = rest.split_once(MARKS[1]).with_context(missing)?;
+    write_whole(document, format!("{before}{}{text}{}{after}", MARKS[0], MARKS[1]).as_bytes())
 }
 
 pub(super) fn run_bench(len: usize) -> Result<()> {

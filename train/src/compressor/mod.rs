@@ -9,6 +9,7 @@
 //! | alignment | cosines between projections against those between embeddings | LlavaCode |
 //! | restating | a chunk's text after its soft tokens alone | xRAG's first stage |
 //! | KL | full RAG's reader against the compressed one | xRAG's second stage |
+//! | bag | the squared distance of a vector from its chunk's [bag](crate::bags) | the encoder's own |
 //! | contrastive | the lines before the cursor against the best chunk | the encoder's own |
 //!
 //! A batch's chunks are embedded and projected once (burn differentiates the projector); the reader
@@ -19,12 +20,13 @@ mod recipe;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use llavacode_core::index::lexical::query_window;
 use serde::Serialize;
 
 use crate::{
+    bags::{bag, bag_vectors},
     checkpoint::{Checkpoint, fingerprint},
     embed::{ChunkEncoder, EncoderInput},
     frozen::FrozenReader,
@@ -94,6 +96,7 @@ struct Entry {
     step: u64,
     reader_loss: f64,
     alignment: f64,
+    bag: f64,
     contrastive: f64,
     reward: f64,
 }
@@ -148,7 +151,8 @@ pub fn train(trio: &mut Trio<'_>, samples: &SampleFile, options: &CompressorOpti
 
         let queries = (options.recipe.contrastive > 0.0).then(|| query_texts(trio, &batch));
         let query_raw = queries.as_ref().map(|texts| trio.encoder.raw(texts));
-        let terms = Terms { d_vectors, query_raw };
+        let bags = if options.recipe.bag > 0.0 { Some(bag_targets(trio, &batch, options)?) } else { None };
+        let terms = Terms { d_vectors, query_raw, bags };
         let (loss, mut entry, query_leaf) = terms.loss(&pass, &batch, trio, options);
         let gradients = pass.backward_with(loss, trio.projector, query_leaf);
 
@@ -172,7 +176,7 @@ pub fn train(trio: &mut Trio<'_>, samples: &SampleFile, options: &CompressorOpti
         if done % 10 == 0 {
             log.write(&entry)?;
         }
-        log.step(done, &format!("loss {reader_loss:.3}  alignment {:.3}", entry.alignment));
+        log.step(done, &format!("loss {reader_loss:.3}  bag {:.3}", entry.bag));
         if done % options.checkpoint_every == 0 || done == options.steps {
             let mut checkpoint =
                 Checkpoint { step: done, fingerprint: mark.clone(), vectors: Default::default() };
@@ -233,10 +237,23 @@ fn query_texts(trio: &Trio<'_>, batch: &Batch) -> Vec<Vec<u32>> {
     batch.samples.iter().map(|sample| trio.input.tokens(query_window(&sample.prefix, 10))).collect()
 }
 
+/// What every vector of the batch would be if it were its chunk's bag.
+fn bag_targets(trio: &Trio<'_>, batch: &Batch, options: &CompressorOptions) -> Result<Vec<f32>> {
+    let embedding = trio.reader.embedding().context("this reader's embedding is not at hand for bags")?;
+    let chunks = batch.samples.iter().flat_map(|sample| &sample.chunks);
+    let bags: Vec<Vec<u32>> =
+        chunks.map(|chunk| bag(&trio.prompts.tokenizer, &chunk.text, trio.input.max_tokens)).collect();
+    let hidden = trio.reader.hidden();
+    let vectors = bag_vectors(embedding, hidden, &bags);
+    // Each of a chunk's soft tokens is to say the same.
+    Ok(vectors.chunks_exact(hidden).flat_map(|vector| vector.repeat(options.soft_tokens)).collect())
+}
+
 /// What enters the differentiated part of the loss.
 struct Terms {
     d_vectors: Vec<f32>,
     query_raw: Option<Vec<f32>>,
+    bags: Option<Vec<f32>>,
 }
 
 impl Terms {
@@ -256,6 +273,14 @@ impl Terms {
             let term = alignment(pass.embeddings.clone(), pass.output.clone());
             entry.alignment = f64::from(values(term.clone())[0]);
             loss = loss + term * options.recipe.alignment;
+        }
+        if let Some(bags) = self.bags {
+            let bags = Tensor::<2>::from_data(TensorData::new(bags, [rows, width]), &trio.device);
+            let size = bags.clone().square().mean();
+            // A vector of nought is at distance 1.
+            let term = (pass.output.clone() - bags).square().mean() / size;
+            entry.bag = f64::from(values(term.clone())[0]);
+            loss = loss + term * options.recipe.bag;
         }
         let mut leaf = None;
         if let Some(raw) = self.query_raw {

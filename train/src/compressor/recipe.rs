@@ -15,6 +15,8 @@ pub struct Recipe {
     pub alignment: f64,
     /// Restating a chunk.
     pub restate: f64,
+    /// The vector against the chunk's bag.
+    pub bag: f64,
     /// KL against full RAG's reader.
     pub kl: f64,
     /// Contrastive, which only the encoder learns from.
@@ -28,10 +30,13 @@ impl Recipe {
         scst: false,
         alignment: 0.0,
         restate: 0.0,
+        bag: 0.0,
         kl: 0.0,
         contrastive: 0.0,
     };
-    /// Encoder and projector together.
+    /// Encoder and projector together, first without the reader: which words a chunk holds.
+    pub const ENCODER_BAGS: Self = Self { bag: 1.0, contrastive: 0.1, ..Self::NONE };
+    /// Encoder and projector together, through the reader.
     pub const ENCODER: Self =
         Self { cross_entropy: 1.0, restate: 0.5, alignment: 0.1, contrastive: 0.1, ..Self::NONE };
     /// The paper's loss.

@@ -92,7 +92,8 @@ fn page(steps: &mut Steps, filter: Option<&str>) -> Result<()> {
 /// fewer features.
 fn nextest() -> Command {
     let mut nextest = cargo();
-    nextest.args(["nextest", "run", "--release", "--workspace"]);
+    // One failure does not hide the next.
+    nextest.args(["nextest", "run", "--release", "--workspace", "--no-fail-fast"]);
     nextest
 }
 
