@@ -1,30 +1,41 @@
 //! Chunks as one vector each, without an encoder: what the reader meets of soft tokens while it is
 //! trained.
 //!
-//! A chunk's bag holds the rarest tokens of its words. Its vector is the sum of their input vectors
-//! over the root of their number, which is about as long as one of them. A reader that has met such
-//! vectors in the places of chunks can tell the words in a superposition from each other; what
-//! encoder and projector have to learn then is only which words matter.
+//! A chunk's bag holds the tokens of its names, those that are not common to all Python code. Its
+//! vector is the sum of their input vectors over the root of their number, which is about as long as
+//! one of them. A reader that has met such vectors in the places of chunks can tell the names in a
+//! superposition from each other; what encoder and projector have to learn then is only which matter.
 //!
 //! The paper has no such thing: its readers are large, and taken as they are.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use llavacode_core::tokenize::Tokenizer;
 
-use crate::nn::{ops::add, real::Real};
+use crate::{
+    nn::{ops::add, real::Real},
+    samples::words::{is_common, words},
+};
 
-/// Tokens of a bag at most: as many as a vector of some hundred numbers can keep apart.
-const MOST: usize = 16;
+/// Tokens of a bag at most: about as many as a vector of some hundred numbers can keep apart.
+const MOST: usize = 24;
+/// Shorter names are mostly loop variables.
+const SHORTEST_NAME: usize = 3;
 
-/// The rarest of the distinct tokens, among a chunk's first `tokens`, that belong to words and
-/// numbers. Byte-level BPE numbers its tokens as they were merged, so the rarer has the larger id.
+/// The distinct tokens of the names among a chunk's first `tokens`. Where they are too many the
+/// rarest stay: byte-level BPE numbers its tokens as they were merged, so the rarer has the larger id.
 pub fn bag(tokenizer: &Tokenizer, text: &str, tokens: usize) -> Vec<u32> {
-    let says_something = |&token: &u32| {
-        !tokenizer.is_special(token) && tokenizer.token_bytes(token).iter().any(u8::is_ascii_alphanumeric)
-    };
-    let read = tokenizer.encode(text).into_iter().take(tokens);
-    let distinct: BTreeSet<u32> = read.filter(says_something).collect();
+    let is_name = |word: &Range<usize>| word.len() >= SHORTEST_NAME && !is_common(&text[word.clone()]);
+    let mut names = words(text).filter(is_name).peekable();
+    let (mut distinct, mut at) = (BTreeSet::new(), 0);
+    for token in tokenizer.encode(text).into_iter().take(tokens) {
+        let (start, end) = (at, at + tokenizer.token_bytes(token).len());
+        at = end;
+        while names.next_if(|name| name.end <= start).is_some() {}
+        if names.peek().is_some_and(|name| name.start < end) {
+            distinct.insert(token);
+        }
+    }
     distinct.into_iter().rev().take(MOST).collect()
 }
 
@@ -60,6 +71,31 @@ fn scale<T: Real>(bag: &[u32]) -> T {
 mod tests {
     use super::*;
     use crate::random::SplitMix64;
+
+    #[test]
+    fn a_bag_holds_the_tokens_of_names() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../public/bundle/reader/tokenizer.json");
+        let json = std::fs::read(path).expect("the bundle's tokenizer");
+        let tokenizer = Tokenizer::from_json(path, &json).expect("a tokenizer");
+        let text = "for i in range(8):\n    tide_gauge = self.harbour(i) + naïve_level\n";
+        let found = bag(&tokenizer, text, 96);
+        let said: Vec<String> = found.iter().map(|&id| tokenizer.decode(&[id])).collect();
+        let all = tokenizer.encode(text);
+        assert!(!found.is_empty() && found.iter().all(|id| all.contains(id)), "{said:?}");
+        assert!(found.is_sorted_by(|a, b| a > b), "the rarest first: {said:?}");
+        let names = ["tide_gauge", "harbour", "naïve_level"];
+        // Only a token that holds a part of a name, with a blank, a dot or a sign before it perhaps.
+        for token in &said {
+            let letters = token.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
+            let letters =
+                letters.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '_' && c != '\u{fffd}');
+            assert!(
+                letters.contains('\u{fffd}') || names.iter().any(|name| name.contains(letters)),
+                "{said:?}"
+            );
+        }
+        assert_eq!(bag(&tokenizer, "for i in range(8): pass", 96), []);
+    }
 
     #[test]
     fn gradients_agree_with_finite_differences() {

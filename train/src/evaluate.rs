@@ -33,7 +33,7 @@ use crate::{
     prompts::{Prompts, Sequence, Weights},
     reader::Placements,
     retrieval::retrieve,
-    samples::{Sample, SampleFile},
+    samples::{Sample, SampleFile, needs_context},
 };
 
 const RESAMPLES: usize = 2000;
@@ -86,6 +86,12 @@ pub struct Report {
     pub inside_a_line: usize,
     /// By lane: `base`, then `full_rag.before_prefix` and the like.
     pub lanes: BTreeMap<String, LaneReport>,
+    /// Tasks whose target holds a name that a chunk has and that stands nowhere around the cursor.
+    #[serde(default)]
+    pub needing_context: usize,
+    /// The lanes on these tasks alone.
+    #[serde(default)]
+    pub lanes_needing_context: BTreeMap<String, LaneReport>,
     /// The same with the reader's weights as the page holds them, for the lanes it was run on.
     pub quantized: BTreeMap<String, LaneReport>,
     /// Other rankers' chunks: `bm25.full_rag.after_suffix` and the like; empty where the ablation
@@ -108,6 +114,25 @@ struct Scores {
     edit_ratio: Vec<f64>,
     cross_entropy: Vec<f64>,
     target_tokens: Vec<f64>,
+}
+
+impl Scores {
+    /// Those of the tasks that `keep` says.
+    fn only(&self, keep: &[bool]) -> Self {
+        let of = |values: &Vec<f64>| {
+            values.iter().zip(keep).filter_map(|(&value, &keep)| keep.then_some(value)).collect()
+        };
+        Self {
+            prompt_tokens: of(&self.prompt_tokens),
+            soft_tokens: of(&self.soft_tokens),
+            exact_match: of(&self.exact_match),
+            exact_match_tokens: of(&self.exact_match_tokens),
+            edit_similarity: of(&self.edit_similarity),
+            edit_ratio: of(&self.edit_ratio),
+            cross_entropy: of(&self.cross_entropy),
+            target_tokens: of(&self.target_tokens),
+        }
+    }
 }
 
 /// What is evaluated.
@@ -185,12 +210,16 @@ pub fn evaluate(
     parts.reader.model = dense.quantized(parts.formats.0, parts.formats.1);
     let quantized = run_lanes(parts, &tasks, &LANES[..3]);
     parts.reader.model = dense;
+    let needs: Vec<bool> = tasks.iter().map(needs_context).collect();
+    let needing = lanes.iter().map(|(name, scores)| (name.clone(), scores.only(&needs))).collect();
     let inside = |task: &&Sample| task.prefix.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
     Ok(Report {
         tasks: tasks.len(),
         samples: mark.into(),
         inside_a_line: tasks.iter().filter(inside).count(),
         lanes: summarise(&lanes),
+        needing_context: needs.iter().filter(|&&needs| needs).count(),
+        lanes_needing_context: summarise(&needing),
         quantized: summarise(&quantized),
         retrieval: BTreeMap::new(),
         retrieval_tasks: 0,

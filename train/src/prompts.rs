@@ -170,11 +170,11 @@ impl Prompts {
         tokens
     }
 
-    /// Soft tokens, then the text they stand for: what teaches a vector to say what its chunk
-    /// contains.
-    pub fn restate(&self, text: &str, most: usize, weight: f32) -> Sequence {
+    /// The soft tokens of `chunks` chunks, then the text one of them stands for: what teaches a vector
+    /// to say what its chunk contains, and a reader to take it from there.
+    pub fn restate(&self, chunks: usize, text: &str, most: usize, weight: f32) -> Sequence {
         let mut sequence = Sequence::default();
-        for i in 0..self.soft_tokens {
+        for i in 0..chunks * self.soft_tokens {
             sequence.soft.push((i, i));
             sequence.tokens.push(0);
         }

@@ -2,7 +2,8 @@
 //!
 //! Every sequence is a prompt of the page: of the lane `base`, or of `full_rag` in one of the two
 //! placements, with one to ten chunks; or laid out as in `compressed`, with a [bag](crate::bags) in
-//! each chunk's place. The loss is on every token; the completion's count more. In
+//! each chunk's place. A part is bags and the text of one of them: in a completion few words come
+//! from a chunk, here every name does. The loss is on every token; the completion's count more. In
 //! part of the samples the identifiers that the completion shares with a chunk are renamed at
 //! random, so that looking them up in the context is the only way to know them: it brings copying
 //! forward.
@@ -34,6 +35,9 @@ use crate::{
     random::SplitMix64,
     samples::{Sample, SampleFile, rename_identifiers},
 };
+
+/// Bags before a restated chunk, at most.
+const MOST_RESTATED: usize = 4;
 
 /// What a run is started with. A checkpoint belongs to these settings, all but `steps`: a run can
 /// be made longer, or be brought to its end sooner.
@@ -72,6 +76,10 @@ pub struct ReaderOptions {
     pub after_suffix: f64,
     /// Share of those whose chunks stand as bags.
     pub bags: f64,
+    /// Share of these with renamed identifiers.
+    pub renamed_bags: f64,
+    /// Share of these that restate one of their chunks.
+    pub restated: f64,
     /// Most tokens of a chunk that its bag is made of.
     pub chunk_tokens: usize,
     /// Steps between checkpoints.
@@ -124,6 +132,10 @@ struct Validation {
     full_rag_after_suffix: f64,
     bags_before_prefix: f64,
     bags_after_suffix: f64,
+    /// The same where identifiers are renamed: how well names are looked up.
+    renamed_base: f64,
+    renamed_full_rag: f64,
+    renamed_bags: f64,
 }
 
 /// A step's material.
@@ -283,13 +295,20 @@ fn batch(
         let with_chunks = random.uniform() < options.with_chunks && !sample.chunks.is_empty();
         first_bags.push(bags.len());
         let sequence = if with_chunks {
-            if random.uniform() < options.renamed {
+            let as_bags = random.uniform() < options.bags;
+            let renamed = if as_bags { options.renamed_bags } else { options.renamed };
+            if random.uniform() < renamed {
                 sample = rename_identifiers(&sample, &mut random).unwrap_or(sample);
             }
             let chunks = 1 + random.below(sample.chunks.len());
             let after = random.uniform() < options.after_suffix;
             let prompts = if after { &placements.after } else { &placements.before };
-            if random.uniform() < options.bags {
+            if as_bags && random.uniform() < options.restated {
+                let chunks = chunks.min(MOST_RESTATED);
+                bags.extend(bags_of(&sample, chunks, prompts, options.chunk_tokens));
+                let text = &sample.chunks[random.below(chunks)].text;
+                prompts.restate(chunks, text, options.chunk_tokens, 1.0)
+            } else if as_bags {
                 bags.extend(bags_of(&sample, chunks, prompts, options.chunk_tokens));
                 prompts.sequence(Lane::Compressed, &sample, chunks, weights)
             } else {
@@ -324,27 +343,34 @@ fn validate(
 ) -> Result<Validation> {
     const SAMPLES: usize = 256;
     const CHUNKS: usize = 10;
-    let samples = (0..samples.len().min(SAMPLES)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
-    let (mut bags, mut first_bags) = (Vec::new(), Vec::new());
-    for sample in &samples {
-        first_bags.push(bags.len());
-        bags.extend(bags_of(sample, CHUNKS, &placements.after, options.chunk_tokens));
-    }
+    let natural = (0..samples.len().min(SAMPLES)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
+    let mut random = SplitMix64::new(options.seed);
+    let renamed: Vec<Sample> =
+        natural.iter().filter_map(|sample| rename_identifiers(sample, &mut random)).collect();
     let embedding = &model.parameters[model.decoder.layout.embedding.clone()];
-    let vectors = bag_vectors(embedding, model.decoder.shape.hidden, &bags);
-    let mut entropy = |prompts: &Prompts, lane| {
+    let mut entropy = |samples: &[Sample], prompts: &Prompts, lane| {
+        let (mut bags, mut first_bags) = (Vec::new(), Vec::new());
+        for sample in samples {
+            first_bags.push(bags.len());
+            bags.extend(bags_of(sample, CHUNKS, prompts, options.chunk_tokens));
+        }
+        let vectors = bag_vectors(embedding, model.decoder.shape.hidden, &bags);
         let sequence = |sample| prompts.sequence(lane, sample, CHUNKS, Weights::COMPLETION);
         let sequences: Vec<Sequence> = samples.iter().map(sequence).collect();
         let batches = micro_batches(&sequences, &first_bags, options.micro_batch);
         cross_entropy(model, &batches, &vectors, workers)
     };
+    let Placements { before, after } = placements;
     Ok(Validation {
         step,
-        base: entropy(&placements.before, Lane::Base),
-        full_rag_before_prefix: entropy(&placements.before, Lane::FullRag),
-        full_rag_after_suffix: entropy(&placements.after, Lane::FullRag),
-        bags_before_prefix: entropy(&placements.before, Lane::Compressed),
-        bags_after_suffix: entropy(&placements.after, Lane::Compressed),
+        base: entropy(&natural, before, Lane::Base),
+        full_rag_before_prefix: entropy(&natural, before, Lane::FullRag),
+        full_rag_after_suffix: entropy(&natural, after, Lane::FullRag),
+        bags_before_prefix: entropy(&natural, before, Lane::Compressed),
+        bags_after_suffix: entropy(&natural, after, Lane::Compressed),
+        renamed_base: entropy(&renamed, before, Lane::Base),
+        renamed_full_rag: entropy(&renamed, before, Lane::FullRag),
+        renamed_bags: entropy(&renamed, before, Lane::Compressed),
     })
 }
 

@@ -110,6 +110,8 @@ fn evaluation(report: &Report, placement: ContextPlacement) -> Result<serde_json
     Ok(json!({
         "tasks": report.tasks,
         "lanes": released(&report.lanes)?,
+        "needing_context": report.needing_context,
+        "lanes_needing_context": released(&report.lanes_needing_context)?,
         "quantized": released(&report.quantized)?,
     }))
 }

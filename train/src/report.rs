@@ -1,6 +1,6 @@
 //! An evaluation as a table and a plot.
 
-use std::{fmt::Write as _, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use anyhow::{Result, anyhow};
 use llavacode_core::metrics::Interval;
@@ -14,28 +14,18 @@ pub fn markdown(report: &Report) -> String {
         "{} tasks from packages not trained on, {} of them inside a line. Differences are in percent points against `base`, with 95 % paired bootstrap intervals.\n\n",
         report.tasks, report.inside_a_line
     );
-    text.push_str(
-        "| lane | exact match, % | edit similarity, % | cross-entropy | prompt tokens | Δ exact match | Δ edit similarity |\n|---|--:|--:|--:|--:|--:|--:|\n",
-    );
-    for (name, lane) in in_order(report) {
-        let delta = |pick: fn(&crate::evaluate::Differences) -> Interval| {
-            lane.against_base.as_ref().map_or_else(|| "–".into(), |d| interval(pick(d)))
-        };
-        let _ = writeln!(
+    push_lanes(&mut text, &in_order(&report.lanes));
+    if report.needing_context > 0 {
+        let _ = write!(
             text,
-            "| {} | {:.2} | {:.2} | {:.3} | {:.0} | {} | {} |",
-            title(name),
-            lane.exact_match,
-            lane.edit_similarity,
-            lane.cross_entropy,
-            lane.prompt_tokens,
-            delta(|d| d.exact_match),
-            delta(|d| d.edit_similarity),
+            "\n{} of these tasks need a name that a retrieved chunk has and that stands nowhere around the cursor. On them alone:\n\n",
+            report.needing_context
         );
+        push_lanes(&mut text, &in_order(&report.lanes_needing_context));
     }
     text.push_str("\nThe same with the reader's weights as the page holds them (4-bit, the head 8-bit):\n\n");
     text.push_str("| lane | exact match, % | edit similarity, % | cross-entropy |\n|---|--:|--:|--:|\n");
-    for (name, _) in in_order(report) {
+    for (name, _) in in_order(&report.lanes) {
         if let Some(lane) = report.quantized.get(name) {
             let _ = writeln!(
                 text,
@@ -71,14 +61,37 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
+/// Lanes with their differences against `base`.
+fn push_lanes(text: &mut String, lanes: &[(&String, &LaneReport)]) {
+    text.push_str(
+        "| lane | exact match, % | edit similarity, % | cross-entropy | prompt tokens | Δ exact match | Δ edit similarity |\n|---|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for (name, lane) in lanes {
+        let delta = |pick: fn(&crate::evaluate::Differences) -> Interval| {
+            lane.against_base.as_ref().map_or_else(|| "–".into(), |d| interval(pick(d)))
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {:.2} | {:.2} | {:.3} | {:.0} | {} | {} |",
+            title(name),
+            lane.exact_match,
+            lane.edit_similarity,
+            lane.cross_entropy,
+            lane.prompt_tokens,
+            delta(|d| d.exact_match),
+            delta(|d| d.edit_similarity),
+        );
+    }
+}
+
 /// Lanes as a person compares them.
-fn in_order(report: &Report) -> Vec<(&String, &LaneReport)> {
+fn in_order(lanes: &BTreeMap<String, LaneReport>) -> Vec<(&String, &LaneReport)> {
     let rank = |name: &str| {
         let known = ["base", "full_rag", "compressed", "xrag", "control"];
         // Ablations stand behind them.
         known.iter().position(|lane| name.starts_with(lane)).unwrap_or(known.len())
     };
-    let mut lanes: Vec<_> = report.lanes.iter().collect();
+    let mut lanes: Vec<_> = lanes.iter().collect();
     lanes.sort_by_key(|(name, _)| {
         (name.split_once('.').map(|(_, placement)| placement.to_owned()), rank(name))
     });
@@ -111,7 +124,7 @@ fn interval(interval: Interval) -> String {
 /// If the file cannot be written.
 pub fn plot(report: &Report, path: &Path) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| anyhow!("{} cannot be drawn: {error}", path.display());
-    let rows: Vec<(String, Interval, Interval)> = in_order(report)
+    let rows: Vec<(String, Interval, Interval)> = in_order(&report.lanes)
         .into_iter()
         .filter_map(|(name, lane)| {
             let d = lane.against_base.as_ref()?;

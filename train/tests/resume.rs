@@ -67,6 +67,8 @@ fn reader_options(out: &Path, steps: u64) -> ReaderOptions {
         renamed: 0.5,
         after_suffix: 0.5,
         bags: 0.5,
+        renamed_bags: 0.5,
+        restated: 0.5,
         chunk_tokens: 32,
         checkpoint_every: 2,
         validate_every: 100,

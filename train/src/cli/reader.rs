@@ -47,6 +47,12 @@ pub(super) struct ReaderArguments {
     /// Share of those whose chunks stand as one vector each, the mean of their tokens'
     #[arg(long, default_value_t = 0.4)]
     bags: f64,
+    /// Share of these with renamed identifiers
+    #[arg(long, default_value_t = 0.6)]
+    renamed_bags: f64,
+    /// Share of these that restate one of their chunks
+    #[arg(long, default_value_t = 0.4)]
+    restated: f64,
     #[arg(long, default_value_t = 4.0)]
     completion_weight: f32,
     /// AdamW for everything
@@ -94,6 +100,8 @@ pub(super) fn train_reader(work: &Path, arguments: ReaderArguments) -> Result<()
         renamed: arguments.renamed,
         after_suffix: arguments.after_suffix,
         bags: arguments.bags,
+        renamed_bags: arguments.renamed_bags,
+        restated: arguments.restated,
         chunk_tokens: CHUNK_TOKENS,
         checkpoint_every: arguments.checkpoint_every,
         validate_every: arguments.validate_every,

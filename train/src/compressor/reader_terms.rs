@@ -80,7 +80,7 @@ pub(super) fn ask_reader(
 fn restated(trio: &Trio<'_>, batch: &Batch, weight: f64) -> Vec<Sequence> {
     let texts = batch.samples.iter().map(|sample| &sample.chunks[0].text);
     let sequences: Vec<_> =
-        texts.map(|text| trio.prompts.restate(text, trio.input.max_tokens, 1.0)).collect();
+        texts.map(|text| trio.prompts.restate(1, text, trio.input.max_tokens, 1.0)).collect();
     let tokens: usize = sequences.iter().map(|s| s.targets.len()).sum();
     let share = (weight / tokens.max(1) as f64) as f32;
     let weighed = |mut sequence: Sequence| {

@@ -8,8 +8,8 @@ pub mod cut;
 mod lines;
 pub mod rename;
 pub mod store;
-mod words;
+pub(crate) mod words;
 
 pub use cut::{CutConfig, CutReport, cut};
-pub use rename::rename_identifiers;
+pub use rename::{needs_context, rename_identifiers};
 pub use store::{Sample, SampleChunk, SampleFile};

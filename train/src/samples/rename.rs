@@ -74,6 +74,15 @@ pub fn rename_identifiers(sample: &Sample, random: &mut SplitMix64) -> Option<Sa
     })
 }
 
+/// Whether the target holds a name that a chunk has and that stands nowhere around the cursor.
+pub fn needs_context(sample: &Sample) -> bool {
+    let around: HashSet<&str> = [&sample.prefix, &sample.suffix]
+        .into_iter()
+        .flat_map(|text| words(text).map(|range| &text[range]))
+        .collect();
+    candidates(sample).into_iter().any(|name| !around.contains(name))
+}
+
 /// Names in the target that a chunk has too, each once, in the target's order. Not a word that the
 /// cursor has cut in two: its beginning stands in the prefix and would stay.
 fn candidates(sample: &Sample) -> Vec<&str> {
@@ -176,6 +185,15 @@ mod tests {
                 chunk("TideGaugeError = read_level_2(reread_level)"),
             ],
         }
+    }
+
+    #[test]
+    fn a_name_that_only_a_chunk_has_needs_it() {
+        let needing = sample();
+        assert!(needs_context(&needing), "`read_level` stands in a chunk alone");
+        let told = Sample { suffix: "gauge.read_level()\n".into(), ..needing.clone() };
+        assert!(!needs_context(&told), "it stands behind the cursor too");
+        assert!(!needs_context(&Sample { chunks: Vec::new(), ..needing }), "nobody tells it");
     }
 
     #[test]
