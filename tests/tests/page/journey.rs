@@ -8,10 +8,10 @@ use llavacode_tests::webdriver::BrowserOptions;
 
 use super::site;
 
-const LANES: [&str; 3] = ["lane-base", "lane-full_rag", "lane-compressed"];
+const LANES: [&str; 4] = ["lane-base", "lane-full_rag", "lane-compressed", "lane-xrag"];
 
 #[tokio::test]
-async fn a_person_gets_three_completions_accepts_one_and_finds_it_after_a_reload() -> Result<()> {
+async fn a_person_gets_every_lanes_completion_accepts_one_and_finds_it_after_a_reload() -> Result<()> {
     visit("journey", site()?, ON_WEBGPU, &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
         let backend =
@@ -62,7 +62,7 @@ async fn complete_at_the_end(page: &Page) -> Result<()> {
     }
     let chunks = page.evaluate("document.querySelectorAll(\"[data-testid='chunks'] .chunk\").length").await?;
     ensure!(chunks.as_u64().is_some_and(|count| (1..=10).contains(&count)), "{chunks} chunks were retrieved");
-    page.screenshot("three-lanes").await.map(|_| ())
+    page.screenshot("lanes").await.map(|_| ())
 }
 
 /// Takes the ghost text by Tab and returns the line it stands in.
