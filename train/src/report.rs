@@ -134,6 +134,8 @@ pub fn plot(report: &Report, path: &Path) -> Result<()> {
     let ends = rows.iter().flat_map(|(_, a, b)| [a.low, a.high, b.low, b.high]);
     let (low, high) = ends.fold((-0.5f64, 0.5f64), |(low, high), end| (low.min(end), high.max(end)));
     let margin = 0.06 * (high - low);
+    // Room for the legend, right of every interval.
+    let end = high + 0.4 * (high - low);
     let height = 70 + 44 * rows.len() as u32;
     let root = SVGBackend::new(path, (820, height)).into_drawing_area();
     root.fill(&WHITE).map_err(|e| failed(&e))?;
@@ -142,7 +144,7 @@ pub fn plot(report: &Report, path: &Path) -> Result<()> {
         .margin(12)
         .set_label_area_size(LabelAreaPosition::Left, 240)
         .set_label_area_size(LabelAreaPosition::Bottom, 40)
-        .build_cartesian_2d(low - margin..high + margin, 0.0..count)
+        .build_cartesian_2d(low - margin..end, 0.0..count)
         .map_err(|e| failed(&e))?;
     let name_at = |y: &f64| {
         let from_top = (count - y).floor();

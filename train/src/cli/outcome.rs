@@ -125,10 +125,11 @@ pub(super) fn make_release(
     };
     let manifest = release::release(&parts, &found)?;
     fs::create_dir_all(docs)?;
-    for file in ["evaluation.md", "evaluation.svg", "evaluation.json"] {
-        fs::copy(evaluation.join(file), docs.join(file))?;
-    }
-    write_between(readme, &fs::read_to_string(evaluation.join("evaluation.md"))?)?;
+    let table = report::markdown(&found);
+    write_whole(&docs.join("evaluation.json"), &json)?;
+    write_whole(&docs.join("evaluation.md"), table.as_bytes())?;
+    report::plot(&found, &docs.join("evaluation.svg"))?;
+    write_between(readme, &table)?;
     println!("{} {} is in {}.", manifest.name, manifest.version, parts.bundle.display());
     Ok(())
 }
