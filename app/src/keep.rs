@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use gloo::storage::{LocalStorage, Storage};
-use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
+use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode, TransactionResult};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 
 use crate::protocol::SourceFile;
 use crate::state::workspace::{Tabs, Workspace};
+use crate::transaction::committed;
 
 const DATABASE: &str = "llavacode-page";
 /// Text by path.
@@ -75,7 +76,7 @@ async fn open() -> Result<Database, idb::Error> {
 ///
 /// # Errors
 /// What the storage said.
-pub async fn replace_files(files: &[SourceFile]) -> Result<(), idb::Error> {
+pub async fn replace_files(files: &[SourceFile]) -> Result<(), String> {
     write(files, true).await
 }
 
@@ -83,11 +84,15 @@ pub async fn replace_files(files: &[SourceFile]) -> Result<(), idb::Error> {
 ///
 /// # Errors
 /// What the storage said.
-pub async fn put_files(files: &[SourceFile]) -> Result<(), idb::Error> {
+pub async fn put_files(files: &[SourceFile]) -> Result<(), String> {
     write(files, false).await
 }
 
-async fn write(files: &[SourceFile], clear: bool) -> Result<(), idb::Error> {
+async fn write(files: &[SourceFile], clear: bool) -> Result<(), String> {
+    committed(try_to_write(files, clear).await.map_err(|error| error.to_string())?)
+}
+
+async fn try_to_write(files: &[SourceFile], clear: bool) -> Result<TransactionResult, idb::Error> {
     let database = open().await?;
     let transaction = database.transaction(&[FILES], TransactionMode::ReadWrite)?;
     let store = transaction.object_store(FILES)?;
@@ -97,9 +102,9 @@ async fn write(files: &[SourceFile], clear: bool) -> Result<(), idb::Error> {
     for file in files {
         store.put(&file.text.as_str().into(), Some(&file.path.as_str().into()))?;
     }
-    transaction.await?;
+    let ended = transaction.await;
     database.close();
-    Ok(())
+    ended
 }
 
 /// The files that are kept.

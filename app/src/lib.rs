@@ -8,4 +8,5 @@ pub mod files;
 pub mod keep;
 pub mod protocol;
 pub mod state;
+pub mod transaction;
 pub mod ui;

@@ -38,7 +38,7 @@ pub fn pico_config(model_type: ModelType, vocab_size: usize, hidden: usize, laye
         intermediate_size: hidden * 8 / 3,
         num_hidden_layers: layers,
         num_attention_heads: hidden / 32,
-        num_key_value_heads: (hidden / 96).max(1),
+        num_key_value_heads: hidden / 32,
         head_dim: Some(32),
         max_position_embeddings: 4096,
         rms_norm_eps: 1e-6,
@@ -151,6 +151,31 @@ impl Model {
             }
         }
         model
+    }
+
+    /// The same function with more key-value heads: each head's keys and values are copied to the
+    /// heads that come of it, and training may then tell them apart.
+    ///
+    /// # Errors
+    /// If `count` is not a multiple of today's heads, or the query heads not one of `count`.
+    pub fn with_key_value_heads(&self, count: usize) -> Result<Self> {
+        let mut shape = self.decoder.shape.clone();
+        let (query, before) = (shape.heads.query, shape.heads.key_value);
+        ensure!(
+            count > 0 && count.is_multiple_of(before) && query.is_multiple_of(count),
+            "{before} key-value heads under {query} query heads cannot become {count}"
+        );
+        shape.heads.key_value = count;
+        let decoder = Decoder::new(shape, Self::POSITIONS);
+        let mut parameters = Vec::with_capacity(decoder.layout.len);
+        for (from, to) in self.decoder.layout.tensors.iter().zip(&decoder.layout.tensors) {
+            let values = &self.parameters[from.range()];
+            let heads = if from.range().len() == to.range().len() { 1 } else { before };
+            for head in values.chunks_exact(values.len() / heads) {
+                (0..to.range().len() / values.len()).for_each(|_| parameters.extend_from_slice(head));
+            }
+        }
+        Ok(Self { decoder, parameters })
     }
 
     /// Takes over the parameters of every tensor that both models have in the same shape; says how

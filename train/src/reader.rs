@@ -33,11 +33,13 @@ use crate::{
     },
     prompts::{Prompts, Sequence, Weights, pico_prompt},
     random::SplitMix64,
-    samples::{Sample, SampleFile, rename_identifiers},
+    samples::{Sample, SampleFile, needs_context, rename_identifiers},
 };
 
 /// Bags before a restated chunk, at most.
 const MOST_RESTATED: usize = 4;
+/// Samples looked at for one that needs its chunks: about one in ten does.
+const MOST_LOOKED_AT: usize = 64;
 
 /// What a run is started with. A checkpoint belongs to these settings, all but `steps`: a run can
 /// be made longer, or be brought to its end sooner.
@@ -70,6 +72,8 @@ pub struct ReaderOptions {
     pub completion_weight: f32,
     /// Share of samples with chunks.
     pub with_chunks: f64,
+    /// Share of those whose target holds a name that a chunk has and nothing around the cursor.
+    pub needing: f64,
     /// Share of those with renamed identifiers.
     pub renamed: f64,
     /// Share of those with the chunks after the suffix, the paper's placement.
@@ -291,8 +295,10 @@ fn batch(
     let (mut sequences, mut rows) = (Vec::<Sequence>::new(), 0);
     let (mut bags, mut first_bags) = (Vec::new(), Vec::new());
     while rows < options.tokens && !samples.is_empty() {
-        let mut sample = samples.get(random.below(samples.len()))?;
-        let with_chunks = random.uniform() < options.with_chunks && !sample.chunks.is_empty();
+        let with_chunks = random.uniform() < options.with_chunks;
+        let needing = with_chunks && random.uniform() < options.needing;
+        let mut sample = draw(samples, needing, &mut random)?;
+        let with_chunks = with_chunks && !sample.chunks.is_empty();
         first_bags.push(bags.len());
         let sequence = if with_chunks {
             let as_bags = random.uniform() < options.bags;
@@ -300,7 +306,8 @@ fn batch(
             if random.uniform() < renamed {
                 sample = rename_identifiers(&sample, &mut random).unwrap_or(sample);
             }
-            let chunks = 1 + random.below(sample.chunks.len());
+            let most = sample.chunks.len();
+            let chunks = if needing { most } else { 1 + random.below(most) };
             let after = random.uniform() < options.after_suffix;
             let prompts = if after { &placements.after } else { &placements.before };
             if as_bags && random.uniform() < options.restated {
@@ -321,6 +328,18 @@ fn batch(
         sequences.push(sequence);
     }
     Ok(Material { batches: micro_batches(&sequences, &first_bags, options.micro_batch), bags })
+}
+
+/// A sample, `needing` its chunks if that is asked for and one is found.
+fn draw(samples: &SampleFile, needing: bool, random: &mut SplitMix64) -> Result<Sample> {
+    let mut sample = samples.get(random.below(samples.len()))?;
+    for _ in 1..MOST_LOOKED_AT {
+        if !needing || needs_context(&sample) {
+            break;
+        }
+        sample = samples.get(random.below(samples.len()))?;
+    }
+    Ok(sample)
 }
 
 /// A sample's first `chunks` chunks as bags.

@@ -26,7 +26,8 @@ use llavacode_train::{
 
 /// Weights away from ones and noughts.
 fn model(model_type: ModelType, random: &mut SplitMix64) -> Model {
-    let config = DecoderConfig { head_dim: Some(16), ..pico_config(model_type, 61, 96, 2) };
+    let sizes = pico_config(model_type, 61, 96, 2);
+    let config = DecoderConfig { head_dim: Some(16), num_key_value_heads: 1, ..sizes };
     let mut model = Model::init(&config, random).expect("a valid config");
     model.parameters.iter_mut().for_each(|p| *p += 0.1 * random.normal() as f32);
     model
@@ -78,6 +79,24 @@ fn a_saved_reader_gives_the_same_logits_in_core() {
     let x = reader.embed(token_ids(&tokens, &Device::flex()));
     let hidden = reader.forward(x, &mut cache, Span { batch: 1, start: 0, len: 70 });
     assert_near("logits", &ours, &values(reader.logits(hidden)), 1e-4);
+}
+
+#[test]
+fn more_key_value_heads_are_the_same_function() {
+    let random = &mut SplitMix64::new(24);
+    let model = model(ModelType::Qwen2, random);
+    let more = model.with_key_value_heads(3).expect("one head becomes three");
+    let tokens: Vec<u32> = (0..40).map(|_| random.below(61) as u32).collect();
+    let logits = |model: &Model| {
+        let mut tape = Tape::default();
+        let input = Input { tokens: &tokens, lengths: &[40], soft: &[], vectors: &[] };
+        model.decoder.forward(&model.parameters, input, &mut tape);
+        model.decoder.logits(&model.parameters, &[7, 39], &tape)
+    };
+    assert!(more.parameters.len() > model.parameters.len());
+    assert_near("logits", &logits(&more), &logits(&model), 1e-5);
+    let error = model.with_key_value_heads(2).expect_err("two cannot serve three").to_string();
+    assert!(error.contains("1 key-value heads under 3 query heads cannot become 2"), "{error}");
 }
 
 #[test]

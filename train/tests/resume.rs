@@ -64,6 +64,7 @@ fn reader_options(out: &Path, steps: u64) -> ReaderOptions {
         muon: true,
         completion_weight: 2.0,
         with_chunks: 0.7,
+        needing: 0.3,
         renamed: 0.5,
         after_suffix: 0.5,
         bags: 0.5,

@@ -63,7 +63,7 @@ impl Control {
         });
     }
 
-    fn say_if_not_kept(&self, kept: Result<(), idb::Error>) {
+    fn say_if_not_kept(&self, kept: Result<(), String>) {
         if let Err(error) = kept {
             let text = format!(
                 "Your files and edits are not kept in the browser's storage ({error}): they last until the \

@@ -238,4 +238,9 @@ impl Control {
     pub fn bundle(&self) -> BundleSource {
         self.chosen().bundle
     }
+
+    /// The device asked for.
+    pub fn device(&self) -> DeviceChoice {
+        self.chosen().device
+    }
 }

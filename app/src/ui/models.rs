@@ -25,7 +25,13 @@ pub(super) fn ModelsDialog() -> impl IntoView {
             control.state.dialog.set(None);
         }
     };
-    let (device, set_device) = signal(Chosen::from_query().device);
+    let (device, set_device) = signal(DeviceChoice::Auto);
+    // It may have been chosen elsewhere since: in the page's address, or by a notice's button.
+    Effect::new(move |_| {
+        if is_open() {
+            set_device.set(control.device());
+        }
+    });
     let choices = [
         (DeviceChoice::Auto, "device-auto", "Auto: WebGPU where the browser has a GPU, else the CPU"),
         (DeviceChoice::Webgpu, "device-webgpu", "WebGPU, even where the processor has to play the GPU"),

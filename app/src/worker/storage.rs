@@ -1,7 +1,8 @@
 //! Where the index is kept between visits: one IndexedDB object store, a key a workspace.
 
-use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
+use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode, TransactionResult};
 use js_sys::Uint8Array;
+use llavacode_app::transaction::committed;
 use llavacode_core::{Error, Result, index::store::Storage};
 use wasm_bindgen::JsValue;
 
@@ -37,6 +38,10 @@ fn refused(error: idb::Error) -> Error {
     Error::Storage { reason: error.to_string() }
 }
 
+fn finish(ended: Result<TransactionResult, idb::Error>) -> Result<()> {
+    committed(ended.map_err(refused)?).map_err(|reason| Error::Storage { reason })
+}
+
 impl Storage for IndexedDb {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let value = async {
@@ -53,19 +58,17 @@ impl Storage for IndexedDb {
             let transaction = self.database.transaction(&[STORE], TransactionMode::ReadWrite)?;
             let value = Uint8Array::from(bytes.as_slice());
             transaction.object_store(STORE)?.put(&value, Some(&JsValue::from_str(key)))?.await?;
-            transaction.commit()?.await?;
-            Ok(())
+            transaction.commit()?.await
         };
-        written.await.map_err(refused)
+        finish(written.await)
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
         let removed = async {
             let transaction = self.database.transaction(&[STORE], TransactionMode::ReadWrite)?;
             transaction.object_store(STORE)?.delete(JsValue::from_str(key))?.await?;
-            transaction.commit()?.await?;
-            Ok(())
+            transaction.commit()?.await
         };
-        removed.await.map_err(refused)
+        finish(removed.await)
     }
 }

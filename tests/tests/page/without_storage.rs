@@ -1,4 +1,4 @@
-//! A browser that refuses storage, as private windows do: the page says so and works.
+//! A browser that refuses storage, as private windows do, or has no room: the page says so and works.
 
 use std::time::Duration;
 
@@ -11,6 +11,34 @@ use crate::site;
 const REFUSE: &str = "\
     IDBFactory.prototype.open = () => { throw new DOMException('refused', 'SecurityError'); };\
     StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('refused', 'SecurityError'));";
+
+/// A full disk: every request succeeds, and then the transaction is taken back.
+const FULL: &str = "\
+    { const put = IDBObjectStore.prototype.put;\
+      IDBObjectStore.prototype.put = function (...values) {\
+        const request = put.apply(this, values);\
+        request.addEventListener('success', () => this.transaction.abort());\
+        return request;\
+      }; }";
+
+#[tokio::test]
+async fn where_the_disk_is_full_the_page_says_so_and_loses_nothing() -> Result<()> {
+    let site = site()?.in_page_first(FULL)?.in_worker_first(FULL)?;
+    visit("full-disk", site, "", &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        page.wait_for_notice(&["index could not be kept", "free some space"], PATIENCE).await?;
+        let index = page.text("index-state").await?;
+        ensure!(index.contains("not kept"), "the index says {index:?}");
+        page.go_to_end().await?;
+        page.type_text("\n# written in spite of it").await?;
+        page.wait_for_notice(&["files and edits are not kept", "full"], Duration::from_secs(30)).await?;
+        let text = page.editor_text().await?;
+        ensure!(text.ends_with("# written in spite of it"), "the editor shows:\n{text}");
+        page.screenshot("full-disk").await?;
+        Ok(())
+    })
+    .await
+}
 
 #[tokio::test]
 async fn where_storage_is_refused_the_page_says_so_and_completes() -> Result<()> {

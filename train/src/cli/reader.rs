@@ -38,6 +38,9 @@ pub(super) struct ReaderArguments {
     /// Share of sequences with chunks
     #[arg(long, default_value_t = 0.65)]
     with_chunks: f64,
+    /// Share of those whose target needs a name that only a chunk has
+    #[arg(long, default_value_t = 0.3)]
+    needing: f64,
     /// Share of those with renamed identifiers
     #[arg(long, default_value_t = 0.3)]
     renamed: f64,
@@ -63,6 +66,9 @@ pub(super) struct ReaderArguments {
     /// A folder with a reader to start from
     #[arg(long)]
     init: Option<PathBuf>,
+    /// Key-value heads that the reader to start from is given; as many as it has if left out
+    #[arg(long, requires = "init")]
+    key_value_heads: Option<usize>,
     #[arg(long, default_value_t = 50)]
     checkpoint_every: u64,
     #[arg(long, default_value_t = 200)]
@@ -80,7 +86,11 @@ pub(super) fn train_reader(work: &Path, arguments: ReaderArguments) -> Result<()
     let (validation, _) = open_samples(work, Split::Validation)?;
     let config = pico_config(ModelType::Qwen2, tokenizer.vocab_size(), arguments.hidden, arguments.layers);
     let model = match &arguments.init {
-        Some(folder) => Model::load(folder)?,
+        Some(folder) => {
+            let model = Model::load(folder)?;
+            let heads = arguments.key_value_heads.unwrap_or(model.decoder.shape.heads.key_value);
+            model.with_key_value_heads(heads)?
+        }
         None => Model::init(&config, &mut SplitMix64::new(arguments.seed))?,
     };
     println!("{} parameters", model.parameters.len());
@@ -97,6 +107,7 @@ pub(super) fn train_reader(work: &Path, arguments: ReaderArguments) -> Result<()
         muon: !arguments.adamw,
         completion_weight: arguments.completion_weight,
         with_chunks: arguments.with_chunks,
+        needing: arguments.needing,
         renamed: arguments.renamed,
         after_suffix: arguments.after_suffix,
         bags: arguments.bags,
