@@ -7,6 +7,7 @@
 //! | `compressed` | a soft token (or several) a chunk |
 //! | `xrag` | the same with xRAG's projector |
 //! | `control` | as compressed, every vector the mean of all: says nothing of the chunks |
+//! | `bags` | as compressed, every vector the chunk's [bag](crate::bags): what the reader was trained on, no encoder's loss in between |
 //! | others | as compressed, with the projector of that name: ablations |
 //!
 //! Decoding is greedy, to the end of the line. Differences are paired over the tasks, with 95 %
@@ -26,6 +27,7 @@ use llavacode_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bags::{bag, bag_vectors},
     corpus::SourceFile,
     embed::{ChunkEncoder, EncoderInput},
     frozen::{EngineReader, FrozenReader, SoftBatch},
@@ -33,7 +35,7 @@ use crate::{
     prompts::{Prompts, Sequence, Weights},
     reader::Placements,
     retrieval::retrieve,
-    samples::{Sample, SampleFile, needs_context},
+    samples::{Sample, SampleFile},
 };
 
 const RESAMPLES: usize = 2000;
@@ -86,10 +88,11 @@ pub struct Report {
     pub inside_a_line: usize,
     /// By lane: `base`, then `full_rag.before_prefix` and the like.
     pub lanes: BTreeMap<String, LaneReport>,
-    /// Tasks whose target holds a name that a chunk has and that stands nowhere around the cursor.
+    /// Tasks of another set, whose targets hold a name that a chunk has and that stands nowhere
+    /// around the cursor.
     #[serde(default)]
     pub needing_context: usize,
-    /// The lanes on these tasks alone.
+    /// The lanes on these tasks.
     #[serde(default)]
     pub lanes_needing_context: BTreeMap<String, LaneReport>,
     /// The same with the reader's weights as the page holds them, for the lanes it was run on.
@@ -103,37 +106,31 @@ pub struct Report {
     pub retrieval_tasks: usize,
 }
 
-/// The scores of one lane, task by task.
-#[derive(Debug, Default, Clone)]
-struct Scores {
-    prompt_tokens: Vec<f64>,
-    soft_tokens: Vec<f64>,
-    exact_match: Vec<f64>,
-    exact_match_tokens: Vec<f64>,
-    edit_similarity: Vec<f64>,
-    edit_ratio: Vec<f64>,
-    cross_entropy: Vec<f64>,
-    target_tokens: Vec<f64>,
+/// How many tasks are measured.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskCounts {
+    /// The first lines of the split: any lines.
+    pub lines: usize,
+    /// The first lines that need a name only a chunk has
+    /// ([`needs_context`](crate::samples::needs_context)).
+    pub needing_context: usize,
 }
 
-impl Scores {
-    /// Those of the tasks that `keep` says.
-    fn only(&self, keep: &[bool]) -> Self {
-        let of = |values: &Vec<f64>| {
-            values.iter().zip(keep).filter_map(|(&value, &keep)| keep.then_some(value)).collect()
-        };
-        Self {
-            prompt_tokens: of(&self.prompt_tokens),
-            soft_tokens: of(&self.soft_tokens),
-            exact_match: of(&self.exact_match),
-            exact_match_tokens: of(&self.exact_match_tokens),
-            edit_similarity: of(&self.edit_similarity),
-            edit_ratio: of(&self.edit_ratio),
-            cross_entropy: of(&self.cross_entropy),
-            target_tokens: of(&self.target_tokens),
-        }
-    }
+/// One lane's score in one task.
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    prompt_tokens: f64,
+    soft_tokens: f64,
+    exact_match: f64,
+    exact_match_tokens: f64,
+    edit_similarity: f64,
+    edit_ratio: f64,
+    cross_entropy: f64,
+    target_tokens: f64,
 }
+
+/// Scores by lane, task by task.
+type Scores = BTreeMap<String, Vec<Score>>;
 
 /// What is evaluated.
 pub struct Evaluation<'a> {
@@ -157,6 +154,14 @@ pub struct Evaluation<'a> {
     pub formats: (WeightFormat, WeightFormat),
 }
 
+impl Evaluation<'_> {
+    /// Soft tokens of a chunk.
+    fn soft_tokens(&self) -> usize {
+        let width = self.projector.and_then(|projector| projector.config.widths.last());
+        width.map_or(1, |width| width / self.reader.hidden())
+    }
+}
+
 /// Where a lane's vectors come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Vectors {
@@ -164,6 +169,7 @@ enum Vectors {
     Projector,
     Xrag,
     Mean,
+    Bags,
     Ablation(usize),
 }
 
@@ -172,12 +178,13 @@ type Kind<'a> = (Lane, Vectors, &'a str);
 
 /// What is measured. With the page's rounded weights only the first three: they say what rounding
 /// costs.
-const LANES: [Kind<'_>; 5] = [
+const LANES: [Kind<'_>; 6] = [
     (Lane::Base, Vectors::None, "base"),
     (Lane::FullRag, Vectors::None, "full_rag"),
     (Lane::Compressed, Vectors::Projector, "compressed"),
     (Lane::Xrag, Vectors::Xrag, "xrag"),
     (Lane::Compressed, Vectors::Mean, "control"),
+    (Lane::Compressed, Vectors::Bags, "bags"),
 ];
 
 /// A placement's name in the report.
@@ -188,38 +195,37 @@ pub fn placement_key(placement: ContextPlacement) -> &'static str {
     }
 }
 
-/// Runs every lane on the first `tasks` samples.
+/// Runs every lane on the tasks.
 ///
 /// # Errors
 /// If there are no tasks, or the parts do not fit.
 pub fn evaluate(
     parts: &mut Evaluation<'_>,
     samples: &SampleFile,
-    tasks: usize,
+    counts: TaskCounts,
     mark: &str,
 ) -> Result<Report> {
-    let tasks = (0..samples.len().min(tasks)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
-    ensure!(!tasks.is_empty(), "there are no tasks: run the step `samples` first");
+    let lines = samples.first(counts.lines)?;
+    let needing = samples.needing_context(counts.needing_context)?;
+    ensure!(!lines.is_empty(), "there are no tasks: run the step `samples` first");
     ensure!(!parts.measured.is_empty(), "no placement of the chunks is to be measured");
     let ablations = parts.ablations;
     let further = ablations.iter().enumerate();
     let further = further.map(|(i, (name, _))| (Lane::Compressed, Vectors::Ablation(i), name.as_str()));
     let all: Vec<Kind<'_>> = LANES.into_iter().chain(further).collect();
-    let lanes = run_lanes(parts, &tasks, &all);
+    let (scores, scores_needing) = (run_lanes(parts, &lines, &all), run_lanes(parts, &needing, &all));
     let dense = parts.reader.model.clone();
     parts.reader.model = dense.quantized(parts.formats.0, parts.formats.1);
-    let quantized = run_lanes(parts, &tasks, &LANES[..3]);
+    let quantized = run_lanes(parts, &lines, &LANES[..3]);
     parts.reader.model = dense;
-    let needs: Vec<bool> = tasks.iter().map(needs_context).collect();
-    let needing = lanes.iter().map(|(name, scores)| (name.clone(), scores.only(&needs))).collect();
     let inside = |task: &&Sample| task.prefix.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
     Ok(Report {
-        tasks: tasks.len(),
+        tasks: lines.len(),
         samples: mark.into(),
-        inside_a_line: tasks.iter().filter(inside).count(),
-        lanes: summarise(&lanes),
-        needing_context: needs.iter().filter(|&&needs| needs).count(),
-        lanes_needing_context: summarise(&needing),
+        inside_a_line: lines.iter().filter(inside).count(),
+        lanes: summarise(&scores),
+        needing_context: needing.len(),
+        lanes_needing_context: summarise(&scores_needing),
         quantized: summarise(&quantized),
         retrieval: BTreeMap::new(),
         retrieval_tasks: 0,
@@ -238,7 +244,7 @@ pub fn ablate_retrieval(
     tasks: usize,
     report: &mut Report,
 ) -> Result<()> {
-    let tasks = (0..samples.len().min(tasks)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
+    let tasks = samples.first(tasks)?;
     let mut by_ranker: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
     for files in packages {
         let Some(package) = files.first().map(|file| &file.package) else { continue };
@@ -257,14 +263,16 @@ pub fn ablate_retrieval(
     Ok(())
 }
 
-fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample], lanes: &[Kind<'_>]) -> BTreeMap<String, Scores> {
-    let mut all: BTreeMap<String, Scores> = BTreeMap::new();
+fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample], lanes: &[Kind<'_>]) -> Scores {
+    let mut all = Scores::new();
     let mean = mean_vector(parts, tasks);
     for block in tasks.chunks(BLOCK) {
         let (texts, first_chunk) = chunks_of(parts, block);
-        let raw = parts.encoder.raw(&texts);
+        let chunks = block.iter().flat_map(|task| &task.chunks);
+        let bags = chunks.map(|chunk| bag(parts.input.tokenizer, &chunk.text, parts.input.max_tokens));
+        let made_of = MadeOf { raw: parts.encoder.raw(&texts), bags: bags.collect(), mean: mean.as_deref() };
         for &(lane, which, name) in lanes {
-            let Some((vectors, soft)) = vectors(parts, which, &raw, &mean) else { continue };
+            let Some((vectors, soft)) = vectors(parts, which, &made_of) else { continue };
             // Without context there is nothing to place.
             let placements = if lane == Lane::Base { &parts.measured[..1] } else { parts.measured };
             for &placement in placements {
@@ -277,8 +285,8 @@ fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample], lanes: &[Kind<'_>]) -
                     _ => format!("{name}.{}", placement_key(placement)),
                 };
                 let firsts: Vec<usize> = first_chunk.iter().map(|first| first * soft).collect();
-                let scores = all.entry(key).or_default();
-                score(parts.reader, &prompts, lane, block, (&vectors, &firsts), scores);
+                let scores = score(parts.reader, &prompts, lane, block, (&vectors, &firsts));
+                all.entry(key).or_default().extend(scores);
             }
         }
     }
@@ -299,24 +307,36 @@ fn project(projector: &TrainedProjector, raw: &[f32]) -> Vec<f32> {
     values(projector.differentiate(raw.to_vec(), &Device::flex().autodiff()).output)
 }
 
+/// What vectors of some chunks are made of.
+struct MadeOf<'a> {
+    /// Embeddings, `[chunks, width]`.
+    raw: Vec<f32>,
+    /// The tokens of each chunk's names.
+    bags: Vec<Vec<u32>>,
+    /// The projector's mean vector.
+    mean: Option<&'a [f32]>,
+}
+
 /// A lane's vectors and how many a chunk has; `None` if there is no such projector.
-fn vectors(
-    parts: &Evaluation<'_>,
-    which: Vectors,
-    raw: &[f32],
-    mean: &Option<Vec<f32>>,
-) -> Option<(Vec<f32>, usize)> {
+fn vectors(parts: &Evaluation<'_>, which: Vectors, made_of: &MadeOf<'_>) -> Option<(Vec<f32>, usize)> {
     let hidden = parts.reader.hidden();
-    let soft = |projector: &TrainedProjector| projector.config.widths.last().map_or(1, |w| w / hidden);
+    let projected = |projector: &TrainedProjector| {
+        let soft = projector.config.widths.last().map_or(1, |width| width / hidden);
+        (project(projector, &made_of.raw), soft)
+    };
     match which {
         Vectors::None => Some((Vec::new(), 1)),
-        Vectors::Projector => parts.projector.map(|p| (project(p, raw), soft(p))),
-        Vectors::Xrag => parts.xrag.map(|p| (project(p, raw), soft(p))),
-        Vectors::Ablation(i) => parts.ablations.get(i).map(|(_, p)| (project(p, raw), soft(p))),
+        Vectors::Projector => parts.projector.map(projected),
+        Vectors::Xrag => parts.xrag.map(projected),
+        Vectors::Ablation(i) => parts.ablations.get(i).map(|(_, projector)| projected(projector)),
         Vectors::Mean => {
-            let (mean, projector) = (mean.as_ref()?, parts.projector?);
-            let chunks = raw.len() / parts.encoder.width();
-            Some((mean.repeat(chunks), soft(projector)))
+            let mean = made_of.mean?;
+            Some((mean.repeat(made_of.bags.len()), mean.len() / hidden))
+        }
+        // A reader whose chunks have several soft tokens has met no bags.
+        Vectors::Bags => {
+            let embedding = parts.reader.embedding()?;
+            Some((bag_vectors(embedding, hidden, &made_of.bags), 1)).filter(|_| parts.soft_tokens() == 1)
         }
     }
 }
@@ -327,8 +347,7 @@ fn mean_vector(parts: &mut Evaluation<'_>, tasks: &[Sample]) -> Option<Vec<f32>>
     if texts.is_empty() {
         return None;
     }
-    let raw = parts.encoder.raw(&texts);
-    let (vectors, _) = vectors(parts, Vectors::Projector, &raw, &None)?;
+    let vectors = project(parts.projector?, &parts.encoder.raw(&texts));
     let width = vectors.len() / texts.len();
     let mut mean = vec![0.0; width];
     for vector in vectors.chunks_exact(width) {
@@ -343,51 +362,54 @@ fn score(
     lane: Lane,
     tasks: &[Sample],
     (vectors, first_vectors): (&[f32], &[usize]),
-    scores: &mut Scores,
-) {
+) -> Vec<Score> {
     let sequences: Vec<Sequence> =
         tasks.iter().map(|task| prompts.sequence(lane, task, 10, Weights::COMPLETION)).collect();
     let batch = SoftBatch { sequences: &sequences, first_vectors, vectors };
     let (end, tokenizer) = (prompts.end(), &prompts.tokenizer);
     let stop = |token: u32| token == end || tokenizer.token_bytes(token).contains(&b'\n');
     let judged = reader.judge(batch, 50, &stop);
-    for ((task, sequence), judged) in tasks.iter().zip(&sequences).zip(judged) {
+    let all = tasks.iter().zip(&sequences).zip(judged);
+    all.map(|((task, sequence), judged)| {
         let (text, target) = (tokenizer.decode(&judged.completion), task.target.as_str());
         let percent = |yes: bool| if yes { 100.0 } else { 0.0 };
-        scores.prompt_tokens.push(sequence.prompt as f64);
-        scores.soft_tokens.push(sequence.soft.len() as f64);
-        scores.exact_match.push(percent(exact_match(&text, target)));
-        scores.exact_match_tokens.push(percent(exact_match_tokens(&text, target)));
-        scores.edit_similarity.push(100.0 * edit_similarity(&text, target));
-        scores.edit_ratio.push(100.0 * edit_ratio(&text, target));
-        scores.cross_entropy.push(judged.cross_entropy);
-        scores.target_tokens.push(sequence.targets.len() as f64);
-    }
+        Score {
+            prompt_tokens: sequence.prompt as f64,
+            soft_tokens: sequence.soft.len() as f64,
+            exact_match: percent(exact_match(&text, target)),
+            exact_match_tokens: percent(exact_match_tokens(&text, target)),
+            edit_similarity: 100.0 * edit_similarity(&text, target),
+            edit_ratio: 100.0 * edit_ratio(&text, target),
+            cross_entropy: judged.cross_entropy,
+            target_tokens: sequence.targets.len() as f64,
+        }
+    })
+    .collect()
 }
 
-fn summarise(lanes: &BTreeMap<String, Scores>) -> BTreeMap<String, LaneReport> {
-    let differences = |lane: &Scores, other: Option<&Scores>| {
-        let other = other?;
-        let between = |a: &[f64], b: &[f64]| paired_bootstrap(a, b, RESAMPLES, SEED);
+fn summarise(lanes: &Scores) -> BTreeMap<String, LaneReport> {
+    let column = |scores: &[Score], of: fn(&Score) -> f64| scores.iter().map(of).collect::<Vec<f64>>();
+    let differences = |lane: &[Score], other: Option<&Vec<Score>>| {
+        let between = |of| paired_bootstrap(&column(lane, of), &column(other?, of), RESAMPLES, SEED);
         Some(Differences {
-            exact_match: between(&lane.exact_match, &other.exact_match)?,
-            edit_similarity: between(&lane.edit_similarity, &other.edit_similarity)?,
-            cross_entropy: between(&lane.cross_entropy, &other.cross_entropy)?,
+            exact_match: between(|score| score.exact_match)?,
+            edit_similarity: between(|score| score.edit_similarity)?,
+            cross_entropy: between(|score| score.cross_entropy)?,
         })
     };
-    let report = |(name, scores): (&String, &Scores)| {
-        let mean = |values: &[f64]| mean(values).unwrap_or_default();
+    let report = |(name, scores): (&String, &Vec<Score>)| {
+        let average = |of| mean(&column(scores, of)).unwrap_or_default();
         let placement = name.split_once('.').map(|(_, placement)| placement);
         let full = placement.filter(|_| !name.starts_with("full_rag")).map(|p| format!("full_rag.{p}"));
-        let tokens: f64 = scores.target_tokens.iter().sum();
-        let nats: f64 = scores.cross_entropy.iter().zip(&scores.target_tokens).map(|(e, n)| e * n).sum();
+        let tokens: f64 = scores.iter().map(|score| score.target_tokens).sum();
+        let nats: f64 = scores.iter().map(|score| score.cross_entropy * score.target_tokens).sum();
         let report = LaneReport {
-            prompt_tokens: mean(&scores.prompt_tokens),
-            soft_tokens: mean(&scores.soft_tokens),
-            exact_match: mean(&scores.exact_match),
-            exact_match_tokens: mean(&scores.exact_match_tokens),
-            edit_similarity: mean(&scores.edit_similarity),
-            edit_ratio: mean(&scores.edit_ratio),
+            prompt_tokens: average(|score| score.prompt_tokens),
+            soft_tokens: average(|score| score.soft_tokens),
+            exact_match: average(|score| score.exact_match),
+            exact_match_tokens: average(|score| score.exact_match_tokens),
+            edit_similarity: average(|score| score.edit_similarity),
+            edit_ratio: average(|score| score.edit_ratio),
             cross_entropy: nats / tokens.max(1.0),
             against_base: differences(scores, lanes.get("base").filter(|_| name != "base")),
             against_full_rag: differences(scores, full.and_then(|full| lanes.get(&full))),

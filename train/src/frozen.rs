@@ -91,7 +91,7 @@ impl EngineReader {
     }
 
     /// Logits of every target of some sequences without soft vectors, sequence by sequence.
-    fn target_logits(&mut self, sequences: &[Sequence]) -> Vec<Vec<f32>> {
+    pub(crate) fn target_logits(&mut self, sequences: &[Sequence]) -> Vec<Vec<f32>> {
         let batches = micro_batches(sequences, &[], self.micro_batch);
         let (decoder, parameters) = (&self.model.decoder, &self.model.parameters);
         let found = Mutex::new(vec![Vec::new(); sequences.len()]);

@@ -8,6 +8,7 @@
 //! | `reader` | [`reader`] | the language model |
 //! | `encoder`, `projector`, `xrag` | [`compressor`] | what turns chunks into soft tokens |
 //! | `evaluate` | [`evaluate`] | every lane on held-out packages |
+//! | `capacity` | [`capacity`] | how much of chunks fits into vectors |
 //! | `release` | [`release`] | the bundle |
 //!
 //! Pico is trained by the engine in [`nn`]; a projector for any other pair through burn, on any of
@@ -16,6 +17,7 @@
 pub mod bags;
 pub mod bench;
 pub mod burn_reader;
+pub mod capacity;
 pub mod checkpoint;
 pub mod compressor;
 pub mod corpus;

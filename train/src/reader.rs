@@ -140,6 +140,10 @@ struct Validation {
     renamed_base: f64,
     renamed_full_rag: f64,
     renamed_bags: f64,
+    /// The same for samples that need a name only a chunk has.
+    needing_base: f64,
+    needing_full_rag: f64,
+    needing_bags: f64,
 }
 
 /// A step's material.
@@ -362,7 +366,7 @@ fn validate(
 ) -> Result<Validation> {
     const SAMPLES: usize = 256;
     const CHUNKS: usize = 10;
-    let natural = (0..samples.len().min(SAMPLES)).map(|i| samples.get(i)).collect::<Result<Vec<Sample>>>()?;
+    let (natural, needing) = (samples.first(SAMPLES)?, samples.needing_context(SAMPLES)?);
     let mut random = SplitMix64::new(options.seed);
     let renamed: Vec<Sample> =
         natural.iter().filter_map(|sample| rename_identifiers(sample, &mut random)).collect();
@@ -390,6 +394,9 @@ fn validate(
         renamed_base: entropy(&renamed, before, Lane::Base),
         renamed_full_rag: entropy(&renamed, before, Lane::FullRag),
         renamed_bags: entropy(&renamed, before, Lane::Compressed),
+        needing_base: entropy(&needing, before, Lane::Base),
+        needing_full_rag: entropy(&needing, before, Lane::FullRag),
+        needing_bags: entropy(&needing, before, Lane::Compressed),
     })
 }
 

@@ -11,14 +11,14 @@ use crate::evaluate::{LaneReport, Report};
 /// The table of lanes, in Markdown.
 pub fn markdown(report: &Report) -> String {
     let mut text = format!(
-        "{} tasks from packages not trained on, {} of them inside a line. Differences are in percent points against `base`, with 95 % paired bootstrap intervals.\n\n",
+        "{} tasks from packages not trained on, {} of them inside a line. Differences are against `base`, in percent points and in nats a token (the mean over the tasks), with 95 % paired bootstrap intervals.\n\n",
         report.tasks, report.inside_a_line
     );
     push_lanes(&mut text, &in_order(&report.lanes));
     if report.needing_context > 0 {
         let _ = write!(
             text,
-            "\n{} of these tasks need a name that a retrieved chunk has and that stands nowhere around the cursor. On them alone:\n\n",
+            "\nOn {} tasks, from the same packages, that need a name which a retrieved chunk has and which stands nowhere around the cursor:\n\n",
             report.needing_context
         );
         push_lanes(&mut text, &in_order(&report.lanes_needing_context));
@@ -64,15 +64,16 @@ pub fn markdown(report: &Report) -> String {
 /// Lanes with their differences against `base`.
 fn push_lanes(text: &mut String, lanes: &[(&String, &LaneReport)]) {
     text.push_str(
-        "| lane | exact match, % | edit similarity, % | cross-entropy | prompt tokens | Δ exact match | Δ edit similarity |\n|---|--:|--:|--:|--:|--:|--:|\n",
+        "| lane | exact match, % | edit similarity, % | cross-entropy | prompt tokens | Δ exact match | Δ edit similarity | Δ cross-entropy |\n|---|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for (name, lane) in lanes {
         let delta = |pick: fn(&crate::evaluate::Differences) -> Interval| {
-            lane.against_base.as_ref().map_or_else(|| "–".into(), |d| interval(pick(d)))
+            lane.against_base.as_ref().map_or_else(|| "–".into(), |d| interval(pick(d), 2))
         };
+        let nats = lane.against_base.as_ref().map_or_else(|| "–".into(), |d| interval(d.cross_entropy, 4));
         let _ = writeln!(
             text,
-            "| {} | {:.2} | {:.2} | {:.3} | {:.0} | {} | {} |",
+            "| {} | {:.2} | {:.2} | {:.3} | {:.0} | {} | {} | {nats} |",
             title(name),
             lane.exact_match,
             lane.edit_similarity,
@@ -87,7 +88,7 @@ fn push_lanes(text: &mut String, lanes: &[(&String, &LaneReport)]) {
 /// Lanes as a person compares them.
 fn in_order(lanes: &BTreeMap<String, LaneReport>) -> Vec<(&String, &LaneReport)> {
     let rank = |name: &str| {
-        let known = ["base", "full_rag", "compressed", "xrag", "control"];
+        let known = ["base", "full_rag", "compressed", "xrag", "control", "bags"];
         // Ablations stand behind them.
         known.iter().position(|lane| name.starts_with(lane)).unwrap_or(known.len())
     };
@@ -105,6 +106,7 @@ pub fn title(name: &str) -> String {
         "full_rag" => "full RAG",
         "control" => "control: the mean vector",
         "xrag" => "xRAG",
+        "bags" => "bags: no encoder",
         other => &other.replace('-', " "),
     };
     match placement {
@@ -114,8 +116,8 @@ pub fn title(name: &str) -> String {
     }
 }
 
-fn interval(interval: Interval) -> String {
-    format!("{:+.2} ({:+.2} … {:+.2})", interval.difference, interval.low, interval.high)
+fn interval(Interval { difference, low, high }: Interval, digits: usize) -> String {
+    format!("{difference:+.digits$} ({low:+.digits$} … {high:+.digits$})")
 }
 
 /// Differences against base with their intervals, as an SVG.

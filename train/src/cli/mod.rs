@@ -20,7 +20,7 @@ use llavacode_train::{corpus::Split, samples::SampleFile, tokenizer};
 use self::{
     compressor::{CompressorArguments, Kind, train_compressor},
     data::{make_corpus, make_samples, make_tokenizer},
-    outcome::{make_release, run_bench, run_evaluation},
+    outcome::{make_release, run_bench, run_capacity, run_evaluation},
     reader::{ReaderArguments, train_reader},
 };
 
@@ -65,7 +65,7 @@ enum Step {
         train: usize,
         #[arg(long, default_value_t = 2_000)]
         validation: usize,
-        #[arg(long, default_value_t = 4_000)]
+        #[arg(long, default_value_t = 16_000)]
         test: usize,
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -82,6 +82,12 @@ enum Step {
     Xrag(CompressorArguments),
     /// Measure every lane on held-out packages
     Evaluate(outcome::EvaluateArguments),
+    /// Say what the reader could gain from its chunks' vectors, if it read them as well as can be
+    Capacity {
+        /// Tasks of each kind
+        #[arg(long, default_value_t = 500)]
+        tasks: usize,
+    },
     /// Write the bundle
     Release {
         #[arg(long, default_value = "public/bundle")]
@@ -142,6 +148,7 @@ impl Arguments {
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
+            Step::Capacity { tasks } => run_capacity(work, tasks),
             Step::Release { bundle, bundle_version, description, placement, docs, readme } => {
                 make_release(work, bundle, bundle_version, description, placement, &docs, &readme)
             }

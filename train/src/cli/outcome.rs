@@ -11,10 +11,11 @@ use clap::Args;
 use llavacode_core::config::{ContextPlacement, ModelType, WeightFormat};
 use llavacode_train::{
     bench,
+    capacity::{Capacity, Gain, Knowledge, capacity},
     checkpoint::write_whole,
     corpus::{Corpus, Manifest, Split},
     embed::{ChunkEncoder, EncoderInput, TrainedEncoder},
-    evaluate::{self, Evaluation, Report},
+    evaluate::{self, Evaluation, Report, TaskCounts},
     frozen::EngineReader,
     model::{Model, pico_config},
     projector::TrainedProjector,
@@ -27,8 +28,12 @@ use super::{CHUNK_TOKENS, MICRO_BATCH, Placement, load_tokenizer, open_samples, 
 /// Arguments of `evaluate`.
 #[derive(Args)]
 pub(super) struct EvaluateArguments {
+    /// Lines, any of the held-out packages'
     #[arg(long, default_value_t = 1_500)]
     tasks: usize,
+    /// Lines that need a name only a chunk has, a table of their own
+    #[arg(long, default_value_t = 1_000)]
+    needing_context: usize,
     /// Folder of `projector.safetensors` to evaluate, in the work folder
     #[arg(long, default_value = "projector")]
     projector: PathBuf,
@@ -48,10 +53,8 @@ pub(super) struct EvaluateArguments {
     out: PathBuf,
 }
 
-pub(super) fn run_evaluation(
-    work: &Path,
-    EvaluateArguments { tasks, projector, ablation, placement, retrieval_tasks, manifest, out }: EvaluateArguments,
-) -> Result<()> {
+pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Result<()> {
+    let EvaluateArguments { tasks, needing_context, projector, ablation, placement, .. } = arguments;
     let tokenizer = load_tokenizer(work)?;
     let reader = Model::load(&work.join("reader"))?;
     let hidden = reader.decoder.shape.hidden;
@@ -84,18 +87,47 @@ pub(super) fn run_evaluation(
         input: EncoderInput { tokenizer: &tokenizer, max_tokens: CHUNK_TOKENS, end },
         formats: (WeightFormat::Q4, WeightFormat::Q8),
     };
-    let mut found = evaluate::evaluate(&mut parts, &samples, tasks, &mark)?;
+    let counts = TaskCounts { lines: tasks, needing_context };
+    let mut found = evaluate::evaluate(&mut parts, &samples, counts, &mark)?;
+    let retrieval_tasks = arguments.retrieval_tasks;
     if retrieval_tasks > 0 {
-        let packages = Corpus::open(work, &Manifest::read(&manifest)?)?.packages(Split::Test)?;
+        let packages = Corpus::open(work, &Manifest::read(&arguments.manifest)?)?.packages(Split::Test)?;
         evaluate::ablate_retrieval(&mut parts, &packages, &samples, retrieval_tasks, &mut found)?;
     }
-    let out = work.join(out);
+    let out = work.join(arguments.out);
     fs::create_dir_all(&out)?;
     write_whole(&out.join("evaluation.json"), &serde_json::to_vec_pretty(&found)?)?;
     let table = report::markdown(&found);
     write_whole(&out.join("evaluation.md"), table.as_bytes())?;
     report::plot(&found, &out.join("evaluation.svg"))?;
     println!("{table}");
+    Ok(())
+}
+
+/// Says what vectors of chunks could tell the reader.
+pub(super) fn run_capacity(work: &Path, count: usize) -> Result<()> {
+    let tokenizer = load_tokenizer(work)?;
+    let mut reader = EngineReader::new(Model::load(&work.join("reader"))?, MICRO_BATCH);
+    let prompts = Placements::new(tokenizer, 1)?.before;
+    let (samples, _) = open_samples(work, Split::Test)?;
+    let (lines, needing) = (samples.first(count)?, samples.needing_context(count)?);
+    let hidden = reader.model.decoder.shape.hidden;
+    let known = [1, 2, 4, 8].map(|times| Knowledge::Superposition(times * hidden));
+    let known = [Knowledge::Exact].into_iter().chain(known);
+    let cases: Vec<_> = known.flat_map(|known| [(known, 10), (known, 3)]).collect();
+    for (name, tasks) in [("any lines", lines), ("lines that need a name only a chunk has", needing)] {
+        let found = capacity(&mut reader, &prompts, &tasks, &cases, CHUNK_TOKENS)?;
+        let Capacity { base, full_rag, gains } = found;
+        println!("\n{} {name}: base {base:.3} nats, full RAG {:.3} less\n", tasks.len(), base - full_rag);
+        println!("| chunks | their tokens are known | nats less than base | raised by |\n|--:|---|--:|--:|");
+        for Gain { knowledge, chunks, nats, raise } in gains {
+            let known = match knowledge {
+                Knowledge::Exact => "exactly".into(),
+                Knowledge::Superposition(width) => format!("through {width} numbers"),
+            };
+            println!("| {chunks} | {known} | {nats:.4} | {raise} |");
+        }
+    }
     Ok(())
 }
 

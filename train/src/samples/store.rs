@@ -10,6 +10,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::rename::needs_context;
+
 /// A line to complete. `prefix + target + suffix` is a contiguous part of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
@@ -107,6 +109,23 @@ impl SampleFile {
         }
         serde_json::from_slice(&line)
             .with_context(|| format!("sample {index} of {path} is damaged; cut the samples again"))
+    }
+
+    /// The first `count`, or all if there are fewer.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn first(&self, count: usize) -> Result<Vec<Sample>> {
+        self.iter().take(count).collect()
+    }
+
+    /// The first `most` whose targets need a name that only a chunk has.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn needing_context(&self, most: usize) -> Result<Vec<Sample>> {
+        let needs = |sample: &Result<Sample>| sample.as_ref().map_or(true, needs_context);
+        self.iter().filter(needs).take(most).collect()
     }
 
     /// All samples, one after the other.
