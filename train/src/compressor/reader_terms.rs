@@ -34,14 +34,14 @@ pub(super) fn ask_reader(
     let tokens: usize = compressed.iter().map(|s| s.targets.len()).sum();
     let mut teachers = Vec::new();
     if recipe.cross_entropy > 0.0 || recipe.kl > 0.0 {
-        let weight = (recipe.cross_entropy / tokens.max(1) as f64) as f32;
-        for (i, sequence) in compressed.iter().enumerate() {
-            let mut sequence = sequence.clone();
-            sequence.targets.iter_mut().for_each(|target| target.weight = weight);
-            sequences.push(sequence);
-            firsts.push(own[i]);
-            if recipe.kl > 0.0 {
-                let sample = &batch.samples[i];
+        let weights = Weights { prompt: recipe.prompt as f32, completion: 1.0 };
+        let weighed = |sample| trio.prompts.sequence(Lane::Compressed, sample, options.chunks, weights);
+        let mut of_samples: Vec<Sequence> = batch.samples.iter().map(weighed).collect();
+        scale_weights(&mut of_samples, recipe.cross_entropy);
+        sequences.extend(of_samples);
+        firsts.extend(&own);
+        if recipe.kl > 0.0 {
+            for sample in &batch.samples {
                 teachers.push(trio.prompts.sequence(
                     Lane::FullRag,
                     sample,
@@ -52,7 +52,8 @@ pub(super) fn ask_reader(
         }
     }
     if recipe.restate > 0.0 {
-        let restated = restated(trio, batch, recipe.restate);
+        let mut restated = restated(trio, batch);
+        scale_weights(&mut restated, recipe.restate);
         teachers.extend(restated.iter().map(|_| Sequence::default()));
         firsts.extend(own.iter().copied());
         sequences.extend(restated);
@@ -76,18 +77,19 @@ pub(super) fn ask_reader(
     Ok((loss, d_vectors, reward))
 }
 
+/// Makes the targets' weights sum to `sum`, in proportion to what they are.
+fn scale_weights(sequences: &mut [Sequence], sum: f64) {
+    let targets = || sequences.iter().flat_map(|sequence| &sequence.targets);
+    let before: f64 = targets().map(|target| f64::from(target.weight)).sum();
+    let scale = if before > 0.0 { (sum / before) as f32 } else { 0.0 };
+    let targets = sequences.iter_mut().flat_map(|sequence| &mut sequence.targets);
+    targets.for_each(|target| target.weight *= scale);
+}
+
 /// Each sample's best chunk after its own soft tokens.
-fn restated(trio: &Trio<'_>, batch: &Batch, weight: f64) -> Vec<Sequence> {
+fn restated(trio: &Trio<'_>, batch: &Batch) -> Vec<Sequence> {
     let texts = batch.samples.iter().map(|sample| &sample.chunks[0].text);
-    let sequences: Vec<_> =
-        texts.map(|text| trio.prompts.restate(1, text, trio.input.max_tokens, 1.0)).collect();
-    let tokens: usize = sequences.iter().map(|s| s.targets.len()).sum();
-    let share = (weight / tokens.max(1) as f64) as f32;
-    let weighed = |mut sequence: Sequence| {
-        sequence.targets.iter_mut().for_each(|target| target.weight = share);
-        sequence
-    };
-    sequences.into_iter().map(weighed).collect()
+    texts.map(|text| trio.prompts.restate(1, text, trio.input.max_tokens, 1.0)).collect()
 }
 
 /// Rollouts, the weight of each one's log-probability, and the mean reward (EM + ES).
@@ -121,4 +123,24 @@ fn rewards(
     // Ending is a choice too.
     rollouts.iter_mut().for_each(|tokens| tokens.push(end));
     Ok((rollouts, advantages, mean))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompts::Target;
+
+    #[test]
+    fn weights_are_scaled_together() {
+        let sequence = |weights: &[f32]| Sequence {
+            targets: weights.iter().map(|&weight| Target { row: 0, token: 0, weight }).collect(),
+            ..Sequence::default()
+        };
+        let mut sequences = [sequence(&[1.0, 0.25]), sequence(&[]), sequence(&[0.75])];
+        scale_weights(&mut sequences, 3.0);
+        assert_eq!(sequences, [sequence(&[1.5, 0.375]), sequence(&[]), sequence(&[1.125])]);
+        let mut none = [sequence(&[0.0])];
+        scale_weights(&mut none, 1.0);
+        assert_eq!(none, [sequence(&[0.0])], "nothing is divided by nought");
+    }
 }

@@ -167,7 +167,22 @@ mod tests {
             file.iter().map(Result::unwrap).collect::<Vec<_>>(),
             (0..20).map(sample).collect::<Vec<_>>()
         );
+        assert_eq!(file.first(3).unwrap(), [0, 1, 2].map(sample));
+        assert_eq!(file.first(50).unwrap().len(), 20);
         assert!(file.get(20).unwrap_err().to_string().contains("no number 20"));
+
+        let needing = |n: usize| {
+            let mut needing = sample(n);
+            needing.target = format!("level_{n}()");
+            needing.chunks.iter_mut().for_each(|chunk| chunk.text = format!("level_{n} = 1"));
+            needing
+        };
+        let mixed = [sample(1), needing(2), needing(3), needing(4), needing(5)];
+        let text: String = mixed.iter().map(|s| serde_json::to_string(s).unwrap() + "\n").collect();
+        let other = folder.path().join("mixed.jsonl");
+        fs::write(&other, text).unwrap();
+        let found = SampleFile::open(&other).unwrap().needing_context(2).unwrap();
+        assert_eq!(found, [needing(2), needing(4)], "number 3 has no chunks");
 
         fs::write(&path, &lines[..lines.len() - 5]).unwrap();
         assert!(SampleFile::open(&path).unwrap_err().to_string().contains("cut the samples again"));

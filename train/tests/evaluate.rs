@@ -1,0 +1,93 @@
+//! Every lane is measured on the same tasks, and says what it is.
+
+mod common;
+
+use std::sync::Arc;
+
+use llavacode_core::{
+    config::{ContextPlacement, ModelType, WeightFormat},
+    model::projector::ProjectorConfig,
+};
+use llavacode_train::{
+    embed::{EncoderInput, TrainedEncoder},
+    evaluate::{Evaluation, LaneReport, Report, TaskCounts, evaluate},
+    frozen::EngineReader,
+    projector::TrainedProjector,
+    random::SplitMix64,
+    reader::Placements,
+    report,
+};
+
+use common::{model, samples, tokenizer};
+
+const BEFORE: &str = "before_prefix";
+
+/// An evaluation of a random trio on twelve tasks, three of them again as tasks that need context.
+fn measured(soft_tokens: usize) -> Report {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (samples, tokenizer) = (samples(folder.path()), tokenizer());
+    let placements = Placements::new(Arc::clone(&tokenizer), soft_tokens).expect("prompts");
+    let mut reader = EngineReader::new(model(ModelType::Qwen2, &tokenizer), 64);
+    let mut encoder = TrainedEncoder::new(model(ModelType::Qwen3, &tokenizer), 64);
+    let random = &mut SplitMix64::new(6);
+    let form = ProjectorConfig::two_layer(96, soft_tokens * 96);
+    let projector = TrainedProjector::init(form.clone(), 0.02, random);
+    let ablations = [("another".to_owned(), TrainedProjector::init(form, 0.02, random))];
+    let mut parts = Evaluation {
+        reader: &mut reader,
+        encoder: &mut encoder,
+        projector: Some(&projector),
+        xrag: None,
+        ablations: &ablations,
+        placements: &placements,
+        measured: &[ContextPlacement::BeforePrefix],
+        input: EncoderInput { tokenizer: &tokenizer, max_tokens: 32, end: None },
+        formats: (WeightFormat::Q4, WeightFormat::Q8),
+    };
+    let counts = TaskCounts { lines: 12, needing_context: 3 };
+    evaluate(&mut parts, &samples, counts, "twelve").expect("evaluated")
+}
+
+fn lane<'a>(report: &'a Report, name: &str) -> &'a LaneReport {
+    &report.lanes[&format!("{name}.{BEFORE}")]
+}
+
+#[test]
+fn lanes_differ_in_their_context_alone() {
+    let found = measured(1);
+    assert_eq!((found.tasks, found.needing_context, found.inside_a_line), (12, 3, 12));
+    let names: Vec<&str> = found.lanes.keys().map(String::as_str).collect();
+    let with_context = ["another", "bags", "compressed", "control", "full_rag"];
+    let expected: Vec<String> = with_context.iter().map(|name| format!("{name}.{BEFORE}")).collect();
+    assert!(names.contains(&"base") && expected.iter().all(|name| names.contains(&name.as_str())));
+    assert_eq!(names.len(), 6, "no lane for a projector that is not there: {names:?}");
+
+    let base = &found.lanes["base"];
+    assert!(base.against_base.is_none() && base.soft_tokens == 0.0);
+    for name in ["another", "bags", "compressed", "control"] {
+        let lane = lane(&found, name);
+        assert_eq!(lane.soft_tokens, 1.0, "{name}");
+        assert_eq!(lane.prompt_tokens, base.prompt_tokens + 1.0, "{name}");
+        assert!(lane.cross_entropy != base.cross_entropy, "{name} reads its soft token");
+    }
+    assert!(lane(&found, "full_rag").prompt_tokens > base.prompt_tokens + 5.0);
+    // Every pair of lanes has other vectors.
+    let entropies = with_context.map(|name| lane(&found, name).cross_entropy);
+    for (i, a) in entropies.iter().enumerate() {
+        assert!(entropies[..i].iter().all(|b| a != b), "{entropies:?}");
+    }
+    let difference = lane(&found, "bags").against_base.as_ref().expect("paired").cross_entropy;
+    assert!(difference.low <= difference.difference && difference.difference <= difference.high);
+
+    let table = report::markdown(&found);
+    assert!(table.contains("On 3 tasks") && table.contains("bags: no encoder"), "{table}");
+    assert_eq!(found.quantized.len(), 3);
+}
+
+#[test]
+fn a_chunk_of_two_soft_tokens_has_no_bag() {
+    let found = measured(2);
+    assert_eq!(lane(&found, "compressed").soft_tokens, 2.0);
+    assert_eq!(lane(&found, "control").soft_tokens, 2.0);
+    assert!(!found.lanes.contains_key(&format!("bags.{BEFORE}")));
+}
