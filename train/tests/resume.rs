@@ -1,6 +1,6 @@
 //! A run that was interrupted continues the same curve.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use llavacode_core::config::ModelType;
 use llavacode_train::{

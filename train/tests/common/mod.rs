@@ -12,7 +12,7 @@ use llavacode_train::{
 const TOKENIZER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../public/bundle/reader/tokenizer.json");
 
 /// Twelve samples whose target has a name that only their one chunk has.
-pub fn samples(folder: &Path) -> SampleFile {
+pub(crate) fn samples(folder: &Path) -> SampleFile {
     let path = folder.join("samples.jsonl");
     let mut file = fs::File::create(&path).expect("a file");
     for n in 0..12 {
@@ -36,13 +36,13 @@ pub fn samples(folder: &Path) -> SampleFile {
 }
 
 /// The bundle's.
-pub fn tokenizer() -> Arc<Tokenizer> {
+pub(crate) fn tokenizer() -> Arc<Tokenizer> {
     let json = fs::read(TOKENIZER).expect("the bundle's tokenizer");
     Arc::new(Tokenizer::from_json("tokenizer.json", &json).expect("a tokenizer"))
 }
 
 /// One layer, freshly drawn.
-pub fn model(model_type: ModelType, tokenizer: &Tokenizer) -> Model {
+pub(crate) fn model(model_type: ModelType, tokenizer: &Tokenizer) -> Model {
     let config = pico_config(model_type, tokenizer.vocab_size(), 96, 1);
     Model::init(&config, &mut SplitMix64::new(4)).expect("a valid config")
 }
