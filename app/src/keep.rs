@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gloo::storage::{LocalStorage, Storage};
-use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode, TransactionResult};
+use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, Transaction, TransactionMode};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 
@@ -89,10 +89,13 @@ pub async fn put_files(files: &[SourceFile]) -> Result<(), String> {
 }
 
 async fn write(files: &[SourceFile], clear: bool) -> Result<(), String> {
-    committed(try_to_write(files, clear).await.map_err(|error| error.to_string())?)
+    let (database, transaction) = begin_to_write(files, clear).await.map_err(|error| error.to_string())?;
+    let ended = transaction.await;
+    database.close();
+    committed(ended)
 }
 
-async fn try_to_write(files: &[SourceFile], clear: bool) -> Result<TransactionResult, idb::Error> {
+async fn begin_to_write(files: &[SourceFile], clear: bool) -> Result<(Database, Transaction), idb::Error> {
     let database = open().await?;
     let transaction = database.transaction(&[FILES], TransactionMode::ReadWrite)?;
     let store = transaction.object_store(FILES)?;
@@ -102,9 +105,7 @@ async fn try_to_write(files: &[SourceFile], clear: bool) -> Result<TransactionRe
     for file in files {
         store.put(&file.text.as_str().into(), Some(&file.path.as_str().into()))?;
     }
-    let ended = transaction.await;
-    database.close();
-    ended
+    Ok((database, transaction))
 }
 
 /// The files that are kept.

@@ -2,15 +2,16 @@
 
 use idb::TransactionResult;
 
-/// A transaction that was taken back is no error to `idb`. It is what a full disk looks like: every
-/// request succeeds, and the commit does not.
+/// Whether everything was written. A full disk looks like this: every request succeeds, and the
+/// commit does not. To `idb` that is no error; and where a request was still waiting, the error is
+/// about the request and not the reason.
 ///
 /// # Errors
 /// What to say, if nothing was written.
-pub fn committed(result: TransactionResult) -> Result<(), String> {
-    match result {
-        TransactionResult::Committed => Ok(()),
-        TransactionResult::Aborted => {
+pub fn committed(ended: Result<TransactionResult, idb::Error>) -> Result<(), String> {
+    match ended {
+        Ok(TransactionResult::Committed) => Ok(()),
+        Ok(TransactionResult::Aborted) | Err(_) => {
             Err("the browser took the write back; its storage or the disk may be full".into())
         }
     }

@@ -1,6 +1,6 @@
 //! Where the index is kept between visits: one IndexedDB object store, a key a workspace.
 
-use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode, TransactionResult};
+use idb::{Database, DatabaseEvent, Factory, ObjectStore, ObjectStoreParams, TransactionMode};
 use js_sys::Uint8Array;
 use llavacode_app::transaction::committed;
 use llavacode_core::{Error, Result, index::store::Storage};
@@ -32,14 +32,21 @@ impl IndexedDb {
         };
         Ok(Self { database: database.await.map_err(refused)? })
     }
+
+    /// Runs requests in a transaction of their own, to its end.
+    async fn write(&self, requests: impl FnOnce(&ObjectStore) -> Result<(), idb::Error>) -> Result<()> {
+        let begin = || {
+            let transaction = self.database.transaction(&[STORE], TransactionMode::ReadWrite)?;
+            requests(&transaction.object_store(STORE)?)?;
+            Ok(transaction)
+        };
+        let transaction = begin().map_err(refused)?;
+        committed(transaction.await).map_err(|reason| Error::Storage { reason })
+    }
 }
 
 fn refused(error: idb::Error) -> Error {
     Error::Storage { reason: error.to_string() }
-}
-
-fn finish(ended: Result<TransactionResult, idb::Error>) -> Result<()> {
-    committed(ended.map_err(refused)?).map_err(|reason| Error::Storage { reason })
 }
 
 impl Storage for IndexedDb {
@@ -54,21 +61,11 @@ impl Storage for IndexedDb {
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<()> {
-        let written = async {
-            let transaction = self.database.transaction(&[STORE], TransactionMode::ReadWrite)?;
-            let value = Uint8Array::from(bytes.as_slice());
-            transaction.object_store(STORE)?.put(&value, Some(&JsValue::from_str(key)))?.await?;
-            transaction.commit()?.await
-        };
-        finish(written.await)
+        let value = Uint8Array::from(bytes.as_slice());
+        self.write(|store| store.put(&value, Some(&JsValue::from_str(key))).map(drop)).await
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
-        let removed = async {
-            let transaction = self.database.transaction(&[STORE], TransactionMode::ReadWrite)?;
-            transaction.object_store(STORE)?.delete(JsValue::from_str(key))?.await?;
-            transaction.commit()?.await
-        };
-        finish(removed.await)
+        self.write(|store| store.delete(JsValue::from_str(key)).map(drop)).await
     }
 }

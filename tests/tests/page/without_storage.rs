@@ -26,7 +26,11 @@ async fn where_the_disk_is_full_the_page_says_so_and_loses_nothing() -> Result<(
     let site = site()?.in_page_first(FULL)?.in_worker_first(FULL)?;
     visit("full-disk", site, "", &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
-        page.wait_for_notice(&["index could not be kept", "free some space"], PATIENCE).await?;
+        page.wait_for_notice(
+            &["index could not be kept", "took the write back", "free some space"],
+            PATIENCE,
+        )
+        .await?;
         let index = page.text("index-state").await?;
         ensure!(index.contains("not kept"), "the index says {index:?}");
         page.go_to_end().await?;
