@@ -183,8 +183,6 @@ pub struct EngineInfo {
     pub memory_bytes: u64,
     /// Time from the request to ready, in milliseconds.
     pub load_ms: f64,
-    /// Most soft tokens a prompt holds.
-    pub top_k: usize,
     /// The lanes the bundle has models for.
     pub lanes: Vec<Lane>,
 }

@@ -179,9 +179,11 @@ pub enum PromptPart {
         /// How many.
         tokens: usize,
     },
-    /// One soft token.
+    /// A chunk's soft tokens.
     Soft {
-        /// The chunk it stands for.
+        /// The chunk they stand for.
         place: ChunkPlace,
+        /// How many.
+        tokens: usize,
     },
 }

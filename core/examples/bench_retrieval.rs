@@ -6,6 +6,7 @@
 //! ```
 //! Without a folder it makes up sources with a vocabulary as skewed as real code's.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -143,6 +144,7 @@ fn prompt_config() -> PromptConfig {
         chunk_tokens: 96,
         context_tokens: 512,
         top_k: 10,
+        soft_tokens: NonZeroUsize::MIN,
         max_new_tokens: 50,
     }
 }

@@ -1,6 +1,6 @@
 //! The checkpoints' own `config.json`, field by field, and the bundle's manifest.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use serde::{Deserialize, Serialize};
 
@@ -199,10 +199,18 @@ pub struct PromptConfig {
     pub chunk_tokens: usize,
     /// Most tokens of retrieved text altogether.
     pub context_tokens: usize,
-    /// Chunks retrieved: soft tokens in the compressed lane.
+    /// Chunks retrieved.
     pub top_k: usize,
+    /// Soft tokens of a chunk in the lanes that have any, one for each of so many parts of its lines
+    /// ([`parts`](crate::index::chunker::parts)). The paper's chunks have one.
+    #[serde(default = "one")]
+    pub soft_tokens: NonZeroUsize,
     /// Most tokens generated.
     pub max_new_tokens: usize,
+}
+
+fn one() -> NonZeroUsize {
+    NonZeroUsize::MIN
 }
 
 /// Where retrieved context stands in the prompt.

@@ -1,6 +1,6 @@
 //! The lanes' layouts and budgets, and that a prompt stays the same while one types.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use llavacode_core::Error;
 use llavacode_core::config::{ChunkOrder, ContextPlacement, PromptConfig};
@@ -16,6 +16,8 @@ fn tokenizer() -> Arc<Tokenizer> {
     Arc::new(Tokenizer::from_json("tokenizer.json", json).expect("the fixture is a tokenizer"))
 }
 
+const FOUR: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
 /// The budgets of pico, context before the prefix.
 fn config() -> PromptConfig {
     PromptConfig {
@@ -27,6 +29,7 @@ fn config() -> PromptConfig {
         chunk_tokens: 96,
         context_tokens: 512,
         top_k: 10,
+        soft_tokens: NonZeroUsize::MIN,
         max_new_tokens: 50,
     }
 }
@@ -73,7 +76,7 @@ fn shown(prompt: &Prompt) -> String {
         .iter()
         .map(|part| match part {
             PromptPart::Special { text } | PromptPart::Text { text, .. } => text.clone(),
-            PromptPart::Soft { place } => format!("{{{}}}", place.path),
+            PromptPart::Soft { place, .. } => format!("{{{}}}", place.path),
         })
         .collect()
 }
@@ -103,10 +106,12 @@ fn assert_truthful(prompt: &Prompt, tokenizer: &Tokenizer) {
     let (mut positions, mut soft) = (0, 0);
     for segment in &prompt.segments {
         match segment {
-            Segment::Soft(_) => {
-                assert!(matches!(parts.next(), Some(PromptPart::Soft { .. })));
-                (positions, soft) = (positions + 1, soft + 1);
-            }
+            Segment::Soft(_) => match parts.next() {
+                Some(PromptPart::Soft { tokens, .. }) => {
+                    (positions, soft) = (positions + tokens, soft + tokens);
+                }
+                other => panic!("{other:?} is no soft part"),
+            },
             Segment::Tokens(ids) => {
                 assert!(!ids.is_empty());
                 positions += ids.len();
@@ -194,6 +199,28 @@ fn at_most_k_chunks_are_used_the_best() {
     let config = PromptConfig { top_k: 2, ..config() };
     let prompt = builder(config).build(Lane::FullRag, "", "", &chunks.as_chunks());
     assert_eq!(prompt.chunks, 2);
+}
+
+#[test]
+fn a_chunk_has_as_many_soft_tokens_as_the_bundle_gives_it() {
+    let config = PromptConfig { soft_tokens: FOUR, ..config() };
+    let chunks = Chunks::new(3, 10);
+    let builder = builder(config.clone());
+    for lane in [Lane::Compressed, Lane::Xrag] {
+        let prompt = builder.build(lane, "x", "", &chunks.as_chunks());
+        assert_truthful(&prompt, &tokenizer());
+        let base = builder.build(Lane::Base, "x", "", &[]);
+        assert_eq!((prompt.chunks, prompt.soft_tokens), (3, 12));
+        assert_eq!(prompt.prompt_tokens, base.prompt_tokens + 12);
+        assert_eq!(shown(&prompt), format!("{{2.py}}{{1.py}}{{0.py}}{}", shown(&base)), "a part a chunk");
+    }
+    // Where there is little room for text, the soft tokens decide how long a prompt can be.
+    let no_text = PromptConfig { context_tokens: 0, top_k: 3, ..config };
+    let positions = |soft_tokens| {
+        let config = PromptConfig { soft_tokens, ..no_text.clone() };
+        PromptBuilder::new(tokenizer(), config).expect("a builder").max_prompt_tokens()
+    };
+    assert_eq!(positions(FOUR) - positions(NonZeroUsize::MIN), 9);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The lanes of an engine, natively on the CPU, with the bundle that comes with the page.
 #![cfg(not(target_family = "wasm"))]
 
-use std::{fs, path::Path};
+use std::{fs, num::NonZeroUsize, path::Path};
 
 use burn::tensor::Device;
 use llavacode_core::{
@@ -9,15 +9,18 @@ use llavacode_core::{
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
     config::{BundleManifest, FileEntry},
     engine::{CancelFlag, CompletionRequest, Engine, Lane, NativeHost},
+    index::chunker,
     weights::{MemoryFiles, sha256_hex},
 };
 
-/// The bundle's files, with the projector of xRAG's lane or without one.
-fn bundle(xrag: Option<Vec<u8>>) -> MemoryFiles {
+/// The bundle's files, with the projector of xRAG's lane or without one, and so many soft tokens a
+/// chunk.
+fn bundle(xrag: Option<Vec<u8>>, soft_tokens: usize) -> MemoryFiles {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/bundle");
     let read = |path: &str| fs::read(folder.join(path)).expect("the bundle is complete");
     let mut manifest: BundleManifest = serde_json::from_slice(&read(MANIFEST)).expect("a manifest");
     manifest.files.remove(XRAG_PROJECTOR);
+    manifest.prompt.soft_tokens = NonZeroUsize::new(soft_tokens).expect("not none");
     let mut files = MemoryFiles::default();
     for path in manifest.files.keys() {
         files.files.insert(path.clone(), read(path).into());
@@ -65,7 +68,7 @@ fn nought() -> Vec<u8> {
 
 #[tokio::test]
 async fn without_its_projector_xrags_lane_is_refused() {
-    let mut engine = engine(bundle(None)).await;
+    let mut engine = engine(bundle(None, 1)).await;
     assert_eq!(engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
     let refused = engine.complete(&request(Lane::Xrag), &CancelFlag::default(), |_| ()).await;
     assert_eq!(refused, Err(Error::LaneMissing { lane: "xrag", file: XRAG_PROJECTOR }));
@@ -75,7 +78,7 @@ async fn without_its_projector_xrags_lane_is_refused() {
 
 #[tokio::test]
 async fn each_lane_with_soft_tokens_reads_its_own_projection() {
-    let mut engine = engine(bundle(Some(nought()))).await;
+    let mut engine = engine(bundle(Some(nought()), 3)).await;
     assert_eq!(engine.lanes(), Lane::ALL);
     let texts: Vec<String> = engine.index.chunks().map(|chunk| chunk.text.to_string()).collect();
     let vectors = engine.embed_texts(&texts).await.expect("the CPU computes");
@@ -87,8 +90,37 @@ async fn each_lane_with_soft_tokens_reads_its_own_projection() {
     let mut prompts = Vec::new();
     for lane in [Lane::Compressed, Lane::Xrag] {
         let done = engine.complete(&request(lane), &cancel, |_| ()).await.expect("it completes");
-        assert_eq!((done.soft_tokens, done.reused_tokens), (1, 0));
+        assert_eq!((done.soft_tokens, done.reused_tokens), (3, 0));
         prompts.push(done.prompt);
     }
     assert_eq!(prompts[0], prompts[1], "the same layout; only the vectors differ");
+}
+
+#[tokio::test]
+async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
+    let text = "class Circle:\n    def area(self):\n        return 3 * self.radius".to_owned();
+    let parts: Vec<String> = chunker::parts(&text, 3).map(str::to_owned).collect();
+    let (one, three) = (engine(bundle(None, 1)).await, engine(bundle(None, 3)).await);
+    let (embedding, projections) = three.embed_texts(&[text]).await.expect("the CPU computes").remove(0);
+    let of_parts = one.embed_texts(&parts).await.expect("the CPU computes");
+    let expected: Vec<f32> = of_parts.iter().flat_map(|(_, projection)| projection).copied().collect();
+    assert_eq!(projections.len(), expected.len());
+    assert!(projections.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4), "in the parts' order");
+    let sum = |i: usize| of_parts.iter().map(|(embedding, _)| embedding[i]).sum::<f32>();
+    let length = (0..embedding.len()).map(|i| sum(i).powi(2)).sum::<f32>().sqrt();
+    for (i, x) in embedding.iter().enumerate() {
+        assert!((x - sum(i) / length).abs() < 1e-4, "number {i} of the mean");
+    }
+}
+
+#[tokio::test]
+async fn soft_tokens_that_did_not_change_are_not_read_again() {
+    let mut engine = engine(bundle(None, 3)).await;
+    let cancel = CancelFlag::default();
+    let mut again = CompletionRequest { cold: false, ..request(Lane::Compressed) };
+    let first = engine.complete(&again, &cancel, |_| ()).await.expect("it completes");
+    again.prefix.push('a');
+    let second = engine.complete(&again, &cancel, |_| ()).await.expect("it completes");
+    assert_eq!(first.reused_tokens, 0);
+    assert!(second.reused_tokens > 3, "the three and what stands before the change: {second:?}");
 }

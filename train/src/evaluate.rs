@@ -7,7 +7,7 @@
 //! | `compressed` | a soft token (or several) a chunk |
 //! | `xrag` | the same with xRAG's projector |
 //! | `control` | as compressed, every vector the mean of all: says nothing of the chunks |
-//! | `bags` | as compressed, every vector the chunk's [bag](crate::bags): what the reader was trained on, no encoder's loss in between |
+//! | `bags` | as compressed, every vector the [bag](crate::bags) of its part of the chunk: what the reader was trained on, no encoder's loss in between |
 //! | others | as compressed, with the projector of that name: ablations |
 //!
 //! Decoding is greedy, to the end of the line. Differences are paired over the tasks, with 95 %
@@ -154,14 +154,6 @@ pub struct Evaluation<'a> {
     pub formats: (WeightFormat, WeightFormat),
 }
 
-impl Evaluation<'_> {
-    /// Soft tokens of a chunk.
-    fn soft_tokens(&self) -> usize {
-        let width = self.projector.and_then(|projector| projector.config.widths.last());
-        width.map_or(1, |width| width / self.reader.hidden())
-    }
-}
-
 /// Where a lane's vectors come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Vectors {
@@ -250,7 +242,9 @@ pub fn ablate_retrieval(
         let Some(package) = files.first().map(|file| &file.package) else { continue };
         let own: Vec<&Sample> = tasks.iter().filter(|task| task.package == *package).collect();
         if !own.is_empty() {
-            for (ranker, samples) in retrieve(files, &own, parts.encoder, parts.input) {
+            for (ranker, samples) in
+                retrieve(files, &own, parts.encoder, parts.input, parts.placements.before.soft_tokens())
+            {
                 by_ranker.entry(ranker).or_default().extend(samples);
             }
         }
@@ -267,12 +261,13 @@ fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample], lanes: &[Kind<'_>]) -
     let mut all = Scores::new();
     let mean = mean_vector(parts, tasks);
     for block in tasks.chunks(BLOCK) {
-        let (texts, first_chunk) = chunks_of(parts, block);
-        let chunks = block.iter().flat_map(|task| &task.chunks);
-        let bags = chunks.map(|chunk| bag(parts.input.tokenizer, &chunk.text, parts.input.max_tokens));
-        let made_of = MadeOf { raw: parts.encoder.raw(&texts), bags: bags.collect(), mean: mean.as_deref() };
+        let (texts, first_vectors) = parts_of(parts, block);
+        let bags = texts.iter().map(|text| bag(parts.input.tokenizer, text, parts.input.max_tokens));
+        let bags = bags.collect();
+        let texts: Vec<Vec<u32>> = texts.iter().map(|text| parts.input.tokens(text)).collect();
+        let made_of = MadeOf { raw: parts.encoder.raw(&texts), bags, mean: mean.as_deref() };
         for &(lane, which, name) in lanes {
-            let Some((vectors, soft)) = vectors(parts, which, &made_of) else { continue };
+            let Some(vectors) = vectors(parts, which, &made_of) else { continue };
             // Without context there is nothing to place.
             let placements = if lane == Lane::Base { &parts.measured[..1] } else { parts.measured };
             for &placement in placements {
@@ -284,8 +279,7 @@ fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample], lanes: &[Kind<'_>]) -
                     Lane::Base => name.into(),
                     _ => format!("{name}.{}", placement_key(placement)),
                 };
-                let firsts: Vec<usize> = first_chunk.iter().map(|first| first * soft).collect();
-                let scores = score(parts.reader, &prompts, lane, block, (&vectors, &firsts));
+                let scores = score(parts.reader, &prompts, lane, block, (&vectors, &first_vectors));
                 all.entry(key).or_default().extend(scores);
             }
         }
@@ -293,12 +287,12 @@ fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample], lanes: &[Kind<'_>]) -
     all
 }
 
-/// Every chunk of some tasks as the encoder reads it, and each task's first.
-fn chunks_of(parts: &Evaluation<'_>, tasks: &[Sample]) -> (Vec<Vec<u32>>, Vec<usize>) {
+/// Every part of some tasks' chunks, a soft token each, and each task's first.
+fn parts_of<'a>(parts: &Evaluation<'_>, tasks: &'a [Sample]) -> (Vec<&'a str>, Vec<usize>) {
     let (mut texts, mut first) = (Vec::new(), Vec::new());
     for task in tasks {
         first.push(texts.len());
-        texts.extend(task.chunks.iter().map(|chunk| parts.input.tokens(&chunk.text)));
+        texts.extend(parts.placements.before.parts(task, task.chunks.len()));
     }
     (texts, first)
 }
@@ -307,43 +301,36 @@ fn project(projector: &TrainedProjector, raw: &[f32]) -> Vec<f32> {
     values(projector.differentiate(raw.to_vec(), &Device::flex().autodiff()).output)
 }
 
-/// What vectors of some chunks are made of.
+/// What vectors of some chunks' parts are made of.
 struct MadeOf<'a> {
-    /// Embeddings, `[chunks, width]`.
+    /// Embeddings, `[parts, width]`.
     raw: Vec<f32>,
-    /// The tokens of each chunk's names.
+    /// The tokens of each part's names.
     bags: Vec<Vec<u32>>,
     /// The projector's mean vector.
     mean: Option<&'a [f32]>,
 }
 
-/// A lane's vectors and how many a chunk has; `None` if there is no such projector.
-fn vectors(parts: &Evaluation<'_>, which: Vectors, made_of: &MadeOf<'_>) -> Option<(Vec<f32>, usize)> {
-    let hidden = parts.reader.hidden();
-    let projected = |projector: &TrainedProjector| {
-        let soft = projector.config.widths.last().map_or(1, |width| width / hidden);
-        (project(projector, &made_of.raw), soft)
-    };
+/// A lane's vectors, one a part; `None` if there is no such projector.
+fn vectors(parts: &Evaluation<'_>, which: Vectors, made_of: &MadeOf<'_>) -> Option<Vec<f32>> {
+    let projected = |projector: &TrainedProjector| project(projector, &made_of.raw);
     match which {
-        Vectors::None => Some((Vec::new(), 1)),
+        Vectors::None => Some(Vec::new()),
         Vectors::Projector => parts.projector.map(projected),
         Vectors::Xrag => parts.xrag.map(projected),
         Vectors::Ablation(i) => parts.ablations.get(i).map(|(_, projector)| projected(projector)),
-        Vectors::Mean => {
-            let mean = made_of.mean?;
-            Some((mean.repeat(made_of.bags.len()), mean.len() / hidden))
-        }
-        // A reader whose chunks have several soft tokens has met no bags.
+        Vectors::Mean => Some(made_of.mean?.repeat(made_of.bags.len())),
         Vectors::Bags => {
             let embedding = parts.reader.embedding()?;
-            Some((bag_vectors(embedding, hidden, &made_of.bags), 1)).filter(|_| parts.soft_tokens() == 1)
+            Some(bag_vectors(embedding, parts.reader.hidden(), &made_of.bags))
         }
     }
 }
 
-/// The projector's mean vector over the chunks of a part of the tasks.
+/// The projector's mean vector over the chunks of some of the tasks.
 fn mean_vector(parts: &mut Evaluation<'_>, tasks: &[Sample]) -> Option<Vec<f32>> {
-    let (texts, _) = chunks_of(parts, &tasks[..tasks.len().min(2 * BLOCK)]);
+    let (texts, _) = parts_of(parts, &tasks[..tasks.len().min(2 * BLOCK)]);
+    let texts: Vec<Vec<u32>> = texts.iter().map(|text| parts.input.tokens(text)).collect();
     if texts.is_empty() {
         return None;
     }

@@ -1,13 +1,13 @@
 //! From samples to what a reader trains on: the page's own prompts, and which rows are to
 //! predict what.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use anyhow::Result;
 use llavacode_core::{
     config::{ChunkOrder, ContextPlacement, PromptConfig},
     engine::{ChunkPlace, Lane},
-    index::ChunkId,
+    index::{ChunkId, chunker::parts},
     prompt::{PromptBuilder, PromptChunk, Segment},
     tokenize::Tokenizer,
 };
@@ -81,8 +81,8 @@ pub struct Prompts {
     soft_tokens: usize,
 }
 
-/// Pico's budgets.
-pub fn pico_prompt(context_placement: ContextPlacement) -> PromptConfig {
+/// Pico's budgets, with so many soft tokens a chunk.
+pub fn pico_prompt(context_placement: ContextPlacement, soft_tokens: NonZeroUsize) -> PromptConfig {
     PromptConfig {
         context_placement,
         chunk_order: ChunkOrder::BestLast,
@@ -92,16 +92,18 @@ pub fn pico_prompt(context_placement: ContextPlacement) -> PromptConfig {
         chunk_tokens: 96,
         context_tokens: 512,
         top_k: 10,
+        soft_tokens,
         max_new_tokens: 50,
     }
 }
 
 impl Prompts {
-    /// Prompts with `soft_tokens` vectors a chunk in the compressed lane.
+    /// Prompts of this layout.
     ///
     /// # Errors
     /// If the tokenizer lacks a special token.
-    pub fn new(tokenizer: Arc<Tokenizer>, config: PromptConfig, soft_tokens: usize) -> Result<Self> {
+    pub fn new(tokenizer: Arc<Tokenizer>, config: PromptConfig) -> Result<Self> {
+        let soft_tokens = config.soft_tokens.get();
         let end = tokenizer.special("<|endoftext|>")?;
         let builder = PromptBuilder::new(Arc::clone(&tokenizer), config)?;
         Ok(Self { tokenizer, builder, end, soft_tokens })
@@ -112,9 +114,16 @@ impl Prompts {
         self.end
     }
 
-    /// Longest sequence, with `new` tokens of completion.
-    pub fn positions(&self, new: usize) -> usize {
-        self.builder.max_prompt_tokens() + self.soft_tokens * 16 + new
+    /// Soft tokens of a chunk.
+    pub fn soft_tokens(&self) -> usize {
+        self.soft_tokens
+    }
+
+    /// The parts of a sample's first `chunks` chunks, a soft token each.
+    pub fn parts<'a>(&self, sample: &'a Sample, chunks: usize) -> impl Iterator<Item = &'a str> + use<'a> {
+        let soft_tokens = self.soft_tokens;
+        let chunks = sample.chunks.iter().take(chunks);
+        chunks.flat_map(move |chunk| parts(&chunk.text, soft_tokens))
     }
 
     /// A sample in a lane, with at most `chunks` of its chunks. Soft vectors are numbered by chunk:

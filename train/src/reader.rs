@@ -9,6 +9,7 @@
 //! forward.
 
 use std::{
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, mpsc},
     thread,
@@ -104,12 +105,12 @@ pub struct Placements {
 }
 
 impl Placements {
-    /// Pico's budgets in both.
+    /// Pico's budgets in both, with so many soft tokens a chunk.
     ///
     /// # Errors
     /// If the tokenizer lacks a special token.
-    pub fn new(tokenizer: Arc<Tokenizer>, soft_tokens: usize) -> Result<Self> {
-        let prompts = |placement| Prompts::new(Arc::clone(&tokenizer), pico_prompt(placement), soft_tokens);
+    pub fn new(tokenizer: Arc<Tokenizer>, soft_tokens: NonZeroUsize) -> Result<Self> {
+        let prompts = |placement| Prompts::new(Arc::clone(&tokenizer), pico_prompt(placement, soft_tokens));
         Ok(Self {
             before: prompts(ContextPlacement::BeforePrefix)?,
             after: prompts(ContextPlacement::AfterSuffix)?,
@@ -168,7 +169,8 @@ pub fn train(
     let len = model.parameters.len();
     let config = OptimizerConfig { muon: options.muon, ..OptimizerConfig::default() };
     let mut optimizer = Optimizer::new(len, config);
-    let mark = fingerprint(&(options, &model.decoder.shape.vocabulary, len))?;
+    let soft_tokens = placements.before.soft_tokens();
+    let mark = fingerprint(&(options, model.decoder.shape.vocabulary, len, soft_tokens))?;
     let folder = options.out.join("checkpoint");
     let mut tokens = 0;
     if let Some(mut checkpoint) = Checkpoint::load(&folder, &mark)? {
@@ -346,14 +348,14 @@ fn draw(samples: &SampleFile, needing: bool, random: &mut SplitMix64) -> Result<
     Ok(sample)
 }
 
-/// A sample's first `chunks` chunks as bags.
+/// The bags of a sample's first `chunks` chunks, one a soft token.
 fn bags_of<'a>(
     sample: &'a Sample,
     chunks: usize,
     prompts: &'a Prompts,
     most: usize,
 ) -> impl Iterator<Item = Vec<u32>> + 'a {
-    sample.chunks.iter().take(chunks).map(move |chunk| bag(&prompts.tokenizer, &chunk.text, most))
+    prompts.parts(sample, chunks).map(move |part| bag(&prompts.tokenizer, part, most))
 }
 
 fn validate(

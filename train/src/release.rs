@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use llavacode_core::{
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
     config::{
-        BundleManifest, ChunkingConfig, ContextPlacement, EncoderInput, FileEntry, QuantizationConfig,
-        WeightFormat,
+        BundleManifest, ChunkingConfig, ContextPlacement, EncoderInput, FileEntry, PromptConfig,
+        QuantizationConfig, WeightFormat,
     },
     weights::sha256_hex,
 };
@@ -20,7 +20,6 @@ use serde_json::json;
 use crate::{
     checkpoint::write_whole,
     evaluate::{Report, placement_key},
-    prompts::pico_prompt,
 };
 
 /// What a release is made of.
@@ -42,8 +41,8 @@ pub struct Release {
     pub version: String,
     /// One sentence for a person.
     pub description: String,
-    /// Where retrieved context stands.
-    pub placement: ContextPlacement,
+    /// Layout and budgets of the prompts that it was measured with.
+    pub prompt: PromptConfig,
 }
 
 /// Copies the files, hashes them and writes the manifest with the evaluation in it.
@@ -77,7 +76,7 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         license: "MIT OR Apache-2.0".into(),
         description: release.description.clone(),
         files,
-        prompt: pico_prompt(release.placement),
+        prompt: release.prompt.clone(),
         chunking: ChunkingConfig { lines: 10, stride: 5 },
         encoder: EncoderInput { max_tokens: 96, append: "<|endoftext|>".into() },
         quantization: QuantizationConfig {
@@ -85,7 +84,7 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
             reader_head: WeightFormat::Q8,
             encoder: WeightFormat::F32,
         },
-        evaluation: evaluation(report, release.placement)?,
+        evaluation: evaluation(report, release.prompt.context_placement)?,
     };
     write_whole(
         &release.bundle.join(MANIFEST),

@@ -5,18 +5,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use burn::tensor::{Device, Tensor, TensorData};
 use llavacode_core::{
     config::ChunkingConfig,
     index::{
-        Index, Query, Ranker,
+        Index, Query, Ranker, chunker,
         fusion::{Scored, best_first, distinct},
         lexical::query_window,
     },
+    model::encoder::{l2_normalise, mean_of_parts},
 };
 
 use crate::{
     corpus::SourceFile,
     embed::{ChunkEncoder, EncoderInput},
+    projector::values,
     samples::{Sample, SampleChunk},
 };
 
@@ -34,23 +37,24 @@ pub fn retrieve(
     tasks: &[&Sample],
     encoder: &mut dyn ChunkEncoder,
     input: EncoderInput<'_>,
+    soft_tokens: usize,
 ) -> BTreeMap<&'static str, Vec<Sample>> {
     let mut index = Index::new(CHUNKING, "evaluation");
     for file in files {
         index.update_file(&file.path, &file.text);
     }
     for pending in index.pending().chunks(BATCH) {
-        let texts: Vec<Vec<u32>> = pending.iter().map(|chunk| input.tokens(&chunk.text)).collect();
-        let raw = encoder.raw(&texts);
-        for (chunk, embedding) in pending.iter().zip(raw.chunks_exact(encoder.width())) {
-            index.set_vectors(chunk.hash, unit(embedding), Vec::new());
+        let texts: Vec<&str> = pending.iter().map(|chunk| &*chunk.text).collect();
+        let embeddings = embed(&texts, encoder, input, soft_tokens);
+        for (chunk, embedding) in pending.iter().zip(embeddings.chunks_exact(encoder.width())) {
+            index.set_vectors(chunk.hash, embedding.to_vec(), Vec::new());
         }
     }
     let bm25 = Bm25::new(index.chunks().map(|chunk| &*chunk.text));
     let mut found: BTreeMap<&'static str, Vec<Sample>> = BTreeMap::new();
     for task in tasks {
         let window = query_window(&task.prefix, CHUNKING.lines);
-        let query = unit(&encoder.raw(&[input.tokens(window)]));
+        let query = embed(&[window], encoder, input, soft_tokens);
         for name in RANKERS {
             let ranker = match name {
                 "dense" => Some(Ranker::Dense(&query)),
@@ -94,9 +98,13 @@ fn sample_chunk(chunk: &llavacode_core::index::Chunk) -> SampleChunk {
     }
 }
 
-fn unit(vector: &[f32]) -> Vec<f32> {
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-12);
-    vector.iter().map(|x| x / length).collect()
+/// Embeddings as the page makes them, `[texts, width]`: means of the texts' parts'.
+fn embed(texts: &[&str], encoder: &mut dyn ChunkEncoder, input: EncoderInput<'_>, parts: usize) -> Vec<f32> {
+    let of_parts: Vec<Vec<u32>> =
+        texts.iter().flat_map(|text| chunker::parts(text, parts)).map(|part| input.tokens(part)).collect();
+    let shape = [of_parts.len(), encoder.width()];
+    let raw = Tensor::<2>::from_data(TensorData::new(encoder.raw(&of_parts), shape), &Device::flex());
+    values(mean_of_parts(l2_normalise(raw), parts))
 }
 
 /// Okapi BM25 (Robertson and Zaragoza, 2009) with its usual constants, over the words that

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use llavacode_core::{
     config::{ContextPlacement, ModelType, WeightFormat},
@@ -26,11 +26,12 @@ const BEFORE: &str = "before_prefix";
 fn measured(soft_tokens: usize) -> Report {
     let folder = tempfile::tempdir().expect("a folder");
     let (samples, tokenizer) = (samples(folder.path()), tokenizer());
+    let soft_tokens = NonZeroUsize::new(soft_tokens).expect("not none");
     let placements = Placements::new(Arc::clone(&tokenizer), soft_tokens).expect("prompts");
     let mut reader = EngineReader::new(model(ModelType::Qwen2, &tokenizer), 64);
     let mut encoder = TrainedEncoder::new(model(ModelType::Qwen3, &tokenizer), 64);
     let random = &mut SplitMix64::new(6);
-    let form = ProjectorConfig::two_layer(96, soft_tokens * 96);
+    let form = ProjectorConfig::two_layer(96, 96);
     let projector = TrainedProjector::init(form.clone(), 0.02, random);
     let ablations = [("another".to_owned(), TrainedProjector::init(form, 0.02, random))];
     let mut parts = Evaluation {
@@ -85,9 +86,14 @@ fn lanes_differ_in_their_context_alone() {
 }
 
 #[test]
-fn a_chunk_of_two_soft_tokens_has_no_bag() {
-    let found = measured(2);
-    assert_eq!(lane(&found, "compressed").soft_tokens, 2.0);
-    assert_eq!(lane(&found, "control").soft_tokens, 2.0);
-    assert!(!found.lanes.contains_key(&format!("bags.{BEFORE}")));
+fn a_chunk_of_two_soft_tokens_is_read_in_two_parts() {
+    let (one, two) = (measured(1), measured(2));
+    for name in ["another", "bags", "compressed", "control"] {
+        assert_eq!(lane(&two, name).soft_tokens, 2.0, "{name}");
+        assert_eq!(lane(&two, name).prompt_tokens, lane(&one, name).prompt_tokens + 1.0, "{name}");
+        assert!(lane(&two, name).cross_entropy != lane(&one, name).cross_entropy, "{name}");
+    }
+    for name in ["base", "full_rag.before_prefix"] {
+        assert_eq!(two.lanes[name].cross_entropy, one.lanes[name].cross_entropy, "{name} has none");
+    }
 }

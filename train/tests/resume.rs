@@ -1,6 +1,6 @@
 //! A run that was interrupted continues the same curve.
 
-use std::{path::Path, sync::Arc};
+use std::{num::NonZeroUsize, path::Path, sync::Arc};
 
 use llavacode_core::config::ModelType;
 use llavacode_train::{
@@ -15,6 +15,8 @@ use llavacode_train::{
 mod common;
 
 use common::{model, samples, tokenizer};
+
+const SOFT_TOKENS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 fn reader_options(out: &Path, steps: u64) -> ReaderOptions {
     ReaderOptions {
@@ -47,7 +49,7 @@ fn reader_options(out: &Path, steps: u64) -> ReaderOptions {
 fn a_reader_resumed_from_its_checkpoint_is_the_reader_of_an_unbroken_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let (samples, tokenizer) = (samples(folder.path()), tokenizer());
-    let placements = Placements::new(Arc::clone(&tokenizer), 1).expect("prompts");
+    let placements = Placements::new(Arc::clone(&tokenizer), SOFT_TOKENS).expect("prompts");
     let run = |name: &str, steps| {
         let options = reader_options(&folder.path().join(name), steps);
         reader::train(model(ModelType::Qwen2, &tokenizer), &placements, &samples, &samples, &options)
@@ -70,7 +72,7 @@ fn a_reader_resumed_from_its_checkpoint_is_the_reader_of_an_unbroken_run() {
 fn a_projector_resumed_from_its_checkpoint_is_the_projector_of_an_unbroken_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let (samples, tokenizer) = (samples(folder.path()), tokenizer());
-    let placements = Placements::new(Arc::clone(&tokenizer), 1).expect("prompts");
+    let placements = Placements::new(Arc::clone(&tokenizer), SOFT_TOKENS).expect("prompts");
     let run = |name: &str, steps, recipe: Recipe| {
         let mut reader = EngineReader::new(model(ModelType::Qwen2, &tokenizer), 64);
         let mut encoder = TrainedEncoder::new(model(ModelType::Qwen3, &tokenizer), 64);
@@ -86,7 +88,6 @@ fn a_projector_resumed_from_its_checkpoint_is_the_projector_of_an_unbroken_run()
             steps,
             batch: 3,
             chunks: 1,
-            soft_tokens: 1,
             rate: 1e-3,
             encoder_rate: 1e-3,
             checkpoint_every: 2,

@@ -110,7 +110,7 @@ impl Control {
 
     /// Shows a sentence.
     pub fn notify(&self, gravity: Gravity, text: impl Into<String>, remedies: &[Remedy]) {
-        self.state.notices.update(|notices| notices.push(gravity, text, remedies));
+        self.state.notices.update(|notices| notices.push(gravity, &text.into(), remedies));
     }
 
     /// Does what a notice offers.

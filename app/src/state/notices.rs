@@ -75,8 +75,8 @@ const MOST: usize = 4;
 
 impl Notices {
     /// Adds one. The same sentence twice stands once; beyond [`MOST`] the oldest goes.
-    pub fn push(&mut self, gravity: Gravity, text: impl Into<String>, remedies: &[Remedy]) {
-        let text = text.into();
+    pub fn push(&mut self, gravity: Gravity, text: &str, remedies: &[Remedy]) {
+        let text = capitalized(text);
         self.list.retain(|notice| notice.text != text);
         if self.list.len() == MOST {
             self.list.remove(0);
@@ -101,6 +101,19 @@ impl Notices {
     }
 }
 
+/// A sentence with its capital letter: an error's text begins without one, as it may stand inside
+/// another. A file's name stays as it is.
+fn capitalized(text: &str) -> String {
+    let first_word = text.split(' ').next().unwrap_or_default();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) if first_word.chars().all(char::is_alphabetic) => {
+            first.to_uppercase().chain(characters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,9 +125,17 @@ mod tests {
             notices.push(Gravity::Info, text, &[]);
         }
         let texts: Vec<_> = notices.list().iter().map(|notice| notice.text.as_str()).collect();
-        assert_eq!(texts, ["a", "c", "d", "e"]);
+        assert_eq!(texts, ["A", "C", "D", "E"]);
         notices.dismiss(notices.list()[0].id);
-        assert_eq!(notices.list()[0].text, "c");
+        assert_eq!(notices.list()[0].text, "C");
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_letter_and_a_file_with_its_own() {
+        assert_eq!(capitalized("the index is full"), "The index is full");
+        assert_eq!(capitalized("bundle.json is no manifest"), "bundle.json is no manifest");
+        assert_eq!(capitalized("éclair is a word"), "Éclair is a word");
+        assert_eq!(capitalized(""), "");
     }
 
     #[test]

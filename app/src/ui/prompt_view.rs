@@ -71,14 +71,17 @@ fn Part(part: PromptPart) -> impl IntoView {
         PromptPart::Text { text, tokens } => {
             view! { <span class="plain" title=format!("{tokens} tokens")>{text}</span> }.into_any()
         }
-        PromptPart::Soft { place } => {
+        PromptPart::Soft { place, tokens } => {
             let label = place_label(&place);
             let go = move |_| {
                 control.state.dialog.set(None);
                 control.open_place(&place);
             };
-            view! { <button class="chip" title="One soft token; opens its chunk" on:click=go>{label}</button> }
-                .into_any()
+            let title = match tokens {
+                1 => "One soft token; opens its chunk".to_owned(),
+                tokens => format!("{tokens} soft tokens; opens their chunk"),
+            };
+            view! { <button class="chip" title=title on:click=go>{label}</button> }.into_any()
         }
     }
 }

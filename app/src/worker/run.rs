@@ -118,7 +118,6 @@ impl Runner {
             webgpu_possible: chosen.webgpu_possible,
             memory_bytes: engine.memory_bytes(),
             load_ms: WorkerHost.now_ms() - started,
-            top_k: engine.manifest.prompt.top_k,
             lanes: engine.lanes(),
         };
         self.engine = Some(engine);

@@ -73,8 +73,8 @@ impl<H: Host> Engine<H> {
             ranker: Ranker::Jaccard,
         });
         if request.lane != Lane::FullRag {
-            // A chunk not embedded yet has no soft token.
-            hits.retain(|hit| self.soft_vector(request.lane, hit.id).is_some());
+            // A chunk not embedded yet has no soft tokens.
+            hits.retain(|hit| self.soft_vectors(request.lane, hit.id).is_some());
         }
         hits
     }
@@ -120,7 +120,11 @@ impl<H: Host> Engine<H> {
             match segment {
                 Segment::Tokens(ids) => positions.extend(ids.iter().map(|&id| Position::Token(id))),
                 Segment::Soft(id) => {
-                    positions.extend(self.index.chunk(*id).map(|chunk| Position::Soft(*id, chunk.hash)))
+                    let numbers = 0..self.manifest.prompt.soft_tokens.get();
+                    let chunk = self.index.chunk(*id);
+                    positions.extend(chunk.into_iter().flat_map(|chunk| {
+                        numbers.clone().map(|number| Position::Soft(*id, chunk.hash, number))
+                    }));
                 }
             }
         }
@@ -138,16 +142,16 @@ impl<H: Host> Engine<H> {
                     let ids: Vec<u32> = run.iter().filter_map(|p| p.token()).collect();
                     self.reader.embed(token_ids(&ids, &self.device))
                 }
-                Position::Soft(..) => self.soft_vectors(lane, run.iter().filter_map(|p| p.chunk())),
+                Position::Soft(..) => self.embed_soft(lane, run.iter().filter_map(|p| p.soft())),
             })
             .collect();
         Tensor::cat(runs, 0)
     }
 
-    fn soft_vectors(&self, lane: Lane, chunks: impl Iterator<Item = ChunkId>) -> Tensor<2> {
+    fn embed_soft(&self, lane: Lane, soft: impl Iterator<Item = (ChunkId, usize)>) -> Tensor<2> {
         let width = self.reader.config().hidden_size;
-        let values: Vec<f32> =
-            chunks.filter_map(|id| self.soft_vector(lane, id)).flatten().copied().collect();
+        let vector = |(id, number)| self.soft_vectors(lane, id)?.chunks_exact(width).nth(number);
+        let values: Vec<f32> = soft.filter_map(vector).flatten().copied().collect();
         let rows = values.len() / width;
         Tensor::from_data(TensorData::new(values, [rows, width]), &self.device)
     }

@@ -3,7 +3,11 @@
 use burn::tensor::Tensor;
 
 use super::{Engine, Host, Lane};
-use crate::{Error, Result, index::ChunkId};
+use crate::{
+    Error, Result,
+    index::{ChunkId, chunker::parts},
+    model::encoder::mean_of_parts,
+};
 
 /// Chunks embedded in one pass: enough to fill a device, few enough that a completion soon gets
 /// its turn.
@@ -29,8 +33,9 @@ impl<H: Host> Engine<H> {
         Ok(pending.len())
     }
 
-    /// Each text's embedding (width: the encoder's hidden size, length 1) and its projections
-    /// (width: the reader's hidden size for each projector, xRAG's behind the paper's).
+    /// Each text's embedding (width: the encoder's hidden size, length 1) and its projections: for each
+    /// projector, xRAG's behind the paper's, a vector of the reader's hidden size a soft token. A text
+    /// of several soft tokens is embedded in as many parts; its own embedding is their mean.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
@@ -38,30 +43,35 @@ impl<H: Host> Engine<H> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let sequences = texts.iter().map(|text| self.encoder_input(text)).collect::<Result<Vec<_>>>()?;
-        let embeddings = self.encoder.encode(&sequences);
+        let soft = self.manifest.prompt.soft_tokens.get();
+        let parts = texts.iter().flat_map(|text| parts(text, soft));
+        let sequences = parts.map(|part| self.encoder_input(part)).collect::<Result<Vec<_>>>()?;
+        let of_parts = self.encoder.encode(&sequences);
+        let of_text = |vectors: Tensor<2>| vectors.reshape([texts.len() as i32, -1]);
         let projectors = std::iter::once(&self.projector).chain(&self.xrag_projector);
-        let projections = projectors.map(|projector| projector.forward(embeddings.clone())).collect();
+        let projections = projectors.map(|projector| of_text(projector.forward(of_parts.clone()))).collect();
         let projections = Tensor::cat(projections, 1);
+        let embeddings = mean_of_parts(of_parts, soft);
         let device = |e: burn::tensor::ExecutionError| Error::Device { reason: e.to_string() };
         let embeddings = embeddings.into_data_async().await.map_err(device)?;
         let projections = projections.into_data_async().await.map_err(device)?;
         let rows = |data: burn::tensor::TensorData| -> Vec<Vec<f32>> {
             let values: Vec<f32> = data.iter().collect();
-            values.chunks(values.len() / sequences.len()).map(<[f32]>::to_vec).collect()
+            values.chunks(values.len() / texts.len()).map(<[f32]>::to_vec).collect()
         };
         Ok(rows(embeddings).into_iter().zip(rows(projections)).collect())
     }
 
-    /// What stands for a chunk in a lane's prompt, the reader's hidden size long; `None` if the chunk
-    /// is not embedded yet, or the lane has no soft tokens.
-    pub(super) fn soft_vector(&self, lane: Lane, id: ChunkId) -> Option<&[f32]> {
+    /// What stands for a chunk in a lane's prompt, `[soft tokens, hidden]`; `None` if the chunk is not
+    /// embedded yet, or the lane has no soft tokens.
+    pub(super) fn soft_vectors(&self, lane: Lane, id: ChunkId) -> Option<&[f32]> {
         let projector = match lane {
             Lane::Base | Lane::FullRag => return None,
             Lane::Compressed => 0,
             Lane::Xrag => 1,
         };
-        self.index.projections(id)?.chunks_exact(self.reader.config().hidden_size).nth(projector)
+        let width = self.manifest.prompt.soft_tokens.get() * self.reader.config().hidden_size;
+        self.index.projections(id)?.chunks_exact(width).nth(projector)
     }
 
     /// A chunk's tokens as the encoder was trained on them. Never empty.

@@ -10,15 +10,15 @@ use crate::{
 pub(super) enum Position {
     /// A token's id.
     Token(u32),
-    /// A chunk's soft token; the chunk's content says which.
-    Soft(ChunkId, ChunkHash),
+    /// One of a chunk's soft tokens, by its number; the chunk's content says what it is.
+    Soft(ChunkId, ChunkHash, usize),
 }
 
 impl PartialEq for Position {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Token(a), Self::Token(b)) => a == b,
-            (Self::Soft(_, a), Self::Soft(_, b)) => a == b,
+            (Self::Soft(_, a, i), Self::Soft(_, b, j)) => (a, i) == (b, j),
             _ => false,
         }
     }
@@ -33,10 +33,10 @@ impl Position {
         }
     }
 
-    /// The chunk, if it is a soft token.
-    pub(super) fn chunk(&self) -> Option<ChunkId> {
+    /// The chunk and the number among its soft tokens, if it is one.
+    pub(super) fn soft(&self) -> Option<(ChunkId, usize)> {
         match self {
-            Self::Soft(id, _) => Some(*id),
+            Self::Soft(id, _, number) => Some((*id, *number)),
             Self::Token(_) => None,
         }
     }
@@ -89,12 +89,18 @@ mod tests {
 
     #[test]
     fn the_shared_prefix_ends_at_the_first_difference() {
-        let soft = |slot, text| Soft(ChunkId::new(slot, 0), ChunkHash::of(text));
-        let held = [soft(7, "a"), Token(1), Token(2), Token(3)];
-        assert_eq!(shared_prefix(&held, &[soft(7, "a"), Token(1), Token(9)]), 2);
-        assert_eq!(shared_prefix(&held, &[soft(8, "a"), Token(1), Token(9)]), 2, "the same text elsewhere");
-        assert_eq!(shared_prefix(&held, &[soft(7, "b"), Token(1), Token(2)]), 0);
-        assert_eq!(shared_prefix(&held, &held), 4);
+        let soft = |slot, text, number| Soft(ChunkId::new(slot, 0), ChunkHash::of(text), number);
+        let held = [soft(7, "a", 0), soft(7, "a", 1), Token(1), Token(2), Token(3)];
+        let shared = |prompt: [Position; 4]| shared_prefix(&held, &prompt);
+        assert_eq!(shared([soft(7, "a", 0), soft(7, "a", 1), Token(1), Token(9)]), 3);
+        assert_eq!(
+            shared([soft(8, "a", 0), soft(8, "a", 1), Token(1), Token(9)]),
+            3,
+            "the same text elsewhere"
+        );
+        assert_eq!(shared([soft(7, "a", 0), soft(7, "a", 0), Token(1), Token(2)]), 1, "another part of it");
+        assert_eq!(shared([soft(7, "b", 0), soft(7, "b", 1), Token(1), Token(2)]), 0);
+        assert_eq!(shared_prefix(&held, &held), 5);
         assert_eq!(shared_prefix(&held, &[]), 0);
     }
 }

@@ -67,3 +67,19 @@ pub fn chunk(path: &str, text: &str, config: ChunkingConfig) -> Vec<Chunk> {
         })
         .collect()
 }
+
+/// A chunk's text in `count` parts of whole lines, as even as they can be; a part is empty where
+/// there are fewer lines than parts. Each is what one soft token stands for.
+pub fn parts(text: &str, count: usize) -> impl Iterator<Item = &str> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let mut start = 0;
+    (0..count).map(move |part| {
+        let of_part = part * lines.len() / count..(part + 1) * lines.len() / count;
+        let last = of_part.end == lines.len();
+        let bytes: usize = lines[of_part].iter().map(|line| line.len() + 1).sum();
+        let end = if last { text.len() } else { start + bytes };
+        let found = &text[start.min(end)..end];
+        start = end;
+        found
+    })
+}

@@ -90,6 +90,17 @@ impl Encoder {
     }
 }
 
+/// A text's embedding from those of its `parts`: their mean, of length one.
+///
+/// # Shapes
+/// - `embeddings`: `[texts · parts, width]`, each text's parts one after the other
+/// - result: `[texts, width]`
+pub fn mean_of_parts(embeddings: Tensor<2>, parts: usize) -> Tensor<2> {
+    let [rows, width] = embeddings.dims();
+    let by_text = embeddings.reshape([rows / parts, parts, width]);
+    l2_normalise(by_text.mean_dim(1).squeeze_dim(1))
+}
+
 /// Divides every row by its length.
 ///
 /// # Shapes

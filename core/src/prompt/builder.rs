@@ -81,7 +81,8 @@ impl PromptBuilder {
     /// The most positions a prompt of any lane takes: what the KV cache must hold, besides the
     /// new tokens.
     pub fn max_prompt_tokens(&self) -> usize {
-        let context = self.config.context_tokens.max(self.config.top_k);
+        let soft = self.config.top_k * self.config.soft_tokens.get();
+        let context = self.config.context_tokens.max(soft);
         3 + self.config.prefix_tokens + self.config.suffix_tokens + self.header.len() + context
     }
 
@@ -127,7 +128,9 @@ impl PromptBuilder {
             }
             Lane::Compressed | Lane::Xrag => {
                 self.push_header(prompt, chunks.len());
-                self.in_order(chunks.to_vec()).for_each(|chunk| prompt.push_soft(chunk.id, chunk.place));
+                let tokens = self.config.soft_tokens.get();
+                let soft = self.in_order(chunks.to_vec());
+                soft.for_each(|chunk| prompt.push_soft(chunk.id, chunk.place, tokens));
             }
         }
     }

@@ -12,7 +12,7 @@
 //! | base | nothing |
 //! | full RAG, before the prefix | a chunk: `<\|file_sep\|>` and its text |
 //! | full RAG, after the suffix | a chunk: its text and `\n` |
-//! | compressed | a chunk: one soft token, no separator |
+//! | compressed | a chunk: its soft tokens, no separator |
 //!
 //! The bundle's `context_header`, if it has one, stands before the context on a line of its own.
 
@@ -29,14 +29,14 @@ pub use builder::PromptBuilder;
 pub enum Segment {
     /// Ordinary and special tokens, one position each.
     Tokens(Vec<u32>),
-    /// The chunk's projection, one position.
+    /// The chunk's soft tokens, as many positions as the bundle gives a chunk.
     Soft(ChunkId),
 }
 
 /// A chunk to put into a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PromptChunk<'a> {
-    /// What its soft token is found by.
+    /// What its soft tokens are found by.
     pub id: ChunkId,
     /// Where it stands.
     pub place: &'a ChunkPlace,
@@ -72,11 +72,11 @@ impl Prompt {
         }
     }
 
-    fn push_soft(&mut self, id: ChunkId, place: &ChunkPlace) {
-        self.parts.push(PromptPart::Soft { place: place.clone() });
+    fn push_soft(&mut self, id: ChunkId, place: &ChunkPlace, tokens: usize) {
+        self.parts.push(PromptPart::Soft { place: place.clone(), tokens });
         self.segments.push(Segment::Soft(id));
-        self.prompt_tokens += 1;
-        self.soft_tokens += 1;
+        self.prompt_tokens += tokens;
+        self.soft_tokens += tokens;
     }
 
     fn push_tokens(&mut self, ids: &[u32]) {

@@ -1,5 +1,5 @@
 use llavacode_core::config::ChunkingConfig;
-use llavacode_core::index::chunker::{chunk, cursor_line, lines};
+use llavacode_core::index::chunker::{chunk, cursor_line, lines, parts};
 use llavacode_core::index::{Chunk, ChunkHash};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -50,6 +50,30 @@ fn every_line_with_text_is_in_a_chunk_and_no_chunk_lies_in_the_one_before() {
             assert_eq!(chunk.hash, ChunkHash::of(&chunk.text));
         }
         assert!(ranges(&chunks).is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1), "{:?}", ranges(&chunks));
+    }
+}
+
+#[test]
+fn a_chunk_is_cut_into_even_parts_of_whole_lines() {
+    fn of(text: &str, count: usize) -> Vec<&str> {
+        parts(text, count).collect()
+    }
+    assert_eq!(of("a\nb\nc\nd\ne", 2), ["a\nb\n", "c\nd\ne"]);
+    assert_eq!(of("a\n\nb", 1), ["a\n\nb"]);
+    assert_eq!(of("a\nb", 4), ["", "a\n", "", "b"], "fewer lines than parts");
+    let mut random = StdRng::seed_from_u64(2);
+    for _ in 0..300 {
+        let text = random_file(&mut random).replace('\r', "");
+        let count = random.random_range(1..6);
+        let found = of(&text, count);
+        assert_eq!((found.len(), found.concat()), (count, text.clone()));
+        for (number, part) in found.iter().enumerate().take(count - 1) {
+            assert!(part.is_empty() || part.ends_with('\n'), "part {number} of {text:?}: {part:?}");
+        }
+        let lines = |part: &&str| part.matches('\n').count();
+        let (least, most) = (found.iter().map(lines).min(), found.iter().map(lines).max());
+        // The last part's last line has no line break.
+        assert!(most <= least.map(|least| least + 2), "{found:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `encoder`, `projector`, `xrag`.
 
 use std::{
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,7 +22,7 @@ use llavacode_train::{
     reader::Placements,
 };
 
-use super::{CHUNK_TOKENS, MICRO_BATCH, Placement, load_tokenizer, open_samples};
+use super::{CHUNK_TOKENS, MICRO_BATCH, Placement, SOFT_TOKENS, load_tokenizer, open_samples};
 
 /// Arguments of the three steps.
 #[derive(Args)]
@@ -35,8 +36,8 @@ pub(super) struct CompressorArguments {
     #[arg(long, default_value_t = 10)]
     chunks: usize,
     /// Soft tokens of a chunk
-    #[arg(long, default_value_t = 1)]
-    soft_tokens: usize,
+    #[arg(long, default_value_t = SOFT_TOKENS)]
+    soft_tokens: NonZeroUsize,
     /// 3- or 2-layer form of the paper
     #[arg(long, default_value_t = 3)]
     layers: usize,
@@ -94,9 +95,9 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
     };
     let width = encoder.decoder.shape.hidden;
     let form = match (kind, arguments.layers) {
-        (Kind::Xrag, _) => ProjectorConfig::xrag(width, arguments.soft_tokens * hidden),
-        (_, 3) => ProjectorConfig::three_layer(width, arguments.soft_tokens * hidden),
-        (_, 2) => ProjectorConfig::two_layer(width, arguments.soft_tokens * hidden),
+        (Kind::Xrag, _) => ProjectorConfig::xrag(width, hidden),
+        (_, 3) => ProjectorConfig::three_layer(width, hidden),
+        (_, 2) => ProjectorConfig::two_layer(width, hidden),
         (_, layers) => bail!("{layers} layers: the paper has a form of 3 and one of 2"),
     };
     let mut random = SplitMix64::new(arguments.seed);
@@ -136,7 +137,6 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
             steps,
             batch: arguments.batch,
             chunks: arguments.chunks,
-            soft_tokens: arguments.soft_tokens,
             rate: arguments.rate,
             encoder_rate: arguments.encoder_rate,
             checkpoint_every: arguments.checkpoint_every,

@@ -8,6 +8,7 @@ mod reader;
 
 use std::{
     fs,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,7 +16,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use llavacode_core::{config::ContextPlacement, tokenize::Tokenizer, weights::sha256_hex};
-use llavacode_train::{corpus::Split, samples::SampleFile, tokenizer};
+use llavacode_train::{corpus::Split, prompts::pico_prompt, samples::SampleFile, tokenizer};
 
 use self::{
     compressor::{CompressorArguments, Kind, train_compressor},
@@ -29,6 +30,9 @@ use self::{
 const MICRO_BATCH: usize = 1024;
 /// Most tokens of a chunk that pico's encoder reads.
 const CHUNK_TOKENS: usize = 96;
+
+/// Pico's soft tokens of a chunk, one for every two or three lines.
+const SOFT_TOKENS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// Makes the models the page runs.
 #[derive(Parser)]
@@ -100,6 +104,9 @@ enum Step {
         description: String,
         #[arg(long, value_enum, default_value_t = Placement::AfterSuffix)]
         placement: Placement,
+        /// Soft tokens of a chunk
+        #[arg(long, default_value_t = SOFT_TOKENS)]
+        soft_tokens: NonZeroUsize,
         /// Folder of the table and plot that the README shows
         #[arg(long, default_value = "docs")]
         docs: PathBuf,
@@ -149,8 +156,9 @@ impl Arguments {
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),
-            Step::Release { bundle, bundle_version, description, placement, docs, readme } => {
-                make_release(work, bundle, bundle_version, description, placement, &docs, &readme)
+            Step::Release { bundle, bundle_version, description, placement, soft_tokens, docs, readme } => {
+                let layout = pico_prompt(placement.into(), soft_tokens);
+                make_release(work, bundle, bundle_version, description, layout, &docs, &readme)
             }
             Step::Bench { len } => run_bench(len),
             Step::Pair(arguments) => pair::run(work, arguments),

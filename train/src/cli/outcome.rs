@@ -2,13 +2,14 @@
 
 use std::{
     fs,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::{Context, Result};
 use clap::Args;
-use llavacode_core::config::{ContextPlacement, ModelType, WeightFormat};
+use llavacode_core::config::{ContextPlacement, ModelType, PromptConfig, WeightFormat};
 use llavacode_train::{
     bench,
     capacity::{Capacity, Gain, Knowledge, capacity},
@@ -23,7 +24,9 @@ use llavacode_train::{
     release, report, tokenizer,
 };
 
-use super::{CHUNK_TOKENS, MICRO_BATCH, Placement, load_tokenizer, open_samples, pair, tokenizer_path};
+use super::{
+    CHUNK_TOKENS, MICRO_BATCH, Placement, SOFT_TOKENS, load_tokenizer, open_samples, pair, tokenizer_path,
+};
 
 /// Arguments of `evaluate`.
 #[derive(Args)]
@@ -43,6 +46,9 @@ pub(super) struct EvaluateArguments {
     /// Where the chunks stand; both placements if it is left out
     #[arg(long, value_enum)]
     placement: Option<Placement>,
+    /// Soft tokens of a chunk
+    #[arg(long, default_value_t = SOFT_TOKENS)]
+    soft_tokens: NonZeroUsize,
     /// Tasks on which other rankers are compared; 0 for none
     #[arg(long, default_value_t = 0)]
     retrieval_tasks: usize,
@@ -57,7 +63,6 @@ pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Resul
     let EvaluateArguments { tasks, needing_context, projector, ablation, placement, .. } = arguments;
     let tokenizer = load_tokenizer(work)?;
     let reader = Model::load(&work.join("reader"))?;
-    let hidden = reader.decoder.shape.hidden;
     let mut encoder = TrainedEncoder::new(Model::load(&work.join("encoder"))?, MICRO_BATCH);
     let load = |folder: &Path| -> Result<Option<TrainedProjector>> {
         let path = work.join(folder).join("projector.safetensors");
@@ -71,8 +76,7 @@ pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Resul
     }
     let both = [ContextPlacement::BeforePrefix, ContextPlacement::AfterSuffix];
     let measured = placement.map_or(both.to_vec(), |placement| vec![placement.into()]);
-    let soft = paper.as_ref().and_then(|p| p.config.widths.last()).map_or(1, |width| width / hidden);
-    let placements = Placements::new(Arc::clone(&tokenizer), soft)?;
+    let placements = Placements::new(Arc::clone(&tokenizer), arguments.soft_tokens)?;
     let (samples, mark) = open_samples(work, Split::Test)?;
     let end = Some(tokenizer.special("<|endoftext|>")?);
     let mut engine = EngineReader::new(reader, MICRO_BATCH);
@@ -108,7 +112,7 @@ pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Resul
 pub(super) fn run_capacity(work: &Path, count: usize) -> Result<()> {
     let tokenizer = load_tokenizer(work)?;
     let mut reader = EngineReader::new(Model::load(&work.join("reader"))?, MICRO_BATCH);
-    let prompts = Placements::new(tokenizer, 1)?.before;
+    let prompts = Placements::new(tokenizer, NonZeroUsize::MIN)?.before;
     let (samples, _) = open_samples(work, Split::Test)?;
     let (lines, needing) = (samples.first(count)?, samples.needing_context(count)?);
     let hidden = reader.model.decoder.shape.hidden;
@@ -136,7 +140,7 @@ pub(super) fn make_release(
     bundle: PathBuf,
     version: String,
     description: String,
-    placement: Placement,
+    prompt: PromptConfig,
     docs: &Path,
     readme: &Path,
 ) -> Result<()> {
@@ -153,7 +157,7 @@ pub(super) fn make_release(
         bundle,
         version,
         description,
-        placement: placement.into(),
+        prompt,
     };
     let manifest = release::release(&parts, &found)?;
     fs::create_dir_all(docs)?;

@@ -141,13 +141,12 @@ pub(super) fn run(work: &Path, arguments: PairArguments) -> Result<()> {
         steps: arguments.steps,
         batch: arguments.batch,
         chunks: layout.prompt.top_k,
-        soft_tokens: 1,
         rate: arguments.rate,
         encoder_rate: 0.0,
         checkpoint_every: 50,
         rollout: layout.prompt.max_new_tokens,
     };
-    let prompts = Prompts::new(reader_tokenizer, layout.prompt, 1)?;
+    let prompts = Prompts::new(reader_tokenizer, layout.prompt)?;
     let mut trio = Trio {
         reader: &mut reader,
         encoder: &mut encoder,

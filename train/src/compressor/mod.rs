@@ -22,7 +22,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
-use llavacode_core::index::lexical::query_window;
+use llavacode_core::{
+    index::{chunker::parts, lexical::query_window},
+    model::encoder::{l2_normalise, mean_of_parts},
+};
 use serde::Serialize;
 
 use crate::{
@@ -62,8 +65,6 @@ pub struct CompressorOptions {
     pub batch: usize,
     /// Most chunks of a sample.
     pub chunks: usize,
-    /// Soft tokens of a chunk.
-    pub soft_tokens: usize,
     /// Learning rate of the projector at its peak.
     pub rate: f64,
     /// Of the encoder.
@@ -104,10 +105,10 @@ struct Entry {
 /// A step's material.
 struct Batch {
     samples: Vec<Sample>,
-    /// Chunks of all samples, one after the other, as the encoder reads them.
+    /// The parts of all samples' chunks, one after the other, as the encoder reads them: a soft token each.
     texts: Vec<Vec<u32>>,
-    /// First chunk of each sample.
-    first_chunk: Vec<usize>,
+    /// First part of each sample.
+    first_part: Vec<usize>,
 }
 
 /// Trains, or goes on training. The caller saves what was trained.
@@ -118,11 +119,7 @@ struct Batch {
 pub fn train(trio: &mut Trio<'_>, samples: &SampleFile, options: &CompressorOptions) -> Result<()> {
     let hidden = trio.reader.hidden();
     let width = trio.projector.config.widths.last().copied().unwrap_or_default();
-    ensure!(
-        width == options.soft_tokens * hidden,
-        "the projector gives {width} numbers a chunk; {} soft tokens of {hidden} are asked for",
-        options.soft_tokens
-    );
+    ensure!(width == hidden, "the projector's vectors have {width} numbers, the reader's {hidden}");
     let adam =
         OptimizerConfig { muon: false, weight_decay: 0.0, variance: 0.98, ..OptimizerConfig::default() };
     let mut projector_optimizer = Optimizer::new(trio.projector.parameters.len(), adam);
@@ -130,7 +127,8 @@ pub fn train(trio: &mut Trio<'_>, samples: &SampleFile, options: &CompressorOpti
     let encoder_parameters = trio.encoder.trained().map_or(0, |encoder| encoder.model.parameters.len());
     ensure!(!options.train_encoder || encoder_parameters > 0, "this encoder can only be used, not trained");
     let mut encoder_optimizer = Optimizer::new(encoder_parameters, muon);
-    let mark = fingerprint(&(options, &trio.projector.config.widths, trio.projector.config.norm))?;
+    let form = &trio.projector.config;
+    let mark = fingerprint(&(options, &form.widths, form.norm, trio.prompts.soft_tokens()))?;
     let folder = options.out.join("checkpoint");
     if let Some(mut checkpoint) = Checkpoint::load(&folder, &mark)? {
         restore(&mut checkpoint, "projector", &mut trio.projector.parameters, &mut projector_optimizer)?;
@@ -214,7 +212,7 @@ fn restore(
 /// The samples of a step, drawn by its number alone; those without chunks teach nothing.
 fn draw(trio: &Trio<'_>, samples: &SampleFile, options: &CompressorOptions, step: u64) -> Result<Batch> {
     let mut random = SplitMix64::at(options.seed, step);
-    let mut batch = Batch { samples: Vec::new(), texts: Vec::new(), first_chunk: Vec::new() };
+    let mut batch = Batch { samples: Vec::new(), texts: Vec::new(), first_part: Vec::new() };
     let mut tries = 0;
     while batch.samples.len() < options.batch && tries < 100 * options.batch {
         tries += 1;
@@ -224,8 +222,8 @@ fn draw(trio: &Trio<'_>, samples: &SampleFile, options: &CompressorOptions, step
         }
         let most = sample.chunks.len().min(options.chunks);
         sample.chunks.truncate(1 + random.below(most));
-        batch.first_chunk.push(batch.texts.len());
-        batch.texts.extend(sample.chunks.iter().map(|chunk| trio.input.tokens(&chunk.text)));
+        batch.first_part.push(batch.texts.len());
+        batch.texts.extend(trio.prompts.parts(&sample, most).map(|part| trio.input.tokens(part)));
         batch.samples.push(sample);
     }
     ensure!(!batch.samples.is_empty(), "no sample has a chunk: cut samples from a larger corpus");
@@ -234,19 +232,18 @@ fn draw(trio: &Trio<'_>, samples: &SampleFile, options: &CompressorOptions, step
 
 /// The lines before the cursor, as retrieval asks for them.
 fn query_texts(trio: &Trio<'_>, batch: &Batch) -> Vec<Vec<u32>> {
-    batch.samples.iter().map(|sample| trio.input.tokens(query_window(&sample.prefix, 10))).collect()
+    let windows = batch.samples.iter().map(|sample| query_window(&sample.prefix, 10));
+    let parts = windows.flat_map(|window| parts(window, trio.prompts.soft_tokens()));
+    parts.map(|part| trio.input.tokens(part)).collect()
 }
 
-/// What every vector of the batch would be if it were its chunk's bag.
+/// What every vector of the batch would be if it were its part's bag.
 fn bag_targets(trio: &Trio<'_>, batch: &Batch, options: &CompressorOptions) -> Result<Vec<f32>> {
     let embedding = trio.reader.embedding().context("this reader's embedding is not at hand for bags")?;
-    let chunks = batch.samples.iter().flat_map(|sample| &sample.chunks);
+    let parts = batch.samples.iter().flat_map(|sample| trio.prompts.parts(sample, options.chunks));
     let bags: Vec<Vec<u32>> =
-        chunks.map(|chunk| bag(&trio.prompts.tokenizer, &chunk.text, trio.input.max_tokens)).collect();
-    let hidden = trio.reader.hidden();
-    let vectors = bag_vectors(embedding, hidden, &bags);
-    // Each of a chunk's soft tokens is to say the same.
-    Ok(vectors.chunks_exact(hidden).flat_map(|vector| vector.repeat(options.soft_tokens)).collect())
+        parts.map(|part| bag(&trio.prompts.tokenizer, part, trio.input.max_tokens)).collect();
+    Ok(bag_vectors(embedding, trio.reader.hidden(), &bags))
 }
 
 /// What enters the differentiated part of the loss.
@@ -288,8 +285,11 @@ impl Terms {
             let rows = raw.len() / width;
             let raw =
                 Tensor::<2>::from_data(TensorData::new(raw, [rows, width]), &trio.device).require_grad();
-            let queries = llavacode_core::model::encoder::l2_normalise(raw.clone());
-            let term = contrastive(queries, pass.embeddings.clone(), &batch.first_chunk, 0.05);
+            let soft_tokens = trio.prompts.soft_tokens();
+            let queries = mean_of_parts(l2_normalise(raw.clone()), soft_tokens);
+            let chunks = mean_of_parts(pass.embeddings.clone(), soft_tokens);
+            let positives: Vec<usize> = batch.first_part.iter().map(|part| part / soft_tokens).collect();
+            let term = contrastive(queries, chunks, &positives, 0.05);
             entry.contrastive = f64::from(values(term.clone())[0]);
             loss = loss + term * options.recipe.contrastive;
             leaf = Some(raw);

@@ -22,15 +22,13 @@ pub(super) fn ask_reader(
     step: u64,
 ) -> Result<(f64, Vec<f32>, f64)> {
     let recipe = options.recipe;
-    let soft = options.soft_tokens;
-    let first = |sample: usize| batch.first_chunk[sample] * soft;
     let (mut sequences, mut firsts) = (Vec::new(), Vec::new());
     let compressed: Vec<Sequence> = batch
         .samples
         .iter()
         .map(|sample| trio.prompts.sequence(Lane::Compressed, sample, options.chunks, Weights::COMPLETION))
         .collect();
-    let own: Vec<usize> = (0..compressed.len()).map(first).collect();
+    let own = &batch.first_part;
     let tokens: usize = compressed.iter().map(|s| s.targets.len()).sum();
     let mut teachers = Vec::new();
     if recipe.cross_entropy > 0.0 || recipe.kl > 0.0 {
@@ -39,7 +37,7 @@ pub(super) fn ask_reader(
         let mut of_samples: Vec<Sequence> = batch.samples.iter().map(weighed).collect();
         scale_weights(&mut of_samples, recipe.cross_entropy);
         sequences.extend(of_samples);
-        firsts.extend(&own);
+        firsts.extend(own);
         if recipe.kl > 0.0 {
             for sample in &batch.samples {
                 teachers.push(trio.prompts.sequence(
@@ -60,7 +58,7 @@ pub(super) fn ask_reader(
     }
     let mut reward = 0.0;
     if recipe.reinforce > 0.0 {
-        let asked = SoftBatch { sequences: &compressed, first_vectors: &own, vectors };
+        let asked = SoftBatch { sequences: &compressed, first_vectors: own, vectors };
         let (rollouts, advantages, mean) = rewards(trio, batch, asked, options, step)?;
         reward = mean;
         for ((i, rollout), advantage) in rollouts.into_iter().enumerate().zip(advantages) {

@@ -26,7 +26,7 @@ const MAGIC: &[u8; 8] = b"LLAVAIDX";
 const VERSION: u32 = 1;
 
 /// Names what a chunk's vectors depend on: the bundle's encoder and projector files, what goes
-/// into the encoder, the formats it is computed in, and how files are cut.
+/// into the encoder, the formats it is computed in, and how files and chunks are cut.
 pub fn model_key(bundle: &BundleManifest) -> String {
     let mut hash = Sha256::new();
     let files = bundle.files.iter();
@@ -35,7 +35,8 @@ pub fn model_key(bundle: &BundleManifest) -> String {
     {
         hash.update(format!("{path} {}\n", entry.sha256));
     }
-    hash.update(format!("{:?}\n{:?}\n{:?}\n", bundle.encoder, bundle.quantization.encoder, bundle.chunking));
+    let BundleManifest { encoder, quantization, chunking, prompt, .. } = bundle;
+    hash.update(format!("{encoder:?}\n{:?}\n{chunking:?}\n{}\n", quantization.encoder, prompt.soft_tokens));
     hex(&hash.finalize())
 }
 
