@@ -1,8 +1,7 @@
-//! Chunks as one vector each, without an encoder: what the reader meets of soft tokens while it is
-//! trained.
+//! Vectors of text without an encoder: what the reader meets of soft tokens while it is trained.
 //!
-//! A chunk's bag holds the tokens of its names, those that are not common to all Python code. Its
-//! vector is the sum of their input vectors over the root of their number, which is about as long as
+//! A text's bag, a chunk's or that of a part of it, holds the tokens of its names, those that are not
+//! common to all Python code. Its vector is the sum of their input vectors over the root of their number, which is about as long as
 //! one of them. A reader that has met such vectors in the places of chunks can tell the names in a
 //! superposition from each other; what encoder and projector have to learn then is only which matter.
 //!
@@ -22,7 +21,7 @@ const MOST: usize = 24;
 /// Shorter names are mostly loop variables.
 const SHORTEST_NAME: usize = 3;
 
-/// The distinct tokens of the names among a chunk's first `tokens`. Where they are too many the
+/// The distinct tokens of the names among a text's first `tokens`. Where they are too many the
 /// rarest stay: byte-level BPE numbers its tokens as they were merged, so the rarer has the larger id.
 pub fn bag(tokenizer: &Tokenizer, text: &str, tokens: usize) -> Vec<u32> {
     let is_name = |word: &Range<usize>| word.len() >= SHORTEST_NAME && !is_common(&text[word.clone()]);

@@ -9,13 +9,13 @@ use std::{
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::Args;
-use llavacode_core::{config::ModelType, model::projector::ProjectorConfig};
+use llavacode_core::model::projector::ProjectorConfig;
 use llavacode_train::{
-    compressor::{self, CompressorOptions, Recipe, Trio},
+    compressor::{self, CompressorOptions, Recipe, Trio, start},
     corpus::Split,
     embed::{EncoderInput, TrainedEncoder},
     frozen::EngineReader,
-    model::{Model, pico_config},
+    model::Model,
     projector::TrainedProjector,
     prompts::Prompts,
     random::SplitMix64,
@@ -90,7 +90,7 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
     let reader = Model::load(&work.join("reader"))?;
     let hidden = reader.decoder.shape.hidden;
     let mut encoder = match kind {
-        Kind::Encoder => fresh_encoder(&reader, tokenizer.vocab_size(), arguments.seed)?,
+        Kind::Encoder => start::encoder(&reader, arguments.seed)?,
         Kind::Projector | Kind::Xrag => Model::load(&work.join("encoder"))?,
     };
     let width = encoder.decoder.shape.hidden;
@@ -105,7 +105,7 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
     let mut projector = if kind == Kind::Projector && !arguments.fresh && first.exists() {
         TrainedProjector::load(&first, form)?
     } else {
-        TrainedProjector::init(form, embedding_scale(&reader), &mut random)
+        TrainedProjector::identity(form, embedding_scale(&reader), &mut random)
     };
     let name = match kind {
         Kind::Encoder => "encoder",
@@ -181,16 +181,6 @@ fn paper_recipe(arguments: &CompressorArguments) -> Recipe {
         recipe.alignment = 0.0;
     }
     recipe
-}
-
-/// An encoder that starts from the reader's layers.
-fn fresh_encoder(reader: &Model, vocabulary: usize, seed: u64) -> Result<Model> {
-    let shape = &reader.decoder.shape;
-    let layers = shape.layers.min(4);
-    let config = pico_config(ModelType::Qwen3, vocabulary, shape.hidden, layers);
-    let mut encoder = Model::init(&config, &mut SplitMix64::new(seed))?;
-    encoder.take_from(reader);
-    Ok(encoder)
 }
 
 /// Root mean square of the reader's input vectors.

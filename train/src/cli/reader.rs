@@ -48,7 +48,7 @@ pub(super) struct ReaderArguments {
     /// Share of those with the chunks after the suffix
     #[arg(long, default_value_t = 0.5)]
     after_suffix: f64,
-    /// Share of those whose chunks stand as one vector each, the mean of their tokens'
+    /// Share of those whose chunks stand as bags: vectors of their names' tokens
     #[arg(long, default_value_t = 0.4)]
     bags: f64,
     /// Share of these with renamed identifiers

@@ -17,6 +17,7 @@
 
 mod reader_terms;
 mod recipe;
+pub mod start;
 
 use std::path::PathBuf;
 

@@ -13,6 +13,8 @@
 //! Decoding is greedy, to the end of the line. Differences are paired over the tasks, with 95 %
 //! bootstrap intervals.
 
+mod scores;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
@@ -20,9 +22,7 @@ use burn::tensor::Device;
 use llavacode_core::{
     config::{ContextPlacement, WeightFormat},
     engine::Lane,
-    metrics::{
-        Interval, edit_ratio, edit_similarity, exact_match, exact_match_tokens, mean, paired_bootstrap,
-    },
+    metrics::{edit_ratio, edit_similarity, exact_match, exact_match_tokens},
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,44 +38,11 @@ use crate::{
     samples::{Sample, SampleFile},
 };
 
-const RESAMPLES: usize = 2000;
-const SEED: u64 = 20_251_019;
+pub use scores::{Differences, LaneReport};
+use scores::{Score, Scores, summarise};
+
 /// Tasks whose sequences are held at once.
 const BLOCK: usize = 64;
-
-/// Means of a lane, in percent, nats and tokens.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LaneReport {
-    /// Mean length of the prompt, soft tokens included.
-    pub prompt_tokens: f64,
-    /// Mean number of soft tokens.
-    pub soft_tokens: f64,
-    /// Percent.
-    pub exact_match: f64,
-    /// LlavaCode's looser variant, percent.
-    pub exact_match_tokens: f64,
-    /// 1 − Levenshtein / longer length, percent.
-    pub edit_similarity: f64,
-    /// Indel ratio, percent.
-    pub edit_ratio: f64,
-    /// Nats a token of the target, its end included.
-    pub cross_entropy: f64,
-    /// Against `base`, in percent points; none for it.
-    pub against_base: Option<Differences>,
-    /// Against `full_rag` of the same placement.
-    pub against_full_rag: Option<Differences>,
-}
-
-/// Paired differences with their 95 % intervals.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Differences {
-    /// Percent points.
-    pub exact_match: Interval,
-    /// Percent points.
-    pub edit_similarity: Interval,
-    /// Nats a token, task by task.
-    pub cross_entropy: Interval,
-}
 
 /// What an evaluation found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -115,22 +82,6 @@ pub struct TaskCounts {
     /// ([`needs_context`](crate::samples::needs_context)).
     pub needing_context: usize,
 }
-
-/// One lane's score in one task.
-#[derive(Debug, Clone, Copy)]
-struct Score {
-    prompt_tokens: f64,
-    soft_tokens: f64,
-    exact_match: f64,
-    exact_match_tokens: f64,
-    edit_similarity: f64,
-    edit_ratio: f64,
-    cross_entropy: f64,
-    target_tokens: f64,
-}
-
-/// Scores by lane, task by task.
-type Scores = BTreeMap<String, Vec<Score>>;
 
 /// What is evaluated.
 pub struct Evaluation<'a> {
@@ -372,36 +323,4 @@ fn score(
         }
     })
     .collect()
-}
-
-fn summarise(lanes: &Scores) -> BTreeMap<String, LaneReport> {
-    let column = |scores: &[Score], of: fn(&Score) -> f64| scores.iter().map(of).collect::<Vec<f64>>();
-    let differences = |lane: &[Score], other: Option<&Vec<Score>>| {
-        let between = |of| paired_bootstrap(&column(lane, of), &column(other?, of), RESAMPLES, SEED);
-        Some(Differences {
-            exact_match: between(|score| score.exact_match)?,
-            edit_similarity: between(|score| score.edit_similarity)?,
-            cross_entropy: between(|score| score.cross_entropy)?,
-        })
-    };
-    let report = |(name, scores): (&String, &Vec<Score>)| {
-        let average = |of| mean(&column(scores, of)).unwrap_or_default();
-        let placement = name.split_once('.').map(|(_, placement)| placement);
-        let full = placement.filter(|_| !name.starts_with("full_rag")).map(|p| format!("full_rag.{p}"));
-        let tokens: f64 = scores.iter().map(|score| score.target_tokens).sum();
-        let nats: f64 = scores.iter().map(|score| score.cross_entropy * score.target_tokens).sum();
-        let report = LaneReport {
-            prompt_tokens: average(|score| score.prompt_tokens),
-            soft_tokens: average(|score| score.soft_tokens),
-            exact_match: average(|score| score.exact_match),
-            exact_match_tokens: average(|score| score.exact_match_tokens),
-            edit_similarity: average(|score| score.edit_similarity),
-            edit_ratio: average(|score| score.edit_ratio),
-            cross_entropy: nats / tokens.max(1.0),
-            against_base: differences(scores, lanes.get("base").filter(|_| name != "base")),
-            against_full_rag: differences(scores, full.and_then(|full| lanes.get(&full))),
-        };
-        (name.clone(), report)
-    };
-    lanes.iter().map(report).collect()
 }

@@ -1,30 +1,32 @@
 //! Step `reader`: next-token and fill-in-the-middle training with retrieved chunks in the prompt.
 //!
 //! Every sequence is a prompt of the page: of the lane `base`, or of `full_rag` in one of the two
-//! placements, with one to ten chunks; or laid out as in `compressed`, with a [bag](crate::bags) in
-//! each chunk's place. A part is bags and the text of one of them: in a completion few words come
+//! placements, with one to ten chunks; or laid out as in `compressed`, with [bags](crate::bags) in
+//! the places of soft tokens. A part is bags and the text of one of them: in a completion few words come
 //! from a chunk, here every name does. The loss is on every token; the completion's count more. In
 //! part of the samples the identifiers that the completion shares with a chunk are renamed at
 //! random, so that looking them up in the context is the only way to know them: it brings copying
 //! forward.
 
+mod batches;
+mod validation;
+
 use std::{
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
     time::Instant,
 };
 
 use anyhow::{Context, Result};
-use llavacode_core::{config::ContextPlacement, engine::Lane, tokenize::Tokenizer};
+use llavacode_core::{config::ContextPlacement, tokenize::Tokenizer};
 use serde::Serialize;
 
 use crate::{
-    bags::{bag, bag_gradients, bag_vectors},
+    bags::{bag_gradients, bag_vectors},
     checkpoint::{Checkpoint, fingerprint},
     log::RunLog,
-    micro_batch::{MicroBatch, micro_batches},
     model::Model,
     nn::{
         decoder::Tape,
@@ -32,15 +34,13 @@ use crate::{
         optimizer::{Optimizer, OptimizerConfig, Schedule},
         parallel::Workers,
     },
-    prompts::{Prompts, Sequence, Weights, pico_prompt},
-    random::SplitMix64,
-    samples::{Sample, SampleFile, needs_context, rename_identifiers},
+    prompts::{Prompts, pico_prompt},
+    samples::SampleFile,
 };
 
-/// Bags before a restated chunk, at most.
-const MOST_RESTATED: usize = 4;
-/// Samples looked at for one that needs its chunks: about one in ten does.
-const MOST_LOOKED_AT: usize = 64;
+use batches::{Material, batch};
+pub use validation::cross_entropy;
+use validation::validate;
 
 /// What a run is started with. A checkpoint belongs to these settings, all but `steps`: a run can
 /// be made longer, or be brought to its end sooner.
@@ -129,32 +129,6 @@ struct Entry {
     tokens_per_s: f64,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Validation {
-    step: u64,
-    base: f64,
-    full_rag_before_prefix: f64,
-    full_rag_after_suffix: f64,
-    bags_before_prefix: f64,
-    bags_after_suffix: f64,
-    /// The same where identifiers are renamed: how well names are looked up.
-    renamed_base: f64,
-    renamed_full_rag: f64,
-    renamed_bags: f64,
-    /// The same for samples that need a name only a chunk has.
-    needing_base: f64,
-    needing_full_rag: f64,
-    needing_bags: f64,
-}
-
-/// A step's material.
-#[derive(Debug, Default)]
-struct Material {
-    batches: Vec<MicroBatch>,
-    /// What the soft rows read.
-    bags: Vec<Vec<u32>>,
-}
-
 /// Trains, or goes on training, and writes the model.
 ///
 /// # Errors
@@ -239,13 +213,7 @@ pub fn train(
     Ok(model)
 }
 
-fn save(
-    folder: &std::path::Path,
-    mark: &str,
-    model: &Model,
-    optimizer: &Optimizer,
-    tokens: u64,
-) -> Result<()> {
+fn save(folder: &Path, mark: &str, model: &Model, optimizer: &Optimizer, tokens: u64) -> Result<()> {
     let vectors = [
         ("parameters", model.parameters.clone()),
         ("momentum", optimizer.momentum.clone()),
@@ -287,137 +255,4 @@ fn pass<'w>(
         bag_gradients(&mut gradients[embedding.clone()], hidden, bags, &d_vectors);
         [loss]
     })
-}
-
-/// The sequences of a step, drawn by its number alone.
-fn batch(
-    placements: &Placements,
-    samples: &SampleFile,
-    options: &ReaderOptions,
-    step: u64,
-) -> Result<Material> {
-    let mut random = SplitMix64::at(options.seed, step);
-    let weights = Weights { prompt: 1.0, completion: options.completion_weight };
-    let (mut sequences, mut rows) = (Vec::<Sequence>::new(), 0);
-    let (mut bags, mut first_bags) = (Vec::new(), Vec::new());
-    while rows < options.tokens && !samples.is_empty() {
-        let with_chunks = random.uniform() < options.with_chunks;
-        let needing = with_chunks && random.uniform() < options.needing;
-        let mut sample = draw(samples, needing, &mut random)?;
-        let with_chunks = with_chunks && !sample.chunks.is_empty();
-        first_bags.push(bags.len());
-        let sequence = if with_chunks {
-            let as_bags = random.uniform() < options.bags;
-            let renamed = if as_bags { options.renamed_bags } else { options.renamed };
-            if random.uniform() < renamed {
-                sample = rename_identifiers(&sample, &mut random).unwrap_or(sample);
-            }
-            let most = sample.chunks.len();
-            let chunks = if needing { most } else { 1 + random.below(most) };
-            let after = random.uniform() < options.after_suffix;
-            let prompts = if after { &placements.after } else { &placements.before };
-            if as_bags && random.uniform() < options.restated {
-                let chunks = chunks.min(MOST_RESTATED);
-                bags.extend(bags_of(&sample, chunks, prompts, options.chunk_tokens));
-                let text = &sample.chunks[random.below(chunks)].text;
-                prompts.restate(chunks, text, options.chunk_tokens, 1.0)
-            } else if as_bags {
-                bags.extend(bags_of(&sample, chunks, prompts, options.chunk_tokens));
-                prompts.sequence(Lane::Compressed, &sample, chunks, weights)
-            } else {
-                prompts.sequence(Lane::FullRag, &sample, chunks, weights)
-            }
-        } else {
-            placements.before.sequence(Lane::Base, &sample, 0, weights)
-        };
-        rows += sequence.tokens.len();
-        sequences.push(sequence);
-    }
-    Ok(Material { batches: micro_batches(&sequences, &first_bags, options.micro_batch), bags })
-}
-
-/// A sample, `needing` its chunks if that is asked for and one is found.
-fn draw(samples: &SampleFile, needing: bool, random: &mut SplitMix64) -> Result<Sample> {
-    let mut sample = samples.get(random.below(samples.len()))?;
-    for _ in 1..MOST_LOOKED_AT {
-        if !needing || needs_context(&sample) {
-            break;
-        }
-        sample = samples.get(random.below(samples.len()))?;
-    }
-    Ok(sample)
-}
-
-/// The bags of a sample's first `chunks` chunks, one a soft token.
-fn bags_of<'a>(
-    sample: &'a Sample,
-    chunks: usize,
-    prompts: &'a Prompts,
-    most: usize,
-) -> impl Iterator<Item = Vec<u32>> + 'a {
-    prompts.parts(sample, chunks).map(move |part| bag(&prompts.tokenizer, part, most))
-}
-
-fn validate(
-    model: &Model,
-    placements: &Placements,
-    samples: &SampleFile,
-    step: u64,
-    options: &ReaderOptions,
-    workers: &mut Workers<f32, Tape<f32>>,
-) -> Result<Validation> {
-    const SAMPLES: usize = 256;
-    const CHUNKS: usize = 10;
-    let (natural, needing) = (samples.first(SAMPLES)?, samples.needing_context(SAMPLES)?);
-    let mut random = SplitMix64::new(options.seed);
-    let renamed: Vec<Sample> =
-        natural.iter().filter_map(|sample| rename_identifiers(sample, &mut random)).collect();
-    let embedding = &model.parameters[model.decoder.layout.embedding.clone()];
-    let mut entropy = |samples: &[Sample], prompts: &Prompts, lane| {
-        let (mut bags, mut first_bags) = (Vec::new(), Vec::new());
-        for sample in samples {
-            first_bags.push(bags.len());
-            bags.extend(bags_of(sample, CHUNKS, prompts, options.chunk_tokens));
-        }
-        let vectors = bag_vectors(embedding, model.decoder.shape.hidden, &bags);
-        let sequence = |sample| prompts.sequence(lane, sample, CHUNKS, Weights::COMPLETION);
-        let sequences: Vec<Sequence> = samples.iter().map(sequence).collect();
-        let batches = micro_batches(&sequences, &first_bags, options.micro_batch);
-        cross_entropy(model, &batches, &vectors, workers)
-    };
-    let Placements { before, after } = placements;
-    Ok(Validation {
-        step,
-        base: entropy(&natural, before, Lane::Base),
-        full_rag_before_prefix: entropy(&natural, before, Lane::FullRag),
-        full_rag_after_suffix: entropy(&natural, after, Lane::FullRag),
-        bags_before_prefix: entropy(&natural, before, Lane::Compressed),
-        bags_after_suffix: entropy(&natural, after, Lane::Compressed),
-        renamed_base: entropy(&renamed, before, Lane::Base),
-        renamed_full_rag: entropy(&renamed, before, Lane::FullRag),
-        renamed_bags: entropy(&renamed, before, Lane::Compressed),
-        needing_base: entropy(&needing, before, Lane::Base),
-        needing_full_rag: entropy(&needing, before, Lane::FullRag),
-        needing_bags: entropy(&needing, before, Lane::Compressed),
-    })
-}
-
-/// Mean cross-entropy of the targets, in nats a token.
-pub fn cross_entropy(
-    model: &Model,
-    batches: &[MicroBatch],
-    vectors: &[f32],
-    workers: &mut Workers<f32, Tape<f32>>,
-) -> f64 {
-    let (decoder, parameters) = (&model.decoder, &model.parameters);
-    let ([sum, count], _) = workers.run(batches, 0, |batch, worker| {
-        let tape = &mut worker.scratch;
-        decoder.forward(parameters, batch.input(vectors), tape);
-        let vocabulary = decoder.shape.vocabulary;
-        let mut logits = decoder.logits(parameters, &batch.target_rows(), tape);
-        let rows = logits.chunks_exact_mut(vocabulary).zip(&batch.targets);
-        let sum = rows.map(|(row, t)| f64::from(ops::cross_entropy(row, t.token as usize, 1.0))).sum();
-        [sum, batch.targets.len() as f64]
-    });
-    sum / count.max(1.0)
 }
