@@ -10,7 +10,7 @@ pub enum Lane {
     Base,
     /// As text, within a token budget.
     FullRag,
-    /// As one soft token a chunk.
+    /// As soft tokens.
     Compressed,
     /// The same, by the projector of xRAG (arXiv 2405.13792): the baseline of the paper.
     Xrag,

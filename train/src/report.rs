@@ -1,10 +1,10 @@
 //! An evaluation as a table and a plot.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+use std::{collections::BTreeMap, error::Error, fmt::Write as _, ops::Range, path::Path};
 
 use anyhow::{Result, anyhow};
 use llavacode_core::metrics::Interval;
-use plotters::prelude::*;
+use plotters::{coord::Shift, prelude::*};
 
 use crate::evaluate::{LaneReport, Report};
 
@@ -120,34 +120,69 @@ fn interval(Interval { difference, low, high }: Interval, digits: usize) -> Stri
     format!("{difference:+.digits$} ({low:+.digits$} … {high:+.digits$})")
 }
 
-/// Differences against base with their intervals, as an SVG.
+/// A lane's name and its differences against base: exact match, edit similarity.
+type Row = (String, Interval, Interval);
+
+/// Differences against base with their intervals, as an SVG: a panel for each set of tasks, all on one
+/// scale.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn plot(report: &Report, path: &Path) -> Result<()> {
-    let failed = |error: &dyn std::fmt::Display| anyhow!("{} cannot be drawn: {error}", path.display());
-    let rows: Vec<(String, Interval, Interval)> = in_order(&report.lanes)
-        .into_iter()
-        .filter_map(|(name, lane)| {
-            let d = lane.against_base.as_ref()?;
-            Some((title(name), d.exact_match, d.edit_similarity))
-        })
-        .collect();
-    let ends = rows.iter().flat_map(|(_, a, b)| [a.low, a.high, b.low, b.high]);
+    const ROW: u32 = 44;
+    const AROUND: u32 = 100;
+    let sets = [
+        (format!("{} lines, any", report.tasks), &report.lanes),
+        (
+            format!("{} lines that need a name only a chunk has", report.needing_context),
+            &report.lanes_needing_context,
+        ),
+    ];
+    let panels = sets.map(|(caption, lanes)| (caption, differences(lanes)));
+    let panels: Vec<_> = panels.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
+    let intervals = panels.iter().flat_map(|(_, rows)| rows).flat_map(|(_, em, es)| [em, es]);
+    let ends = intervals.flat_map(|interval| [interval.low, interval.high]);
     let (low, high) = ends.fold((-0.5f64, 0.5f64), |(low, high), end| (low.min(end), high.max(end)));
-    let margin = 0.06 * (high - low);
     // Room for the legend, right of every interval.
-    let end = high + 0.4 * (high - low);
-    let height = 70 + 44 * rows.len() as u32;
-    let root = SVGBackend::new(path, (820, height)).into_drawing_area();
-    root.fill(&WHITE).map_err(|e| failed(&e))?;
+    let range = low - 0.06 * (high - low)..high + 0.4 * (high - low);
+    let height = |rows: &[Row]| AROUND + ROW * rows.len() as u32;
+    let whole = panels.iter().map(|(_, rows)| height(rows)).sum::<u32>().max(AROUND);
+
+    let draw = || -> Result<(), Box<dyn Error + '_>> {
+        let mut rest = SVGBackend::new(path, (820, whole)).into_drawing_area();
+        rest.fill(&WHITE)?;
+        for (caption, rows) in &panels {
+            let (area, below) = rest.split_vertically(height(rows));
+            panel(&area, caption, rows, range.clone())?;
+            rest = below;
+        }
+        rest.present()?;
+        Ok(())
+    };
+    draw().map_err(|error| anyhow!("{} cannot be drawn: {error}", path.display()))
+}
+
+fn differences(lanes: &BTreeMap<String, LaneReport>) -> Vec<Row> {
+    let row = |(name, lane): (&String, &LaneReport)| {
+        let d = lane.against_base.as_ref()?;
+        Some((title(name), d.exact_match, d.edit_similarity))
+    };
+    in_order(lanes).into_iter().filter_map(row).collect()
+}
+
+fn panel<'a>(
+    area: &DrawingArea<SVGBackend<'a>, Shift>,
+    caption: &str,
+    rows: &[Row],
+    range: Range<f64>,
+) -> Result<(), Box<dyn Error + 'a>> {
     let count = rows.len() as f64;
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, ("sans-serif", 15))
         .margin(12)
         .set_label_area_size(LabelAreaPosition::Left, 240)
         .set_label_area_size(LabelAreaPosition::Bottom, 40)
-        .build_cartesian_2d(low - margin..end, 0.0..count)
-        .map_err(|e| failed(&e))?;
+        .build_cartesian_2d(range, 0.0..count)?;
     let name_at = |y: &f64| {
         let from_top = (count - y).floor();
         let middle = (y.fract() - 0.5).abs() < 0.01;
@@ -160,9 +195,8 @@ pub fn plot(report: &Report, path: &Path) -> Result<()> {
         .y_labels(4 * rows.len().max(1))
         .y_label_formatter(&name_at)
         .x_desc("percent points against base, 95 % interval")
-        .draw()
-        .map_err(|e| failed(&e))?;
-    chart.draw_series(LineSeries::new([(0.0, 0.0), (0.0, count)], BLACK)).map_err(|e| failed(&e))?;
+        .draw()?;
+    chart.draw_series(LineSeries::new([(0.0, 0.0), (0.0, count)], BLACK))?;
     for (index, color, label) in
         [(0, RGBColor(31, 111, 235), "exact match"), (1, RGBColor(207, 92, 0), "edit similarity")]
     {
@@ -172,19 +206,14 @@ pub fn plot(report: &Report, path: &Path) -> Result<()> {
             let line = PathElement::new(vec![(found.low, y), (found.high, y)], color.stroke_width(3));
             [line.into_dyn(), Circle::new((found.difference, y), 5, color.filled()).into_dyn()]
         });
-        chart
-            .draw_series(bars)
-            .map_err(|e| failed(&e))?
-            .label(label)
-            .legend(move |(x, y)| Circle::new((x + 8, y), 5, color.filled()));
+        let series = chart.draw_series(bars)?;
+        series.label(label).legend(move |(x, y)| Circle::new((x + 8, y), 5, color.filled()));
     }
     chart
         .configure_series_labels()
         .background_style(WHITE.mix(0.85))
         .border_style(BLACK.mix(0.2))
         .position(SeriesLabelPosition::LowerRight)
-        .draw()
-        .map_err(|e| failed(&e))?;
-    root.present().map_err(|e| failed(&e))?;
+        .draw()?;
     Ok(())
 }

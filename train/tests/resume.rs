@@ -88,6 +88,7 @@ fn a_projector_resumed_from_its_checkpoint_is_the_projector_of_an_unbroken_run()
             steps,
             batch: 3,
             chunks: 1,
+            needing: 0.5,
             rate: 1e-3,
             encoder_rate: 1e-3,
             checkpoint_every: 2,

@@ -56,7 +56,7 @@ pub(super) fn Header() -> impl IntoView {
     view! {
         <header class="head">
             <h1 class="brand"><img src="icon.svg" alt="" width="20" height="20"/>"LlavaCode"</h1>
-            <p class="tagline">"Code completion from one soft token a chunk, in your browser"</p>
+            <p class="tagline">"Code completion from soft tokens, in your browser"</p>
             <button
                 class="quiet" data-testid="models-open"
                 on:click=move |_| control.state.dialog.set(Some(Dialog::Models))

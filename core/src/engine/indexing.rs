@@ -6,11 +6,11 @@ use super::{Engine, Host, Lane};
 use crate::{
     Error, Result,
     index::{ChunkId, chunker::parts},
-    model::encoder::mean_of_parts,
+    model::{encoder::mean_of_parts, reader::token_ids},
 };
 
-/// Chunks embedded in one pass: enough to fill a device, few enough that a completion soon gets
-/// its turn.
+/// Chunks embedded at a time, and sequences in one pass: enough to fill a device, few enough that a
+/// completion soon gets its turn.
 pub const EMBED_BATCH: usize = 8;
 
 impl<H: Host> Engine<H> {
@@ -46,7 +46,7 @@ impl<H: Host> Engine<H> {
         let soft = self.manifest.prompt.soft_tokens.get();
         let parts = texts.iter().flat_map(|text| parts(text, soft));
         let sequences = parts.map(|part| self.encoder_input(part)).collect::<Result<Vec<_>>>()?;
-        let of_parts = self.encoder.encode(&sequences);
+        let of_parts = self.encode(&sequences);
         let of_text = |vectors: Tensor<2>| vectors.reshape([texts.len() as i32, -1]);
         let projectors = std::iter::once(&self.projector).chain(&self.xrag_projector);
         let projections = projectors.map(|projector| of_text(projector.forward(of_parts.clone()))).collect();
@@ -60,6 +60,23 @@ impl<H: Host> Engine<H> {
             values.chunks(values.len() / texts.len()).map(<[f32]>::to_vec).collect()
         };
         Ok(rows(embeddings).into_iter().zip(rows(projections)).collect())
+    }
+
+    /// Embeddings of some sequences, in their order. They are read in batches of similar lengths: what a
+    /// batch pads is computed for nothing.
+    fn encode(&self, sequences: &[Vec<u32>]) -> Tensor<2> {
+        let mut by_length: Vec<usize> = (0..sequences.len()).collect();
+        by_length.sort_by_key(|&number| sequences[number].len());
+        let batches = by_length.chunks(EMBED_BATCH).map(|batch| {
+            let batch: Vec<_> = batch.iter().map(|&number| sequences[number].clone()).collect();
+            self.encoder.encode(&batch)
+        });
+        let embeddings = Tensor::cat(batches.collect(), 0);
+        let mut places = vec![0; sequences.len()];
+        for (place, &number) in by_length.iter().enumerate() {
+            places[number] = place as u32;
+        }
+        embeddings.select(0, token_ids(&places, &self.device))
     }
 
     /// What stands for a chunk in a lane's prompt, `[soft tokens, hidden]`; `None` if the chunk is not

@@ -1,6 +1,6 @@
 //! Files to chunks: windows of lines that overlap (paper: 10 lines, stride 5).
 
-use std::fmt;
+use std::{fmt, iter};
 
 use sha2::{Digest, Sha256};
 
@@ -69,17 +69,11 @@ pub fn chunk(path: &str, text: &str, config: ChunkingConfig) -> Vec<Chunk> {
 }
 
 /// A chunk's text in `count` parts of whole lines, as even as they can be; a part is empty where
-/// there are fewer lines than parts. Each is what one soft token stands for.
+/// there are fewer lines than parts. Each is what one of the chunk's soft tokens stands for.
 pub fn parts(text: &str, count: usize) -> impl Iterator<Item = &str> {
-    let lines: Vec<&str> = text.split('\n').collect();
-    let mut start = 0;
-    (0..count).map(move |part| {
-        let of_part = part * lines.len() / count..(part + 1) * lines.len() / count;
-        let last = of_part.end == lines.len();
-        let bytes: usize = lines[of_part].iter().map(|line| line.len() + 1).sum();
-        let end = if last { text.len() } else { start + bytes };
-        let found = &text[start.min(end)..end];
-        start = end;
-        found
-    })
+    let mut bounds: Vec<usize> =
+        iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let lines = bounds.len();
+    bounds.push(text.len());
+    (0..count).map(move |part| &text[bounds[part * lines / count]..bounds[(part + 1) * lines / count]])
 }

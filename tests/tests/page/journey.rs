@@ -80,18 +80,18 @@ async fn accept(page: &Page) -> Result<String> {
     Ok(format!("def station_{}", ghost.lines().next().unwrap_or_default()))
 }
 
-/// Looks at what the compressed lane read: at most ten soft tokens, each naming its chunk.
+/// Looks at what the compressed lane read: at most ten chunks, a chip for the soft tokens of each.
 async fn look_at_the_prompt(page: &Page) -> Result<()> {
     page.wait_for_state("lane-compressed", "done", PATIENCE).await?;
     page.element("lane-compressed-prompt").await?.click().await?;
     let chips = page
         .wait_until(
-            "soft tokens in the prompt's view",
+            "chunks in the prompt's view",
             "document.querySelectorAll(\"[data-testid='prompt-view'] .chip\").length",
             Duration::from_secs(10),
         )
         .await?;
-    ensure!(chips.as_u64().is_some_and(|count| count <= 10), "the prompt has {chips} soft tokens");
+    ensure!(chips.as_u64().is_some_and(|count| count <= 10), "the prompt names {chips} chunks");
     page.screenshot("prompt").await?;
     page.element("prompt-close").await?.click().await?;
     Ok(())

@@ -35,6 +35,9 @@ pub(super) struct CompressorArguments {
     /// Most chunks of a sample
     #[arg(long, default_value_t = 10)]
     chunks: usize,
+    /// Share of samples whose target needs a name that only a chunk has
+    #[arg(long, default_value_t = 0.3)]
+    needing: f64,
     /// Soft tokens of a chunk
     #[arg(long, default_value_t = SOFT_TOKENS)]
     soft_tokens: NonZeroUsize,
@@ -137,6 +140,7 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
             steps,
             batch: arguments.batch,
             chunks: arguments.chunks,
+            needing: arguments.needing,
             rate: arguments.rate,
             encoder_rate: arguments.encoder_rate,
             checkpoint_every: arguments.checkpoint_every,

@@ -141,6 +141,7 @@ pub(super) fn run(work: &Path, arguments: PairArguments) -> Result<()> {
         steps: arguments.steps,
         batch: arguments.batch,
         chunks: layout.prompt.top_k,
+        needing: 0.0,
         rate: arguments.rate,
         encoder_rate: 0.0,
         checkpoint_every: 50,

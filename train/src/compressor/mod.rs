@@ -62,10 +62,12 @@ pub struct CompressorOptions {
     /// Steps of the run.
     #[serde(skip)]
     pub steps: u64,
-    /// SampleFile of a step.
+    /// Samples of a step.
     pub batch: usize,
     /// Most chunks of a sample.
     pub chunks: usize,
+    /// Share of samples whose target holds a name that a chunk has and nothing around the cursor.
+    pub needing: f64,
     /// Learning rate of the projector at its peak.
     pub rate: f64,
     /// Of the encoder.
@@ -217,12 +219,13 @@ fn draw(trio: &Trio<'_>, samples: &SampleFile, options: &CompressorOptions, step
     let mut tries = 0;
     while batch.samples.len() < options.batch && tries < 100 * options.batch {
         tries += 1;
-        let mut sample = samples.get(random.below(samples.len().max(1)))?;
+        let needing = random.uniform() < options.needing;
+        let mut sample = samples.draw(needing, &mut random)?;
         if sample.chunks.is_empty() {
             continue;
         }
         let most = sample.chunks.len().min(options.chunks);
-        sample.chunks.truncate(1 + random.below(most));
+        sample.chunks.truncate(if needing { most } else { 1 + random.below(most) });
         batch.first_part.push(batch.texts.len());
         batch.texts.extend(trio.prompts.parts(&sample, most).map(|part| trio.input.tokens(part)));
         batch.samples.push(sample);

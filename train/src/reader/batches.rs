@@ -9,13 +9,11 @@ use crate::{
     micro_batch::{MicroBatch, micro_batches},
     prompts::{Prompts, Sequence, Weights},
     random::SplitMix64,
-    samples::{Sample, SampleFile, needs_context, rename_identifiers},
+    samples::{Sample, SampleFile, rename_identifiers},
 };
 
 /// Bags before a restated chunk, at most.
 const MOST_RESTATED: usize = 4;
-/// Samples looked at for one that needs its chunks: about one in ten does.
-const MOST_LOOKED_AT: usize = 64;
 
 /// A step's material.
 #[derive(Debug, Default)]
@@ -39,7 +37,7 @@ pub(super) fn batch(
     while rows < options.tokens && !samples.is_empty() {
         let with_chunks = random.uniform() < options.with_chunks;
         let needing = with_chunks && random.uniform() < options.needing;
-        let mut sample = draw(samples, needing, &mut random)?;
+        let mut sample = samples.draw(needing, &mut random)?;
         let with_chunks = with_chunks && !sample.chunks.is_empty();
         first_bags.push(bags.len());
         let sequence = if with_chunks {
@@ -70,18 +68,6 @@ pub(super) fn batch(
         sequences.push(sequence);
     }
     Ok(Material { batches: micro_batches(&sequences, &first_bags, options.micro_batch), bags })
-}
-
-/// A sample, `needing` its chunks if that is asked for and one is found.
-fn draw(samples: &SampleFile, needing: bool, random: &mut SplitMix64) -> Result<Sample> {
-    let mut sample = samples.get(random.below(samples.len()))?;
-    for _ in 1..MOST_LOOKED_AT {
-        if !needing || needs_context(&sample) {
-            break;
-        }
-        sample = samples.get(random.below(samples.len()))?;
-    }
-    Ok(sample)
 }
 
 /// The bags of a sample's first `chunks` chunks, one a soft token.

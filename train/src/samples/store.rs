@@ -11,6 +11,10 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::rename::needs_context;
+use crate::random::SplitMix64;
+
+/// Samples looked at for one that needs its chunks: about one in ten does.
+const MOST_LOOKED_AT: usize = 64;
 
 /// A line to complete. `prefix + target + suffix` is a contiguous part of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +132,21 @@ impl SampleFile {
         self.iter().filter(needs).take(most).collect()
     }
 
+    /// A sample at random; one that needs its chunks, if `needing` asks for that and one is found.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read.
+    pub fn draw(&self, needing: bool, random: &mut SplitMix64) -> Result<Sample> {
+        let mut sample = self.get(random.below(self.len().max(1)))?;
+        for _ in 1..MOST_LOOKED_AT {
+            if !needing || needs_context(&sample) {
+                break;
+            }
+            sample = self.get(random.below(self.len()))?;
+        }
+        Ok(sample)
+    }
+
     /// All samples, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = Result<Sample>> {
         (0..self.len()).map(|index| self.get(index))
@@ -181,8 +200,13 @@ mod tests {
         let text: String = mixed.iter().map(|s| serde_json::to_string(s).unwrap() + "\n").collect();
         let other = folder.path().join("mixed.jsonl");
         fs::write(&other, text).unwrap();
-        let found = SampleFile::open(&other).unwrap().needing_context(2).unwrap();
-        assert_eq!(found, [needing(2), needing(4)], "number 3 has no chunks");
+        let file = SampleFile::open(&other).unwrap();
+        assert_eq!(file.needing_context(2).unwrap(), [needing(2), needing(4)], "number 3 has no chunks");
+        let mut random = SplitMix64::new(1);
+        let mut drawn = |needing| (0..50).map(|_| file.draw(needing, &mut random).unwrap()).collect();
+        let (any, needed): (Vec<Sample>, Vec<Sample>) = (drawn(false), drawn(true));
+        assert!(mixed.iter().all(|sample| any.contains(sample)));
+        assert!(needed.iter().all(|sample| needs_context(sample)) && needed.contains(&needing(5)));
 
         fs::write(&path, &lines[..lines.len() - 5]).unwrap();
         assert!(SampleFile::open(&path).unwrap_err().to_string().contains("cut the samples again"));
