@@ -74,46 +74,6 @@ impl TrainedProjector {
         Self { config, tensors, parameters }
     }
 
-    /// The same, but what comes in goes out in the same direction, `scale` times the root mean square of
-    /// its numbers: in every hidden layer a number stands beside its opposite, and GELU's values of the
-    /// two differ by the number itself. A form that has no room for that begins as [`Self::init`].
-    pub fn identity(config: ProjectorConfig, scale: f64, random: &mut SplitMix64) -> Self {
-        let mut projector = Self::init(config, scale, random);
-        let (input, hidden) = match projector.config.widths.as_slice() {
-            [input, hidden @ .., output] if input == output => (*input, hidden),
-            _ => return projector,
-        };
-        if hidden.is_empty() || hidden.iter().any(|&width| width < 2 * input) {
-            return projector;
-        }
-        for index in 1..projector.config.widths.len() {
-            let name = format!("linear_{index}.weight");
-            let Some(tensor) = projector.tensors.iter().find(|tensor| tensor.name == name) else { continue };
-            // An embedding has length one: its numbers are brought to about one.
-            let size = if index == 1 { (input as f64).sqrt() } else { 1.0 } as f32;
-            let place = &mut projector.parameters[tensor.range()];
-            place.fill(0.0);
-            for (out, row) in place.chunks_exact_mut(tensor.cols).take(2 * input).enumerate() {
-                let sign = if out < input { size } else { -size };
-                row[out % input] = sign;
-                if index > 1 {
-                    row[out % input + input] = -sign;
-                }
-            }
-        }
-        // What the norms between make of the scale is simplest found out.
-        let (device, rows) = (Device::flex().autodiff(), 64);
-        let probe = (0..rows * input).map(|_| random.normal() as f32).collect();
-        let found = values(projector.differentiate(probe, &device).output);
-        let squares: f64 = found.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-        let factor = (scale / (squares / found.len() as f64).sqrt()) as f32;
-        let last = projector.tensors.iter().rfind(|tensor| matches!(tensor.kind, Kind::Matrix { .. }));
-        if let Some(last) = last {
-            projector.parameters[last.range()].iter_mut().for_each(|value| *value *= factor);
-        }
-        projector
-    }
-
     /// Reads `projector.safetensors`.
     ///
     /// # Errors
@@ -224,37 +184,6 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
-/// How far the cosines between projections are from those between embeddings:
-/// `‖S(embeddings) − S(projections)‖_F / √2`, divided by the number of rows so that it does not
-/// grow with the batch. It stops the projector from collapsing to one direction.
-pub fn alignment(embeddings: Tensor<2>, projections: Tensor<2>) -> Tensor<1> {
-    let [rows, _] = embeddings.dims();
-    let cosines = |x: Tensor<2>| {
-        let x = l2_normalise(x);
-        x.clone().matmul(x.transpose())
-    };
-    let difference = cosines(embeddings) - cosines(projections);
-    // The root's derivative at nought is infinite.
-    (difference.powi_scalar(2).sum() / 2.0 + 1e-12).sqrt() / rows as f64
-}
-
-/// Cross-entropy of each query's own chunk among all chunks, by cosine over `temperature`
-/// (InfoNCE). Row `i` of `queries` belongs to row `positives[i]` of `chunks`.
-pub fn contrastive(
-    queries: Tensor<2>,
-    chunks: Tensor<2>,
-    positives: &[usize],
-    temperature: f64,
-) -> Tensor<1> {
-    let device = chunks.device();
-    let count = positives.len();
-    let scores = queries.matmul(chunks.transpose()) / temperature;
-    let log_p = burn::tensor::activation::log_softmax(scores, 1);
-    let ids: Vec<i32> = positives.iter().map(|&p| p as i32).collect();
-    let ids = Tensor::<2, burn::tensor::Int>::from_data(TensorData::new(ids, [count, 1]), &device);
-    -log_p.gather(1, ids).mean()
-}
-
 fn tensors(config: &ProjectorConfig) -> Vec<layout::Tensor> {
     let mut tensors: Vec<layout::Tensor> = Vec::new();
     let mut push = |name: String, rows: usize, cols: usize, kind| {
@@ -277,6 +206,7 @@ fn tensors(config: &ProjectorConfig) -> Vec<layout::Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compressor::alignment;
 
     #[test]
     fn gradients_agree_with_finite_differences() {
@@ -317,37 +247,5 @@ mod tests {
             moved[place] -= 2e-2;
             near("embedding", (above - value(&projector, &moved)) / 2e-2, d_raw[place]);
         }
-    }
-
-    #[test]
-    fn the_identity_keeps_directions() {
-        let (mut random, device) = (SplitMix64::new(9), Device::flex().autodiff());
-        let raw: Vec<f32> = (0..3 * 32).map(|_| random.normal() as f32).collect();
-        let config = ProjectorConfig::three_layer(32, 32);
-        let projector = TrainedProjector::identity(config.clone(), 0.5, &mut random);
-        let pass = projector.differentiate(raw.clone(), &device);
-        for (out, raw) in values(pass.output).chunks_exact(32).zip(raw.chunks_exact(32)) {
-            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-            let cosine = dot(out, raw) / (dot(out, out) * dot(raw, raw)).sqrt();
-            assert!(cosine > 0.99, "{cosine}");
-            let size = (dot(out, out) / 32.0).sqrt();
-            assert!((size - 0.5).abs() < 0.1, "{size}");
-        }
-        // The hidden layer of two layers is too narrow.
-        let narrow = ProjectorConfig::two_layer(32, 32);
-        let [identity, fresh] = [TrainedProjector::identity, TrainedProjector::init]
-            .map(|start| start(narrow.clone(), 0.5, &mut SplitMix64::new(1)).parameters);
-        assert_eq!(identity, fresh);
-    }
-
-    #[test]
-    fn contrastive_prefers_the_own_chunk() {
-        let device = Device::flex();
-        let rows = |data: [[f32; 2]; 2]| Tensor::<2>::from_data(data, &device);
-        let queries = rows([[1.0, 0.0], [0.0, 1.0]]);
-        let right = contrastive(queries.clone(), rows([[1.0, 0.0], [0.0, 1.0]]), &[0, 1], 0.1);
-        let wrong = contrastive(queries, rows([[1.0, 0.0], [0.0, 1.0]]), &[1, 0], 0.1);
-        assert!(values(right)[0] < 1e-3);
-        assert!(values(wrong)[0] > 9.0);
     }
 }

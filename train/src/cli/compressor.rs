@@ -108,7 +108,7 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
     let mut projector = if kind == Kind::Projector && !arguments.fresh && first.exists() {
         TrainedProjector::load(&first, form)?
     } else {
-        TrainedProjector::identity(form, embedding_scale(&reader), &mut random)
+        start::projector(form, embedding_scale(&reader), &mut random)
     };
     let name = match kind {
         Kind::Encoder => "encoder",

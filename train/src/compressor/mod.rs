@@ -15,6 +15,7 @@
 //! A batch's chunks are embedded and projected once (burn differentiates the projector); the reader
 //! gives the gradient of every soft vector; where the encoder is trained it takes the rest.
 
+mod projector_terms;
 mod reader_terms;
 mod recipe;
 pub mod start;
@@ -22,11 +23,8 @@ pub mod start;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use burn::tensor::{Device, Tensor, TensorData};
-use llavacode_core::{
-    index::{chunker::parts, lexical::query_window},
-    model::encoder::{l2_normalise, mean_of_parts},
-};
+use burn::tensor::Device;
+use llavacode_core::index::{chunker::parts, lexical::query_window};
 use serde::Serialize;
 
 use crate::{
@@ -36,12 +34,14 @@ use crate::{
     frozen::FrozenReader,
     log::RunLog,
     nn::optimizer::{Optimizer, OptimizerConfig, Schedule},
-    projector::{Differentiated, TrainedProjector, alignment, contrastive, values},
+    projector::{TrainedProjector, values},
     prompts::Prompts,
     random::SplitMix64,
     samples::{Sample, SampleFile},
 };
 
+use projector_terms::Terms;
+pub use projector_terms::alignment;
 use reader_terms::ask_reader;
 pub use recipe::Recipe;
 
@@ -248,56 +248,4 @@ fn bag_targets(trio: &Trio<'_>, batch: &Batch, options: &CompressorOptions) -> R
     let bags: Vec<Vec<u32>> =
         parts.map(|part| bag(&trio.prompts.tokenizer, part, trio.input.max_tokens)).collect();
     Ok(bag_vectors(embedding, trio.reader.hidden(), &bags))
-}
-
-/// What enters the differentiated part of the loss.
-struct Terms {
-    d_vectors: Vec<f32>,
-    query_raw: Option<Vec<f32>>,
-    bags: Option<Vec<f32>>,
-}
-
-impl Terms {
-    fn loss(
-        self,
-        pass: &Differentiated,
-        batch: &Batch,
-        trio: &Trio<'_>,
-        options: &CompressorOptions,
-    ) -> (Tensor<1>, Entry, Option<Tensor<2>>) {
-        let mut entry = Entry::default();
-        let [rows, width] = pass.output.dims();
-        let pull = Tensor::<2>::from_data(TensorData::new(self.d_vectors, [rows, width]), &trio.device);
-        // Its gradient for the output is the reader's.
-        let mut loss = (pass.output.clone() * pull).sum();
-        if options.recipe.alignment > 0.0 {
-            let term = alignment(pass.embeddings.clone(), pass.output.clone());
-            entry.alignment = f64::from(values(term.clone())[0]);
-            loss = loss + term * options.recipe.alignment;
-        }
-        if let Some(bags) = self.bags {
-            let bags = Tensor::<2>::from_data(TensorData::new(bags, [rows, width]), &trio.device);
-            let size = bags.clone().square().mean();
-            // A vector of nought is at distance 1.
-            let term = (pass.output.clone() - bags).square().mean() / size;
-            entry.bag = f64::from(values(term.clone())[0]);
-            loss = loss + term * options.recipe.bag;
-        }
-        let mut leaf = None;
-        if let Some(raw) = self.query_raw {
-            let width = trio.encoder.width();
-            let rows = raw.len() / width;
-            let raw =
-                Tensor::<2>::from_data(TensorData::new(raw, [rows, width]), &trio.device).require_grad();
-            let soft_tokens = trio.prompts.soft_tokens();
-            let queries = mean_of_parts(l2_normalise(raw.clone()), soft_tokens);
-            let chunks = mean_of_parts(pass.embeddings.clone(), soft_tokens);
-            let positives: Vec<usize> = batch.first_part.iter().map(|part| part / soft_tokens).collect();
-            let term = contrastive(queries, chunks, &positives, 0.05);
-            entry.contrastive = f64::from(values(term.clone())[0]);
-            loss = loss + term * options.recipe.contrastive;
-            leaf = Some(raw);
-        }
-        (loss, entry, leaf)
-    }
 }

@@ -7,10 +7,13 @@
 //! to learn is which words count, what the order of words adds, and what the reader makes of it all.
 
 use anyhow::Result;
-use llavacode_core::config::ModelType;
+use burn::tensor::Device;
+use llavacode_core::{config::ModelType, model::projector::ProjectorConfig};
 
 use crate::{
     model::{Model, pico_config},
+    nn::layout::Kind,
+    projector::{TrainedProjector, values},
     random::SplitMix64,
 };
 
@@ -63,6 +66,47 @@ pub fn encoder(reader: &Model, seed: u64) -> Result<Model> {
     Ok(encoder)
 }
 
+/// A projector that gives back the direction of what it is given; its numbers' root mean square is
+/// `scale`. In every hidden layer a number stands beside its opposite, and GELU's values of the two
+/// differ by the number itself. A form that has no room for that begins as
+/// [`TrainedProjector::init`].
+pub fn projector(config: ProjectorConfig, scale: f64, random: &mut SplitMix64) -> TrainedProjector {
+    let mut projector = TrainedProjector::init(config, scale, random);
+    let (input, hidden) = match projector.config.widths.as_slice() {
+        [input, hidden @ .., output] if input == output => (*input, hidden),
+        _ => return projector,
+    };
+    if hidden.is_empty() || hidden.iter().any(|&width| width < 2 * input) {
+        return projector;
+    }
+    for index in 1..projector.config.widths.len() {
+        let name = format!("linear_{index}.weight");
+        let Some(tensor) = projector.tensors.iter().find(|tensor| tensor.name == name) else { continue };
+        // An embedding has length one: its numbers are brought to about one.
+        let size = if index == 1 { (input as f64).sqrt() } else { 1.0 } as f32;
+        let place = &mut projector.parameters[tensor.range()];
+        place.fill(0.0);
+        for (out, row) in place.chunks_exact_mut(tensor.cols).take(2 * input).enumerate() {
+            let sign = if out < input { size } else { -size };
+            row[out % input] = sign;
+            if index > 1 {
+                row[out % input + input] = -sign;
+            }
+        }
+    }
+    // What the norms between make of the scale is simplest found out.
+    let (device, rows) = (Device::flex().autodiff(), 64);
+    let probe = (0..rows * input).map(|_| random.normal() as f32).collect();
+    let found = values(projector.differentiate(probe, &device).output);
+    let squares: f64 = found.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let factor = (scale / (squares / found.len() as f64).sqrt()) as f32;
+    let last = projector.tensors.iter().rfind(|tensor| matches!(tensor.kind, Kind::Matrix { .. }));
+    if let Some(last) = last {
+        projector.parameters[last.range()].iter_mut().for_each(|value| *value *= factor);
+    }
+    projector
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +141,25 @@ mod tests {
             means.push(mean);
         }
         assert!(cosine(&found[..96], &means[1]) < 0.6, "another text's is another");
+    }
+
+    #[test]
+    fn the_identity_keeps_directions() {
+        let (mut random, device) = (SplitMix64::new(9), Device::flex().autodiff());
+        let raw: Vec<f32> = (0..3 * 32).map(|_| random.normal() as f32).collect();
+        let config = ProjectorConfig::three_layer(32, 32);
+        let started = projector(config, 0.5, &mut random);
+        let pass = started.differentiate(raw.clone(), &device);
+        for (out, raw) in values(pass.output).chunks_exact(32).zip(raw.chunks_exact(32)) {
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+            let cosine = dot(out, raw) / (dot(out, out) * dot(raw, raw)).sqrt();
+            assert!(cosine > 0.99, "{cosine}");
+            let size = (dot(out, out) / 32.0).sqrt();
+            assert!((size - 0.5).abs() < 0.1, "{size}");
+        }
+        // The hidden layer of two layers is too narrow.
+        let narrow = ProjectorConfig::two_layer(32, 32);
+        let started = projector(narrow.clone(), 0.5, &mut SplitMix64::new(1)).parameters;
+        assert_eq!(started, TrainedProjector::init(narrow, 0.5, &mut SplitMix64::new(1)).parameters);
     }
 }

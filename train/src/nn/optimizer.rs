@@ -68,54 +68,59 @@ impl Optimizer {
             let keep = if decayed { 1.0 - rate * self.config.weight_decay } else { 1.0 } as f32;
             let (values, gradients) = (&mut parameters[range.clone()], &gradients[range.clone()]);
             let momentum = &mut self.momentum[range.clone()];
+            let step = Step { number: self.step, scale, rate, keep };
             if matrix && self.config.muon {
-                muon(values, momentum, gradients, tensor, self.config.momentum, scale, rate, keep);
+                muon(values, momentum, gradients, tensor, &self.config, &step);
             } else {
-                let variance = &mut self.variance[range];
-                adam(values, momentum, variance, gradients, &self.config, self.step, scale, rate, keep);
+                adam(values, momentum, &mut self.variance[range], gradients, &self.config, &step);
             }
         }
         norm
     }
 }
 
-#[allow(clippy::too_many_arguments)]
+/// What one step does alike to a whole tensor.
+struct Step {
+    /// Counted from 1.
+    number: u64,
+    /// Of the gradients.
+    scale: f64,
+    rate: f64,
+    /// What is left of a value after its decay.
+    keep: f32,
+}
+
 fn adam(
     values: &mut [f32],
     momentum: &mut [f32],
     variance: &mut [f32],
     gradients: &[f32],
     config: &OptimizerConfig,
-    step: u64,
-    scale: f64,
-    rate: f64,
-    keep: f32,
+    step: &Step,
 ) {
     // AdamW's usual first decay; Muon's is too slow for rows that are seldom seen.
     let first = if config.muon { 0.9 } else { config.momentum.min(0.9) };
-    let corrected = |decay: f64| 1.0 - decay.powf(step as f64);
-    let (rate, unbias) = ((rate / corrected(first)) as f32, (1.0 / corrected(config.variance)).sqrt() as f32);
-    let (first, second, scale) = (first as f32, config.variance as f32, scale as f32);
+    let corrected = |decay: f64| 1.0 - decay.powf(step.number as f64);
+    let (rate, unbias) =
+        ((step.rate / corrected(first)) as f32, (1.0 / corrected(config.variance)).sqrt() as f32);
+    let (first, second, scale) = (first as f32, config.variance as f32, step.scale as f32);
     for (((value, m), v), &g) in values.iter_mut().zip(momentum).zip(variance).zip(gradients) {
         let g = g * scale;
         *m = first * *m + (1.0 - first) * g;
         *v = second * *v + (1.0 - second) * g * g;
-        *value = *value * keep - rate * *m / (v.sqrt() * unbias + 1e-8);
+        *value = *value * step.keep - rate * *m / (v.sqrt() * unbias + 1e-8);
     }
 }
 
-#[allow(clippy::too_many_arguments)]
 fn muon(
     values: &mut [f32],
     momentum: &mut [f32],
     gradients: &[f32],
     tensor: &Tensor,
-    decay: f64,
-    scale: f64,
-    rate: f64,
-    keep: f32,
+    config: &OptimizerConfig,
+    step: &Step,
 ) {
-    let (decay, scale) = (decay as f32, scale as f32);
+    let (decay, scale) = (config.momentum as f32, step.scale as f32);
     let mut update: Vec<f32> = momentum
         .iter_mut()
         .zip(gradients)
@@ -126,9 +131,9 @@ fn muon(
         })
         .collect();
     orthogonalise(&mut update, tensor.rows, tensor.cols);
-    let rate = (rate * 0.2 * (tensor.rows.max(tensor.cols) as f64).sqrt()) as f32;
+    let rate = (step.rate * 0.2 * (tensor.rows.max(tensor.cols) as f64).sqrt()) as f32;
     for (value, &u) in values.iter_mut().zip(&update) {
-        *value = *value * keep - rate * u;
+        *value = *value * step.keep - rate * u;
     }
 }
 

@@ -206,7 +206,7 @@ mod tests {
         let mut drawn = |needing| (0..50).map(|_| file.draw(needing, &mut random).unwrap()).collect();
         let (any, needed): (Vec<Sample>, Vec<Sample>) = (drawn(false), drawn(true));
         assert!(mixed.iter().all(|sample| any.contains(sample)));
-        assert!(needed.iter().all(|sample| needs_context(sample)) && needed.contains(&needing(5)));
+        assert!(needed.iter().all(needs_context) && needed.contains(&needing(5)));
 
         fs::write(&path, &lines[..lines.len() - 5]).unwrap();
         assert!(SampleFile::open(&path).unwrap_err().to_string().contains("cut the samples again"));
