@@ -164,7 +164,7 @@ pub fn explanation(lane: Lane) -> &'static str {
     match lane {
         Lane::Base => "no retrieved context",
         Lane::FullRag => "retrieved chunks as text",
-        Lane::Compressed => "retrieved chunks as soft tokens",
+        Lane::Compressed => "as soft tokens",
         Lane::Xrag => "by xRAG's projector",
     }
 }
