@@ -108,11 +108,8 @@ impl<H: Host> Engine<H> {
 
     /// Positions a prompt and its completion may take together.
     pub fn capacity(&self) -> usize {
-        let prompt = &self.manifest.prompt;
-        let context = prompt.context_tokens.max(prompt.top_k);
-        // Special tokens, separators and a header stand beside the budgets.
-        let budgets = prompt.prefix_tokens + prompt.suffix_tokens + context + prompt.max_new_tokens + 64;
-        budgets.min(self.reader.config().max_position_embeddings)
+        let positions = self.prompts.max_prompt_tokens().saturating_add(self.manifest.prompt.max_new_tokens);
+        positions.min(self.reader.config().max_position_embeddings)
     }
 
     /// Kernel launches of one decoder layer in a decode step; `None` where there are no kernels.

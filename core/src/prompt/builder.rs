@@ -81,9 +81,10 @@ impl PromptBuilder {
     /// The most positions a prompt of any lane takes: what the KV cache must hold, besides the
     /// new tokens.
     pub fn max_prompt_tokens(&self) -> usize {
-        let soft = self.config.top_k * self.config.soft_tokens.get();
+        let soft = self.config.top_k.saturating_mul(self.config.soft_tokens.get());
         let context = self.config.context_tokens.max(soft);
-        3 + self.config.prefix_tokens + self.config.suffix_tokens + self.header.len() + context
+        let parts = [3, self.config.prefix_tokens, self.config.suffix_tokens, self.header.len(), context];
+        parts.into_iter().fold(0, usize::saturating_add)
     }
 
     /// Builds a lane's prompt.

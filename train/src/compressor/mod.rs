@@ -9,7 +9,7 @@
 //! | alignment | cosines between projections against those between embeddings | LlavaCode |
 //! | restating | a chunk's text after its soft tokens alone | xRAG's first stage |
 //! | KL | full RAG's reader against the compressed one | xRAG's second stage |
-//! | bag | the squared distance of a vector from its chunk's [bag](crate::bags) | the encoder's own |
+//! | bag | the squared distance of a vector from the [bag](crate::bags) of its part of the chunk | the encoder's own |
 //! | contrastive | the lines before the cursor against the best chunk | the encoder's own |
 //!
 //! A batch's chunks are embedded and projected once (burn differentiates the projector); the reader
