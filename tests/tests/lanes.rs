@@ -7,20 +7,19 @@ use burn::tensor::Device;
 use llavacode_core::{
     Error,
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
-    config::{BundleManifest, FileEntry},
+    config::{BundleManifest, FileEntry, PromptConfig},
     engine::{CancelFlag, CompletionRequest, Engine, Lane, NativeHost},
     index::chunker,
     weights::{MemoryFiles, sha256_hex},
 };
 
-/// The bundle's files, with the projector of xRAG's lane or without one, and so many soft tokens a
-/// chunk.
-fn bundle(xrag: Option<Vec<u8>>, soft_tokens: usize) -> MemoryFiles {
+/// The bundle's files, with the projector of xRAG's lane or without one, its prompts changed.
+fn bundle(xrag: Option<Vec<u8>>, change: impl FnOnce(&mut PromptConfig)) -> MemoryFiles {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/bundle");
     let read = |path: &str| fs::read(folder.join(path)).expect("the bundle is complete");
     let mut manifest: BundleManifest = serde_json::from_slice(&read(MANIFEST)).expect("a manifest");
     manifest.files.remove(XRAG_PROJECTOR);
-    manifest.prompt.soft_tokens = NonZeroUsize::new(soft_tokens).expect("not none");
+    change(&mut manifest.prompt);
     let mut files = MemoryFiles::default();
     for path in manifest.files.keys() {
         files.files.insert(path.clone(), read(path).into());
@@ -32,6 +31,11 @@ fn bundle(xrag: Option<Vec<u8>>, soft_tokens: usize) -> MemoryFiles {
     }
     files.files.insert(MANIFEST.into(), serde_json::to_vec(&manifest).expect("JSON").into());
     files
+}
+
+/// Gives a chunk so many soft tokens.
+fn soft_tokens(count: usize) -> impl FnOnce(&mut PromptConfig) {
+    move |prompt| prompt.soft_tokens = NonZeroUsize::new(count).expect("not none")
 }
 
 /// An engine that has indexed one file.
@@ -68,7 +72,7 @@ fn nought() -> Vec<u8> {
 
 #[tokio::test]
 async fn without_its_projector_xrags_lane_is_refused() {
-    let mut engine = engine(bundle(None, 1)).await;
+    let mut engine = engine(bundle(None, soft_tokens(1))).await;
     assert_eq!(engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
     let refused = engine.complete(&request(Lane::Xrag), &CancelFlag::default(), |_| ()).await;
     assert_eq!(refused, Err(Error::LaneMissing { lane: "xrag", file: XRAG_PROJECTOR }));
@@ -78,7 +82,7 @@ async fn without_its_projector_xrags_lane_is_refused() {
 
 #[tokio::test]
 async fn each_lane_with_soft_tokens_reads_its_own_projection() {
-    let mut engine = engine(bundle(Some(nought()), 3)).await;
+    let mut engine = engine(bundle(Some(nought()), soft_tokens(3))).await;
     assert_eq!(engine.lanes(), Lane::ALL);
     let texts: Vec<String> = engine.index.chunks().map(|chunk| chunk.text.to_string()).collect();
     let vectors = engine.embed_texts(&texts).await.expect("the CPU computes");
@@ -100,7 +104,8 @@ async fn each_lane_with_soft_tokens_reads_its_own_projection() {
 async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
     let text = "class Circle:\n    def area(self):\n        return 3 * self.radius".to_owned();
     let parts: Vec<String> = chunker::parts(&text, 3).map(str::to_owned).collect();
-    let (one, three) = (engine(bundle(None, 1)).await, engine(bundle(None, 3)).await);
+    let (one, three) =
+        (engine(bundle(None, soft_tokens(1))).await, engine(bundle(None, soft_tokens(3))).await);
     let (embedding, projections) = three.embed_texts(&[text]).await.expect("the CPU computes").remove(0);
     let of_parts = one.embed_texts(&parts).await.expect("the CPU computes");
     let expected: Vec<f32> = of_parts.iter().flat_map(|(_, projection)| projection).copied().collect();
@@ -115,7 +120,7 @@ async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
 
 #[tokio::test]
 async fn soft_tokens_that_did_not_change_are_not_read_again() {
-    let mut engine = engine(bundle(None, 3)).await;
+    let mut engine = engine(bundle(None, soft_tokens(3))).await;
     let cancel = CancelFlag::default();
     let mut again = CompletionRequest { cold: false, ..request(Lane::Compressed) };
     let first = engine.complete(&again, &cancel, |_| ()).await.expect("it completes");
@@ -123,4 +128,31 @@ async fn soft_tokens_that_did_not_change_are_not_read_again() {
     let second = engine.complete(&again, &cancel, |_| ()).await.expect("it completes");
     assert_eq!(first.reused_tokens, 0);
     assert!(second.reused_tokens > 3, "the three and what stands before the change: {second:?}");
+}
+
+#[tokio::test]
+async fn the_longest_prompt_of_every_lane_has_room() {
+    let mut engine = engine(bundle(Some(nought()), |prompt| {
+        soft_tokens(6)(prompt);
+        // Less text than soft tokens: the cache must be as long as the longer of the two.
+        (prompt.context_tokens, prompt.max_new_tokens) = (24, 3);
+    }))
+    .await;
+    for n in 0..12 {
+        let text = format!("def area_{n}(circle):\n    area = {n} * circle.radius\n    return area\n");
+        engine.index.update_file(&format!("shapes_{n}.py"), &text);
+    }
+    while engine.embed_pending().await.expect("the CPU computes") > 0 {}
+    let prompt = engine.manifest.prompt.clone();
+    for lane in Lane::ALL {
+        let request = CompletionRequest {
+            prefix: "circle = Circle().area()\n".repeat(prompt.prefix_tokens) + "print(circle.",
+            suffix: "\n    circle.radius".repeat(prompt.suffix_tokens),
+            ..request(lane)
+        };
+        let done = engine.complete(&request, &CancelFlag::default(), |_| ()).await.expect("it completes");
+        let soft = if matches!(lane, Lane::Compressed | Lane::Xrag) { 6 * prompt.top_k } else { 0 };
+        assert_eq!(done.soft_tokens, soft, "{lane:?}");
+        assert!(done.prompt_tokens + prompt.max_new_tokens <= engine.capacity(), "{lane:?}");
+    }
 }

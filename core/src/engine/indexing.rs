@@ -9,9 +9,12 @@ use crate::{
     model::{encoder::mean_of_parts, reader::token_ids},
 };
 
-/// Chunks embedded at a time, and sequences in one pass: enough to fill a device, few enough that a
-/// completion soon gets its turn.
+/// Chunks embedded at a time: enough to fill a device, few enough that a completion soon gets its
+/// turn.
 pub const EMBED_BATCH: usize = 8;
+
+/// Most rows of one pass of the encoder, padding included; a longer sequence has a pass to itself.
+const PASS_ROWS: usize = 1024;
 
 impl<H: Host> Engine<H> {
     /// Embeds and projects at most [`EMBED_BATCH`] of the chunks that have no vectors yet, and says how
@@ -62,16 +65,12 @@ impl<H: Host> Engine<H> {
         Ok(rows(embeddings).into_iter().zip(rows(projections)).collect())
     }
 
-    /// Embeddings of some sequences, in their order. They are read in batches of similar lengths: what a
-    /// batch pads is computed for nothing.
+    /// Embeddings of some sequences, in their order.
     fn encode(&self, sequences: &[Vec<u32>]) -> Tensor<2> {
         let mut by_length: Vec<usize> = (0..sequences.len()).collect();
         by_length.sort_by_key(|&number| sequences[number].len());
-        let batches = by_length.chunks(EMBED_BATCH).map(|batch| {
-            let batch: Vec<_> = batch.iter().map(|&number| sequences[number].clone()).collect();
-            self.encoder.encode(&batch)
-        });
-        let embeddings = Tensor::cat(batches.collect(), 0);
+        let passes = passes(by_length.iter().map(|&number| sequences[number].clone()));
+        let embeddings = Tensor::cat(passes.iter().map(|pass| self.encoder.encode(pass)).collect(), 0);
         let mut places = vec![0; sequences.len()];
         for (place, &number) in by_length.iter().enumerate() {
             places[number] = place as u32;
@@ -103,5 +102,33 @@ impl<H: Host> Engine<H> {
             ids.push(0);
         }
         Ok(ids)
+    }
+}
+
+/// What the encoder reads at once, of sequences that come the shortest first: what a pass pads is
+/// computed for nothing, and a device is slow at many small passes.
+fn passes(sequences: impl Iterator<Item = Vec<u32>>) -> Vec<Vec<Vec<u32>>> {
+    let mut passes: Vec<Vec<Vec<u32>>> = Vec::new();
+    for sequence in sequences {
+        match passes.last_mut() {
+            Some(pass) if (pass.len() + 1) * sequence.len() <= PASS_ROWS => pass.push(sequence),
+            _ => passes.push(vec![sequence]),
+        }
+    }
+    passes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_are_as_full_as_their_rows_allow() {
+        let lengths = [[3; 100].as_slice(), &[16; 70], &[500, 510, 2000]].concat();
+        let sequences: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![7; length]).collect();
+        let passes = passes(sequences.iter().cloned());
+        assert_eq!(passes.concat(), sequences, "all of them, in their order");
+        let sizes: Vec<usize> = passes.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [100, 64, 6, 2, 1]);
     }
 }
