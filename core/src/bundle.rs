@@ -7,6 +7,8 @@
 //! projector.safetensors
 //! projector_xrag.safetensors                          if the bundle offers xRAG's lane
 //! ```
+//!
+//! `model.gguf` may stand in the place of a `model.safetensors`.
 
 use std::collections::BTreeMap;
 
@@ -96,12 +98,12 @@ pub async fn load_bundle<F: BundleFiles>(
 
     let linear_and_head = DecoderFormats { linear: formats.reader_linear, embedding: formats.reader_head };
     let plan = |header: &Header| Ok(Reader::plan(&reader_config, linear_and_head, name_prefix(header)));
-    let mut weights = loader.weights("reader/model.safetensors", plan).await?;
+    let mut weights = loader.model("reader", plan).await?;
     let reader = Reader::from_weights(&reader_config, &mut weights)?;
 
     let both = DecoderFormats { linear: formats.encoder, embedding: formats.encoder };
     let plan = |header: &Header| Ok(Encoder::plan(&encoder_config, both, name_prefix(header)));
-    let mut weights = loader.weights("encoder/model.safetensors", plan).await?;
+    let mut weights = loader.model("encoder", plan).await?;
     let encoder = Encoder::from_weights(&encoder_config, &mut weights)?;
 
     let memory_bytes = loader.memory_bytes;
@@ -184,6 +186,20 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
             Ok(config.plan())
         };
         Projector::from_weights(&mut self.weights(file, plan).await?)
+    }
+
+    /// A model's weights, from the one file of the two that the manifest lists.
+    async fn model(&mut self, model: &str, plan: impl FnOnce(&Header) -> Result<Plan>) -> Result<Weights> {
+        let [safetensors, gguf] = ["safetensors", "gguf"].map(|format| format!("{model}/model.{format}"));
+        let has = |file: &String| self.entries.contains_key(file);
+        match (has(&safetensors), has(&gguf)) {
+            (true, true) => Err(Error::UnsupportedConfig {
+                file: MANIFEST.into(),
+                reason: format!("its `files` lists {safetensors} and {gguf}: leave one of them out"),
+            }),
+            (false, true) => self.weights(&gguf, plan).await,
+            _ => self.weights(&safetensors, plan).await,
+        }
     }
 
     async fn weights(&mut self, file: &str, plan: impl FnOnce(&Header) -> Result<Plan>) -> Result<Weights> {

@@ -20,7 +20,7 @@ use llavacode_core::{
     weights::{Header, MemorySource, Plan, Weights, load_weights, sha256_hex},
 };
 
-pub use fixtures::{ENCODERS, Expected, Fixture, PICO, PROJECTORS, READERS};
+pub use fixtures::{ENCODERS, Expected, Fixture, GGUF_BLOCKS, PICO, PROJECTORS, READERS};
 
 /// What the embedded bundle is loaded as.
 pub const QUANTIZED: DecoderFormats =

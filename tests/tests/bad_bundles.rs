@@ -66,6 +66,23 @@ async fn the_bundle_itself_loads() {
 }
 
 #[tokio::test]
+async fn a_gguf_file_stands_in_for_the_weights() {
+    let fixture = parity::READERS.iter().find(|fixture| fixture.name == "qwen2_gguf").expect("there is one");
+    let gguf = "reader/model.gguf";
+    let with_gguf = |files: &mut MemoryFiles| files.files.insert(gguf.into(), fixture.weights.into());
+    let files = bundle(|files| {
+        with_gguf(files);
+        files.files.remove("reader/model.safetensors");
+    });
+    assert_eq!(load(&files).await.expect("models").reader.config().hidden_size, 64);
+    let error = refusal(&bundle(|files| _ = with_gguf(files))).await;
+    assert_eq!(
+        error.to_string(),
+        "bundle.json: its `files` lists reader/model.safetensors and reader/model.gguf: leave one of them out."
+    );
+}
+
+#[tokio::test]
 async fn a_projector_of_another_pair() {
     let error = refusal(&bundle(|files| {
         files.files.insert(PROJECTOR.into(), projector(24, 64).into());

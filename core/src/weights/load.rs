@@ -7,11 +7,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
     ByteSource, Header, Plan, VerifiedReader, Weights,
+    element::Decoder,
     plan::{Kind, Parameter},
 };
 use crate::{Error, Result, config::FileEntry, quant::Matrix};
 
-/// Loads a safetensors file. `plan` says what is needed once the header is known; tensors beyond
+/// Loads a safetensors or GGUF file. `plan` says what is needed once the header is known; tensors beyond
 /// the plan are hashed and dropped. At most one parameter's tensors are held at a time, as long as
 /// the file keeps them together.
 ///
@@ -47,16 +48,14 @@ async fn stream<S: ByteSource>(
     let mut assembly = Assembly::new(&plan, &header)?;
     let mut weights = Weights::new(header.file());
     for tensor in header.in_file_order() {
-        let bytes = header.bytes(&tensor);
-        let Some(place) = assembly.places.remove(&tensor) else {
-            reader.read(bytes, |_| ()).await?;
-            continue;
-        };
+        let Some(place) = assembly.places.remove(&tensor) else { continue };
         let parameter = &plan.parameters[place.parameter];
-        let float = header.expect(&tensor, &parameter.parts[place.part].shape)?;
-        let mut values = Vec::with_capacity(parameter.parts[place.part].shape.iter().product());
-        reader.read(bytes, |piece| float.decode(piece, &mut values)).await?;
-        if let Some(values) = assembly.put(&place, values) {
+        let shape = &parameter.parts[place.part].shape;
+        let (element, bytes) = header.expect(&tensor, shape)?;
+        reader.read(bytes.start - reader.position(), |_| ()).await?;
+        let mut decoder = Decoder::new(element, shape.iter().product());
+        reader.read(bytes.end - bytes.start, |piece| decoder.push(piece)).await?;
+        if let Some(values) = assembly.put(&place, decoder.finish()) {
             finish(parameter, values, &mut weights, device);
         }
     }

@@ -4,14 +4,18 @@
 //! them on the way, [`Header`] says which tensor comes when, a model's [`Plan`] says which of them
 //! it wants and how they are stacked, and [`load_weights`] hands them to it as [`Weights`].
 
+mod element;
+mod gguf;
+mod header;
 mod load;
 mod plan;
 mod safetensors;
 mod source;
 mod verified;
 
+pub use element::ElementType;
+pub use header::Header;
 pub use load::load_weights;
 pub use plan::{Plan, Weights};
-pub use safetensors::{FloatType, Header};
 pub use source::*;
 pub use verified::{VerifiedReader, read_verified, sha256_hex};

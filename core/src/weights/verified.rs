@@ -9,18 +9,21 @@ use crate::{Error, Result, config::FileEntry};
 const PIECE: u64 = 4 << 20;
 
 /// A file read from front to back, compared with the manifest's length at the start and with its
-/// SHA-256 at the end.
+/// SHA-256 at the end. The source is asked for large pieces, whatever is read.
 pub struct VerifiedReader<'a, S> {
     source: &'a S,
     file: &'a str,
     entry: &'a FileEntry,
-    position: u64,
+    /// The piece that is being read; it begins at `piece_start`, and `used` bytes of it are read.
+    piece: Vec<u8>,
+    piece_start: u64,
+    used: usize,
     hasher: Sha256,
     on_read: &'a mut dyn FnMut(u64),
 }
 
 impl<'a, S: ByteSource> VerifiedReader<'a, S> {
-    /// Starts at the front. `on_read` hears how many bytes each read brought.
+    /// Starts at the front. `on_read` hears how many bytes each piece brought.
     ///
     /// # Errors
     /// [`Error::Truncated`] if the length is not the manifest's.
@@ -34,7 +37,8 @@ impl<'a, S: ByteSource> VerifiedReader<'a, S> {
         if found != entry.bytes {
             return Err(Error::Truncated { file: file.into(), expected: entry.bytes, found });
         }
-        Ok(Self { source, file, entry, position: 0, hasher: Sha256::new(), on_read })
+        let hasher = Sha256::new();
+        Ok(Self { source, file, entry, piece: Vec::new(), piece_start: 0, used: 0, hasher, on_read })
     }
 
     /// Path inside the bundle.
@@ -42,12 +46,37 @@ impl<'a, S: ByteSource> VerifiedReader<'a, S> {
         self.file
     }
 
-    /// Bytes not read yet.
-    pub fn remaining(&self) -> u64 {
-        self.entry.bytes - self.position
+    /// Bytes read so far.
+    pub fn position(&self) -> u64 {
+        self.piece_start + self.used as u64
     }
 
-    /// Hands over the next `count` bytes in pieces of a multiple of four bytes, save the last.
+    /// Bytes not read yet.
+    pub fn remaining(&self) -> u64 {
+        self.entry.bytes - self.position()
+    }
+
+    /// What comes next: a byte at least, unless the file is at its end. It stays unread.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if the source fails.
+    pub async fn peek(&mut self) -> Result<&[u8]> {
+        if self.used == self.piece.len() && self.remaining() > 0 {
+            let start = self.position();
+            let next = self.entry.bytes.min(start + PIECE);
+            let bytes = self.source.read(start..next).await?;
+            if bytes.len() as u64 != next - start {
+                let reason = format!("{} bytes came of {}", bytes.len(), next - start);
+                return Err(Error::Read { file: self.file.into(), reason });
+            }
+            self.hasher.update(&bytes);
+            (self.on_read)(bytes.len() as u64);
+            (self.piece, self.piece_start, self.used) = (bytes, start, 0);
+        }
+        Ok(&self.piece[self.used..])
+    }
+
+    /// Hands over the next `count` bytes in pieces of any length.
     ///
     /// # Errors
     /// [`Error::Truncated`] if there are fewer, [`Error::Read`] if the source fails.
@@ -55,24 +84,17 @@ impl<'a, S: ByteSource> VerifiedReader<'a, S> {
         if count > self.remaining() {
             return Err(Error::Truncated {
                 file: self.file.into(),
-                expected: self.position.saturating_add(count),
+                expected: self.position().saturating_add(count),
                 found: self.entry.bytes,
             });
         }
-        let end = self.position + count;
-        while self.position < end {
-            let next = end.min(self.position + PIECE);
-            let bytes = self.source.read(self.position..next).await?;
-            if bytes.len() as u64 != next - self.position {
-                return Err(Error::Read {
-                    file: self.file.into(),
-                    reason: format!("{} bytes came of {}", bytes.len(), next - self.position),
-                });
-            }
-            self.hasher.update(&bytes);
-            self.position = next;
-            (self.on_read)(bytes.len() as u64);
-            each(&bytes);
+        let mut left = count;
+        while left > 0 {
+            let next = self.peek().await?;
+            let length = next.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            each(&next[..length]);
+            self.used += length;
+            left -= length as u64;
         }
         Ok(())
     }

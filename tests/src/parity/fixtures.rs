@@ -9,30 +9,38 @@ pub struct Fixture {
     pub name: &'static str,
     /// `config.json`; empty for a projector.
     pub config: &'static [u8],
-    /// `model.safetensors`.
+    /// `model.safetensors` or `model.gguf`.
     pub weights: &'static [u8],
     expected: &'static [u8],
 }
 
 macro_rules! fixture {
     (decoder $name:literal) => {
-        fixture!($name, include_bytes!(concat!("../../fixtures/", $name, "/config.json")))
+        fixture!(decoder $name, "model.safetensors")
+    };
+    (decoder $name:literal, $weights:literal) => {
+        fixture!($name, include_bytes!(concat!("../../fixtures/", $name, "/config.json")), $weights)
     };
     (projector $name:literal) => {
-        fixture!($name, b"")
+        fixture!($name, b"", "model.safetensors")
     };
-    ($name:literal, $config:expr) => {
+    ($name:literal, $config:expr, $weights:literal) => {
         Fixture {
             name: $name,
             config: $config,
-            weights: include_bytes!(concat!("../../fixtures/", $name, "/model.safetensors")),
+            weights: include_bytes!(concat!("../../fixtures/", $name, "/", $weights)),
             expected: include_bytes!(concat!("../../fixtures/", $name, "/expected.safetensors")),
         }
     };
 }
 
-/// Qwen2: with and without a tied head, two query heads for a key-value head and six.
-pub const READERS: [Fixture; 2] = [fixture!(decoder "qwen2_tied"), fixture!(decoder "qwen2_untied")];
+/// Qwen2: with and without a tied head, two query heads for a key-value head and six; from a GGUF
+/// file.
+pub const READERS: [Fixture; 3] = [
+    fixture!(decoder "qwen2_tied"),
+    fixture!(decoder "qwen2_untied"),
+    fixture!(decoder "qwen2_gguf", "model.gguf"),
+];
 
 /// Qwen3: heads wider and narrower than `hidden / heads`, grouped and not.
 pub const ENCODERS: [Fixture; 2] =
@@ -44,6 +52,10 @@ pub const PROJECTORS: [Fixture; 3] = [
     fixture!(projector "projector_two_layer"),
     fixture!(projector "projector_xrag"),
 ];
+
+/// A GGUF file with a tensor of every type that is read, `[3, 512]` each and named after its type,
+/// and what llama.cpp's package makes of them.
+pub const GGUF_BLOCKS: Fixture = fixture!("gguf_blocks", b"", "model.gguf");
 
 /// What the reference makes of the embedded bundle.
 pub const PICO: &[u8] = include_bytes!("../../fixtures/pico/expected.safetensors");
