@@ -64,7 +64,7 @@ enum BurnDevice {
     Cpu,
     /// Any GPU, through wgpu
     Wgpu,
-    /// An NVIDIA GPU; needs `--features cuda`
+    /// The first NVIDIA GPU; needs `--features cuda`
     Cuda,
 }
 
@@ -74,7 +74,7 @@ impl BurnDevice {
             Self::Cpu => Device::flex(),
             Self::Wgpu => Device::wgpu(Default::default()),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Device::cuda(Default::default()),
+            Self::Cuda => Device::cuda(0),
             #[cfg(not(feature = "cuda"))]
             Self::Cuda => anyhow::bail!("this was built without CUDA: add `--features cuda` to the command"),
         }
