@@ -31,8 +31,8 @@ const MICRO_BATCH: usize = 1024;
 /// Most tokens of a chunk that pico's encoder reads.
 const CHUNK_TOKENS: usize = 96;
 
-/// Pico's soft tokens of a chunk, one for every two or three lines.
-const SOFT_TOKENS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+/// Pico's soft tokens of a chunk, one for every line or two.
+const SOFT_TOKENS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Makes the models the page runs.
 #[derive(Parser)]
