@@ -81,6 +81,7 @@ pub async fn load_bundle<F: BundleFiles>(
     progress: impl FnMut(Progress),
 ) -> Result<Models> {
     let manifest = read_manifest(files).await?;
+    check_soft_tokens(&manifest)?;
     let mut loader = Loader::new(files, &manifest, device, progress);
     let formats = &manifest.quantization;
 
@@ -216,6 +217,20 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
         self.read += bytes;
         (self.progress)(Progress { file: file.into(), read: self.read, total: self.total });
     }
+}
+
+/// Each of a chunk's soft tokens stands for whole lines of it.
+fn check_soft_tokens(manifest: &BundleManifest) -> Result<()> {
+    let (soft, lines) = (manifest.prompt.soft_tokens.get(), manifest.chunking.lines);
+    if soft <= lines.max(1) {
+        return Ok(());
+    }
+    Err(Error::UnsupportedConfig {
+        file: MANIFEST.into(),
+        reason: format!(
+            "`prompt.soft_tokens` is {soft} and a chunk has {lines} lines (`chunking.lines`): a soft token stands for a line at least, so lower it to {lines}"
+        ),
+    })
 }
 
 /// The projector must take what the encoder gives and give what the reader takes.

@@ -2,6 +2,8 @@
 //! that says so.
 #![cfg(not(target_family = "wasm"))]
 
+use std::num::NonZeroUsize;
+
 use burn::tensor::Device;
 use llavacode_core::{
     Error,
@@ -80,6 +82,25 @@ async fn a_gguf_file_stands_in_for_the_weights() {
         error.to_string(),
         "bundle.json: its `files` lists reader/model.safetensors and reader/model.gguf: leave one of them out."
     );
+}
+
+#[tokio::test]
+async fn more_soft_tokens_than_a_chunk_has_lines() {
+    let mut files = bundle(|_| ());
+    let mut manifest: BundleManifest = serde_json::from_slice(&files.files[MANIFEST]).expect("a manifest");
+    manifest.chunking.lines = 10;
+    for (soft_tokens, fits) in [(10, true), (11, false), (usize::MAX, false)] {
+        manifest.prompt.soft_tokens = NonZeroUsize::new(soft_tokens).expect("not none");
+        put_manifest(&mut files, &manifest);
+        match load(&files).await {
+            Ok(_) => assert!(fits, "{soft_tokens}"),
+            Err(error) => {
+                let said = error.to_string();
+                let named = said.contains(&soft_tokens.to_string()) && said.contains("10 lines");
+                assert!(!fits && named, "{said}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

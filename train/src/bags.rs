@@ -2,8 +2,9 @@
 //!
 //! A text's bag, a chunk's or that of a part of it, holds the tokens of its names, those that are not
 //! common to all Python code. Its vector is the sum of their input vectors over the root of their
-//! number, which is about as long as one of them. A reader that has met such vectors in the places of chunks can tell the names in a
-//! superposition from each other; what encoder and projector have to learn then is only which matter.
+//! number, which is about as long as one of them. A reader that has met such vectors in the places of
+//! chunks can tell the names in a superposition from each other; what encoder and projector have to
+//! learn then is only which matter.
 //!
 //! The paper has no such thing: its readers are large, and taken as they are.
 

@@ -2,8 +2,8 @@
 //!
 //! Safetensors files hold single numbers. GGUF files hold ggml's blocks as well: some values, stored
 //! as small integers, that share a scale and perhaps a least value. Matrices are rounded again to the
-//! formats the kernels read ([`crate::quant`]); for Q4_0 and Q8_0, whose blocks are the same there,
-//! that changes nothing.
+//! formats the kernels read ([`crate::quant`]). Blocks of Q4_0 and Q8_0 are the same there: from Q4_0
+//! to `q4`, and from Q8_0 to `q8`, that changes nothing.
 
 use half::{bf16, f16};
 
