@@ -81,11 +81,11 @@ pub async fn load_bundle<F: BundleFiles>(
     progress: impl FnMut(Progress),
 ) -> Result<Models> {
     let manifest = read_manifest(files).await?;
-    check_soft_tokens(&manifest)?;
     let mut loader = Loader::new(files, &manifest, device, progress);
     let formats = &manifest.quantization;
 
     let reader_config = loader.config("reader").await?;
+    check_soft_tokens(&manifest, &reader_config)?;
     let encoder_config = loader.config("encoder").await?;
     let reader_tokenizer = loader.tokenizer("reader", &reader_config).await?;
     let encoder_tokenizer = loader.tokenizer("encoder", &encoder_config).await?;
@@ -219,18 +219,23 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
     }
 }
 
-/// Each of a chunk's soft tokens stands for whole lines of it.
-fn check_soft_tokens(manifest: &BundleManifest) -> Result<()> {
+/// Each of a chunk's soft tokens stands for whole lines of it, and all of them have to leave the
+/// reader room for the text.
+fn check_soft_tokens(manifest: &BundleManifest, reader: &DecoderConfig) -> Result<()> {
+    let refuse = |reason| Err(Error::UnsupportedConfig { file: MANIFEST.into(), reason });
     let (soft, lines) = (manifest.prompt.soft_tokens.get(), manifest.chunking.lines);
-    if soft <= lines.max(1) {
-        return Ok(());
-    }
-    Err(Error::UnsupportedConfig {
-        file: MANIFEST.into(),
-        reason: format!(
+    if soft > lines.max(1) {
+        return refuse(format!(
             "`prompt.soft_tokens` is {soft} and a chunk has {lines} lines (`chunking.lines`): a soft token stands for a line at least, so lower it to {lines}"
-        ),
-    })
+        ));
+    }
+    let (top_k, positions) = (manifest.prompt.top_k, reader.max_position_embeddings);
+    if top_k.saturating_mul(soft) >= positions {
+        return refuse(format!(
+            "`prompt.top_k` is {top_k} and `prompt.soft_tokens` is {soft}: so many soft tokens leave no room in the reader's {positions} positions, so lower one of them"
+        ));
+    }
+    Ok(())
 }
 
 /// The projector must take what the encoder gives and give what the reader takes.

@@ -104,6 +104,27 @@ async fn more_soft_tokens_than_a_chunk_has_lines() {
 }
 
 #[tokio::test]
+async fn more_soft_tokens_than_the_reader_has_positions() {
+    let mut files = bundle(|_| ());
+    let positions = load(&files).await.expect("models").reader.config().max_position_embeddings;
+    let mut manifest: BundleManifest = serde_json::from_slice(&files.files[MANIFEST]).expect("a manifest");
+    manifest.chunking.lines = usize::MAX;
+    manifest.prompt.top_k = 1;
+    for (soft_tokens, fits) in [(positions - 1, true), (positions, false), (usize::MAX, false)] {
+        manifest.prompt.soft_tokens = NonZeroUsize::new(soft_tokens).expect("not none");
+        put_manifest(&mut files, &manifest);
+        match load(&files).await {
+            Ok(_) => assert!(fits, "{soft_tokens}"),
+            Err(error) => {
+                let said = error.to_string();
+                let named = said.contains(&soft_tokens.to_string()) && said.contains("lower one of them");
+                assert!(!fits && named, "{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_projector_of_another_pair() {
     let error = refusal(&bundle(|files| {
         files.files.insert(PROJECTOR.into(), projector(24, 64).into());
