@@ -185,6 +185,12 @@ pub struct EngineInfo {
     pub load_ms: f64,
     /// The lanes the bundle has models for.
     pub lanes: Vec<Lane>,
+    /// The bundle's own sentence about itself.
+    pub description: String,
+    /// Its licence, an SPDX expression.
+    pub license: String,
+    /// What its release measured: the manifest's `evaluation`, as JSON text.
+    pub evaluation: String,
 }
 
 /// What the index holds.

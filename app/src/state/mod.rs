@@ -5,6 +5,7 @@ pub mod lanes;
 pub mod measure;
 pub mod notices;
 pub mod prompt;
+pub mod released;
 pub mod settings;
 pub mod tree;
 pub mod workspace;

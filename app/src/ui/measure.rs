@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{Blob, HtmlAnchorElement, Url};
 
 use super::control;
+use super::released::Released;
 use crate::state::engine::percent;
 use crate::state::lanes::title;
 use crate::state::measure::{MeasureState, Report};
@@ -57,6 +58,7 @@ pub(super) fn Measure() -> impl IntoView {
                 MeasureState::Done(report) => Some(view! { <ReportView report=report.clone()/> }),
                 _ => None,
             })}
+            <Released/>
         </div>
     }
 }

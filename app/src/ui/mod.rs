@@ -12,6 +12,7 @@ mod measure;
 mod models;
 mod notices;
 mod prompt_view;
+mod released;
 mod status;
 mod toggle;
 

@@ -125,5 +125,16 @@ fn Current() -> impl IntoView {
             EngineState::Failed { message } => message.clone(),
         })
     };
-    view! { <p class="current">{line}</p> }
+    let about = move || {
+        control.state.engine.with(|engine| match engine {
+            EngineState::Ready(info) => Some(format!("{} Licence: {}.", info.description, info.license)),
+            _ => None,
+        })
+    };
+    view! {
+        <div class="current">
+            <p>{line}</p>
+            {move || about().map(|about| view! { <p class="hint">{about}</p> })}
+        </div>
+    }
 }

@@ -119,6 +119,9 @@ impl Runner {
             memory_bytes: engine.memory_bytes(),
             load_ms: WorkerHost.now_ms() - started,
             lanes: engine.lanes(),
+            description: engine.manifest.description.clone(),
+            license: engine.manifest.license.clone(),
+            evaluation: engine.manifest.evaluation.to_string(),
         };
         self.engine = Some(engine);
         self.info = Some(info.clone());
