@@ -105,7 +105,7 @@ fn completions(
     tasks: &[Sample],
     lane: Lane,
 ) -> Vec<Completion> {
-    let sequence = |task| prompts.sequence(lane, task, 10, Weights::COMPLETION);
+    let sequence = |task| prompts.sequence(lane, task, Weights::COMPLETION);
     let sequences: Vec<_> = tasks.iter().map(sequence).collect();
     let logits = reader.target_logits(&sequences);
     let tokens = sequences.iter().map(|s| s.targets.iter().map(|t| t.token).collect());

@@ -11,6 +11,7 @@ use llavacode_core::{
     prompt::{PromptBuilder, PromptChunk, Segment},
     tokenize::Tokenizer,
 };
+use serde::Serialize;
 
 use crate::samples::Sample;
 
@@ -78,11 +79,20 @@ pub struct Prompts {
     pub tokenizer: Arc<Tokenizer>,
     builder: PromptBuilder,
     end: u32,
-    soft_tokens: usize,
+    layout: ChunkLayout,
 }
 
-/// Pico's budgets, with so many soft tokens a chunk.
-pub fn pico_prompt(context_placement: ContextPlacement, soft_tokens: NonZeroUsize) -> PromptConfig {
+/// How chunks stand in a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ChunkLayout {
+    /// Most chunks of a prompt.
+    pub top_k: usize,
+    /// Soft tokens of a chunk.
+    pub soft_tokens: NonZeroUsize,
+}
+
+/// Pico's budgets.
+pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> PromptConfig {
     PromptConfig {
         context_placement,
         chunk_order: ChunkOrder::BestLast,
@@ -91,8 +101,8 @@ pub fn pico_prompt(context_placement: ContextPlacement, soft_tokens: NonZeroUsiz
         suffix_tokens: 64,
         chunk_tokens: 96,
         context_tokens: 512,
-        top_k: 10,
-        soft_tokens,
+        top_k: chunks.top_k,
+        soft_tokens: chunks.soft_tokens,
         max_new_tokens: 50,
     }
 }
@@ -103,10 +113,10 @@ impl Prompts {
     /// # Errors
     /// If the tokenizer lacks a special token.
     pub fn new(tokenizer: Arc<Tokenizer>, config: PromptConfig) -> Result<Self> {
-        let soft_tokens = config.soft_tokens.get();
+        let layout = ChunkLayout { top_k: config.top_k, soft_tokens: config.soft_tokens };
         let end = tokenizer.special("<|endoftext|>")?;
         let builder = PromptBuilder::new(Arc::clone(&tokenizer), config)?;
-        Ok(Self { tokenizer, builder, end, soft_tokens })
+        Ok(Self { tokenizer, builder, end, layout })
     }
 
     /// The token that ends a completion.
@@ -114,21 +124,25 @@ impl Prompts {
         self.end
     }
 
-    /// Soft tokens of a chunk.
-    pub fn soft_tokens(&self) -> usize {
-        self.soft_tokens
+    /// How chunks stand in these prompts.
+    pub fn layout(&self) -> ChunkLayout {
+        self.layout
     }
 
-    /// The parts of a sample's first `chunks` chunks, a soft token each.
-    pub fn parts<'a>(&self, sample: &'a Sample, chunks: usize) -> impl Iterator<Item = &'a str> + use<'a> {
-        let soft_tokens = self.soft_tokens;
-        let chunks = sample.chunks.iter().take(chunks);
+    /// Soft tokens of a chunk.
+    pub fn soft_tokens(&self) -> usize {
+        self.layout.soft_tokens.get()
+    }
+
+    /// The parts of the chunks a sample's prompt has, a soft token each.
+    pub fn parts<'a>(&self, sample: &'a Sample) -> impl Iterator<Item = &'a str> + use<'a> {
+        let soft_tokens = self.soft_tokens();
+        let chunks = sample.chunks.iter().take(self.layout.top_k);
         chunks.flat_map(move |chunk| parts(&chunk.text, soft_tokens))
     }
 
-    /// A sample in a lane, with at most `chunks` of its chunks. Soft vectors are numbered by chunk:
-    /// `soft_tokens · chunk + i`.
-    pub fn sequence(&self, lane: Lane, sample: &Sample, chunks: usize, weights: Weights) -> Sequence {
+    /// A sample in a lane. Soft vectors are numbered by chunk: `soft_tokens · chunk + i`.
+    pub fn sequence(&self, lane: Lane, sample: &Sample, weights: Weights) -> Sequence {
         let places: Vec<ChunkPlace> = sample
             .chunks
             .iter()
@@ -138,7 +152,7 @@ impl Prompts {
                 end_line: chunk.end_line,
             })
             .collect();
-        let numbered = sample.chunks.iter().zip(&places).enumerate().take(chunks);
+        let numbered = sample.chunks.iter().zip(&places).enumerate();
         let ids: Vec<ChunkId> = (0..sample.chunks.len()).map(|i| ChunkId::new(i as u32, 0)).collect();
         let chunks: Vec<PromptChunk<'_>> = numbered
             .map(|(i, (chunk, place))| PromptChunk { id: ids[i], place, text: &chunk.text })
@@ -150,8 +164,8 @@ impl Prompts {
                 Segment::Tokens(tokens) => sequence.tokens.extend(tokens),
                 Segment::Soft(id) => {
                     let chunk = ids.iter().position(|&other| other == id).unwrap_or(0);
-                    for i in 0..self.soft_tokens {
-                        sequence.soft.push((sequence.tokens.len(), chunk * self.soft_tokens + i));
+                    for i in 0..self.soft_tokens() {
+                        sequence.soft.push((sequence.tokens.len(), chunk * self.soft_tokens() + i));
                         sequence.tokens.push(0);
                     }
                 }
@@ -183,7 +197,7 @@ impl Prompts {
     /// to say what its chunk contains, and a reader to take it from there.
     pub fn restate(&self, chunks: usize, text: &str, most: usize, weight: f32) -> Sequence {
         let mut sequence = Sequence::default();
-        for i in 0..chunks * self.soft_tokens {
+        for i in 0..chunks * self.soft_tokens() {
             sequence.soft.push((i, i));
             sequence.tokens.push(0);
         }

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::{
     checkpoint::write_whole,
+    corpus::Split,
     evaluate::{Report, placement_key},
 };
 
@@ -48,9 +49,15 @@ pub struct Release {
 /// Copies the files, hashes them and writes the manifest with the evaluation in it.
 ///
 /// # Errors
-/// If a file is missing or larger than 25 MB, which the repository does not take.
+/// If a file is missing or larger than 25 MB, which the repository does not take, or the evaluation
+/// is not of the test packages.
 pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
     const MOST: usize = 25_000_000;
+    ensure!(
+        report.split == Split::Test,
+        "the evaluation is of the {} packages: run `evaluate` on the test packages",
+        report.split
+    );
     let mut files = BTreeMap::new();
     let xrag = release.xrag_projector.clone().map(|from| (from, XRAG_PROJECTOR));
     let parts = [

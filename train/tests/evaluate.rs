@@ -9,10 +9,12 @@ use llavacode_core::{
     model::projector::ProjectorConfig,
 };
 use llavacode_train::{
+    corpus::Split,
     embed::{EncoderInput, TrainedEncoder},
     evaluate::{Evaluation, LaneReport, Report, TaskCounts, evaluate},
     frozen::EngineReader,
     projector::TrainedProjector,
+    prompts::ChunkLayout,
     random::SplitMix64,
     reader::Placements,
     report,
@@ -27,7 +29,8 @@ fn measured(soft_tokens: usize) -> Report {
     let folder = tempfile::tempdir().expect("a folder");
     let (samples, tokenizer) = (samples(folder.path()), tokenizer());
     let soft_tokens = NonZeroUsize::new(soft_tokens).expect("not none");
-    let placements = Placements::new(Arc::clone(&tokenizer), soft_tokens).expect("prompts");
+    let placements =
+        Placements::new(Arc::clone(&tokenizer), ChunkLayout { top_k: 10, soft_tokens }).expect("prompts");
     let mut reader = EngineReader::new(model(ModelType::Qwen2, &tokenizer), 64);
     let mut encoder = TrainedEncoder::new(model(ModelType::Qwen3, &tokenizer), 64);
     let random = &mut SplitMix64::new(6);
@@ -46,7 +49,7 @@ fn measured(soft_tokens: usize) -> Report {
         formats: (WeightFormat::Q4, WeightFormat::Q8),
     };
     let counts = TaskCounts { lines: 12, needing_context: 3 };
-    evaluate(&mut parts, &samples, counts, "twelve").expect("evaluated")
+    evaluate(&mut parts, &samples, counts, (Split::Test, "twelve")).expect("evaluated")
 }
 
 fn lane<'a>(report: &'a Report, name: &str) -> &'a LaneReport {

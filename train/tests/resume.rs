@@ -8,6 +8,7 @@ use llavacode_train::{
     embed::{EncoderInput, TrainedEncoder},
     frozen::EngineReader,
     projector::TrainedProjector,
+    prompts::ChunkLayout,
     random::SplitMix64,
     reader::{self, Placements, ReaderOptions},
 };
@@ -16,7 +17,7 @@ mod common;
 
 use common::{model, samples, tokenizer};
 
-const SOFT_TOKENS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+const CHUNKS: ChunkLayout = ChunkLayout { top_k: 1, soft_tokens: NonZeroUsize::new(2).unwrap() };
 
 fn reader_options(out: &Path, steps: u64) -> ReaderOptions {
     ReaderOptions {
@@ -49,7 +50,7 @@ fn reader_options(out: &Path, steps: u64) -> ReaderOptions {
 fn a_reader_resumed_from_its_checkpoint_is_the_reader_of_an_unbroken_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let (samples, tokenizer) = (samples(folder.path()), tokenizer());
-    let placements = Placements::new(Arc::clone(&tokenizer), SOFT_TOKENS).expect("prompts");
+    let placements = Placements::new(Arc::clone(&tokenizer), CHUNKS).expect("prompts");
     let run = |name: &str, steps| {
         let options = reader_options(&folder.path().join(name), steps);
         reader::train(model(ModelType::Qwen2, &tokenizer), &placements, &samples, &samples, &options)
@@ -72,7 +73,7 @@ fn a_reader_resumed_from_its_checkpoint_is_the_reader_of_an_unbroken_run() {
 fn a_projector_resumed_from_its_checkpoint_is_the_projector_of_an_unbroken_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let (samples, tokenizer) = (samples(folder.path()), tokenizer());
-    let placements = Placements::new(Arc::clone(&tokenizer), SOFT_TOKENS).expect("prompts");
+    let placements = Placements::new(Arc::clone(&tokenizer), CHUNKS).expect("prompts");
     let run = |name: &str, steps, recipe: Recipe| {
         let mut reader = EngineReader::new(model(ModelType::Qwen2, &tokenizer), 64);
         let mut encoder = TrainedEncoder::new(model(ModelType::Qwen3, &tokenizer), 64);
@@ -87,7 +88,6 @@ fn a_projector_resumed_from_its_checkpoint_is_the_projector_of_an_unbroken_run()
             // The rate depends on the run's length: an interruption is a checkpoint copied away.
             steps,
             batch: 3,
-            chunks: 1,
             needing: 0.5,
             rate: 1e-3,
             encoder_rate: 1e-3,

@@ -1,7 +1,6 @@
 //! `encoder`, `projector`, `xrag`.
 
 use std::{
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -22,7 +21,7 @@ use llavacode_train::{
     reader::Placements,
 };
 
-use super::{CHUNK_TOKENS, MICRO_BATCH, Placement, SOFT_TOKENS, load_tokenizer, open_samples};
+use super::{CHUNK_TOKENS, ChunkArguments, MICRO_BATCH, Placement, load_tokenizer, open_samples};
 
 /// Arguments of the three steps.
 #[derive(Args)]
@@ -32,15 +31,11 @@ pub(super) struct CompressorArguments {
     /// Samples of a step
     #[arg(long, default_value_t = 24)]
     batch: usize,
-    /// Most chunks of a sample
-    #[arg(long, default_value_t = 10)]
-    chunks: usize,
     /// Share of samples whose target needs a name that only a chunk has
     #[arg(long, default_value_t = 0.3)]
     needing: f64,
-    /// Soft tokens of a chunk
-    #[arg(long, default_value_t = SOFT_TOKENS)]
-    soft_tokens: NonZeroUsize,
+    #[command(flatten)]
+    chunks: ChunkArguments,
     /// 3- or 2-layer form of the paper
     #[arg(long, default_value_t = 3)]
     layers: usize,
@@ -63,9 +58,15 @@ pub(super) struct CompressorArguments {
     /// A sampled rollout against the greedy one, in place of plain REINFORCE
     #[arg(long)]
     scst: bool,
+    /// Weight of xRAG's term in the projector's loss: KL from the reader with the chunks as text
+    #[arg(long, default_value_t = 0.0)]
+    kl: f64,
     /// Begin with a fresh projector, not with the encoder step's
     #[arg(long)]
     fresh: bool,
+    /// Folder in the work folder of an encoder and its projector that the encoder's step goes on from
+    #[arg(long)]
+    init: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Placement::AfterSuffix)]
     placement: Placement,
     #[arg(long, default_value_t = 1)]
@@ -88,12 +89,15 @@ pub(super) enum Kind {
 /// Trains what the step trains.
 pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind: Kind) -> Result<()> {
     let tokenizer = load_tokenizer(work)?;
-    let placements = Placements::new(Arc::clone(&tokenizer), arguments.soft_tokens)?;
+    let placements = Placements::new(Arc::clone(&tokenizer), arguments.chunks.into())?;
     let (samples, mark) = open_samples(work, Split::Train)?;
     let reader = Model::load(&work.join("reader"))?;
     let hidden = reader.decoder.shape.hidden;
     let mut encoder = match kind {
-        Kind::Encoder => start::encoder(&reader, arguments.seed)?,
+        Kind::Encoder => match &arguments.init {
+            Some(folder) => Model::load(&work.join(folder))?,
+            None => start::encoder(&reader, arguments.seed)?,
+        },
         Kind::Projector | Kind::Xrag => Model::load(&work.join("encoder"))?,
     };
     let width = encoder.decoder.shape.hidden;
@@ -104,11 +108,14 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
         (_, layers) => bail!("{layers} layers: the paper has a form of 3 and one of 2"),
     };
     let mut random = SplitMix64::new(arguments.seed);
-    let first = work.join("encoder/projector.safetensors");
-    let mut projector = if kind == Kind::Projector && !arguments.fresh && first.exists() {
-        TrainedProjector::load(&first, form)?
-    } else {
-        start::projector(form, embedding_scale(&reader), &mut random)
+    let first = match kind {
+        Kind::Encoder => arguments.init.clone(),
+        Kind::Projector => (!arguments.fresh).then(|| PathBuf::from("encoder")),
+        Kind::Xrag => None,
+    };
+    let mut projector = match first {
+        Some(folder) => TrainedProjector::load(&work.join(folder).join("projector.safetensors"), form)?,
+        None => start::projector(form, embedding_scale(&reader), &mut random),
     };
     let name = match kind {
         Kind::Encoder => "encoder",
@@ -122,7 +129,7 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
     let stages: Vec<(Recipe, u64)> = match kind {
         Kind::Encoder => {
             let bags = (arguments.steps as f64 * arguments.bags).round() as u64;
-            vec![(Recipe::ENCODER_BAGS, bags), (Recipe::ENCODER, arguments.steps - bags)]
+            vec![(Recipe::ENCODER_BAGS, bags), (encoder_recipe(&arguments), arguments.steps - bags)]
         }
         Kind::Projector => vec![(paper_recipe(&arguments), arguments.steps)],
         Kind::Xrag => {
@@ -139,7 +146,6 @@ pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind
             seed: arguments.seed + number as u64,
             steps,
             batch: arguments.batch,
-            chunks: arguments.chunks,
             needing: arguments.needing,
             rate: arguments.rate,
             encoder_rate: arguments.encoder_rate,
@@ -173,8 +179,15 @@ fn prompts_of(placements: &Placements, placement: Placement) -> &Prompts {
     }
 }
 
+fn encoder_recipe(arguments: &CompressorArguments) -> Recipe {
+    match arguments.cross_entropy_only {
+        true => Recipe { prompt: 0.0, restate: 0.0, bag: 0.0, alignment: 0.0, ..Recipe::ENCODER },
+        false => Recipe::ENCODER,
+    }
+}
+
 fn paper_recipe(arguments: &CompressorArguments) -> Recipe {
-    let mut recipe = Recipe { scst: arguments.scst, ..Recipe::PAPER };
+    let mut recipe = Recipe { scst: arguments.scst, kl: arguments.kl, ..Recipe::PAPER };
     if arguments.cross_entropy_only {
         recipe = Recipe { cross_entropy: 1.0, reinforce: 0.0, ..recipe };
     }

@@ -14,9 +14,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use llavacode_core::{config::ContextPlacement, tokenize::Tokenizer, weights::sha256_hex};
-use llavacode_train::{corpus::Split, prompts::pico_prompt, samples::SampleFile, tokenizer};
+use llavacode_train::{
+    corpus::Split,
+    prompts::{ChunkLayout, pico_prompt},
+    samples::SampleFile,
+    tokenizer,
+};
 
 use self::{
     compressor::{CompressorArguments, Kind, train_compressor},
@@ -31,8 +36,22 @@ const MICRO_BATCH: usize = 1024;
 /// Most tokens of a chunk that pico's encoder reads.
 const CHUNK_TOKENS: usize = 96;
 
-/// Pico's soft tokens of a chunk, one for every line or two.
-const SOFT_TOKENS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// How chunks stand in a prompt.
+#[derive(Clone, Copy, Args)]
+struct ChunkArguments {
+    /// Most chunks of a prompt
+    #[arg(long, default_value_t = 8)]
+    top_k: usize,
+    /// Soft tokens of a chunk: eight are one for every line or two
+    #[arg(long, default_value_t = NonZeroUsize::new(8).unwrap())]
+    soft_tokens: NonZeroUsize,
+}
+
+impl From<ChunkArguments> for ChunkLayout {
+    fn from(ChunkArguments { top_k, soft_tokens }: ChunkArguments) -> Self {
+        Self { top_k, soft_tokens }
+    }
+}
 
 /// Makes the models the page runs.
 #[derive(Parser)]
@@ -104,9 +123,8 @@ enum Step {
         description: String,
         #[arg(long, value_enum, default_value_t = Placement::AfterSuffix)]
         placement: Placement,
-        /// Soft tokens of a chunk
-        #[arg(long, default_value_t = SOFT_TOKENS)]
-        soft_tokens: NonZeroUsize,
+        #[command(flatten)]
+        chunks: ChunkArguments,
         /// Folder of the table and plot that the README shows
         #[arg(long, default_value = "docs")]
         docs: PathBuf,
@@ -156,8 +174,8 @@ impl Arguments {
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),
-            Step::Release { bundle, bundle_version, description, placement, soft_tokens, docs, readme } => {
-                let layout = pico_prompt(placement.into(), soft_tokens);
+            Step::Release { bundle, bundle_version, description, placement, chunks, docs, readme } => {
+                let layout = pico_prompt(placement.into(), chunks.into());
                 make_release(work, bundle, bundle_version, description, layout, &docs, &readme)
             }
             Step::Bench { len } => run_bench(len),

@@ -20,12 +20,13 @@ use llavacode_train::{
     frozen::EngineReader,
     model::{Model, pico_config},
     projector::TrainedProjector,
+    prompts::ChunkLayout,
     reader::Placements,
     release, report, tokenizer,
 };
 
 use super::{
-    CHUNK_TOKENS, MICRO_BATCH, Placement, SOFT_TOKENS, load_tokenizer, open_samples, pair, tokenizer_path,
+    CHUNK_TOKENS, ChunkArguments, MICRO_BATCH, Placement, load_tokenizer, open_samples, pair, tokenizer_path,
 };
 
 /// Arguments of `evaluate`.
@@ -37,6 +38,13 @@ pub(super) struct EvaluateArguments {
     /// Lines that need a name only a chunk has, a table of their own
     #[arg(long, default_value_t = 1_000)]
     needing_context: usize,
+    /// Lines of the validation packages, to choose by; what is released is measured on the test
+    /// packages
+    #[arg(long)]
+    validation: bool,
+    /// Folder of the encoder to evaluate, in the work folder
+    #[arg(long, default_value = "encoder")]
+    encoder: PathBuf,
     /// Folder of `projector.safetensors` to evaluate, in the work folder
     #[arg(long, default_value = "projector")]
     projector: PathBuf,
@@ -46,9 +54,8 @@ pub(super) struct EvaluateArguments {
     /// Where the chunks stand; both placements if it is left out
     #[arg(long, value_enum)]
     placement: Option<Placement>,
-    /// Soft tokens of a chunk
-    #[arg(long, default_value_t = SOFT_TOKENS)]
-    soft_tokens: NonZeroUsize,
+    #[command(flatten)]
+    chunks: ChunkArguments,
     /// Tasks on which other rankers are compared; 0 for none
     #[arg(long, default_value_t = 0)]
     retrieval_tasks: usize,
@@ -63,7 +70,7 @@ pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Resul
     let EvaluateArguments { tasks, needing_context, projector, ablation, placement, .. } = arguments;
     let tokenizer = load_tokenizer(work)?;
     let reader = Model::load(&work.join("reader"))?;
-    let mut encoder = TrainedEncoder::new(Model::load(&work.join("encoder"))?, MICRO_BATCH);
+    let mut encoder = TrainedEncoder::new(Model::load(&work.join(&arguments.encoder))?, MICRO_BATCH);
     let load = |folder: &Path| -> Result<Option<TrainedProjector>> {
         let path = work.join(folder).join("projector.safetensors");
         path.exists().then(|| pair::load_projector(&path)).transpose()
@@ -76,8 +83,9 @@ pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Resul
     }
     let both = [ContextPlacement::BeforePrefix, ContextPlacement::AfterSuffix];
     let measured = placement.map_or(both.to_vec(), |placement| vec![placement.into()]);
-    let placements = Placements::new(Arc::clone(&tokenizer), arguments.soft_tokens)?;
-    let (samples, mark) = open_samples(work, Split::Test)?;
+    let placements = Placements::new(Arc::clone(&tokenizer), arguments.chunks.into())?;
+    let split = if arguments.validation { Split::Validation } else { Split::Test };
+    let (samples, mark) = open_samples(work, split)?;
     let end = Some(tokenizer.special("<|endoftext|>")?);
     let mut engine = EngineReader::new(reader, MICRO_BATCH);
     let mut parts = Evaluation {
@@ -92,10 +100,10 @@ pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Resul
         formats: (WeightFormat::Q4, WeightFormat::Q8),
     };
     let counts = TaskCounts { lines: tasks, needing_context };
-    let mut found = evaluate::evaluate(&mut parts, &samples, counts, &mark)?;
+    let mut found = evaluate::evaluate(&mut parts, &samples, counts, (split, &mark))?;
     let retrieval_tasks = arguments.retrieval_tasks;
     if retrieval_tasks > 0 {
-        let packages = Corpus::open(work, &Manifest::read(&arguments.manifest)?)?.packages(Split::Test)?;
+        let packages = Corpus::open(work, &Manifest::read(&arguments.manifest)?)?.packages(split)?;
         evaluate::ablate_retrieval(&mut parts, &packages, &samples, retrieval_tasks, &mut found)?;
     }
     let out = work.join(arguments.out);
@@ -112,7 +120,8 @@ pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Resul
 pub(super) fn run_capacity(work: &Path, count: usize) -> Result<()> {
     let tokenizer = load_tokenizer(work)?;
     let mut reader = EngineReader::new(Model::load(&work.join("reader"))?, MICRO_BATCH);
-    let prompts = Placements::new(tokenizer, NonZeroUsize::MIN)?.before;
+    let prompts =
+        Placements::new(tokenizer, ChunkLayout { top_k: 10, soft_tokens: NonZeroUsize::MIN })?.before;
     let (samples, _) = open_samples(work, Split::Test)?;
     let (lines, needing) = (samples.first(count)?, samples.needing_context(count)?);
     let hidden = reader.model.decoder.shape.hidden;

@@ -140,7 +140,6 @@ pub(super) fn run(work: &Path, arguments: PairArguments) -> Result<()> {
         seed: arguments.seed,
         steps: arguments.steps,
         batch: arguments.batch,
-        chunks: layout.prompt.top_k,
         needing: 0.0,
         rate: arguments.rate,
         encoder_rate: 0.0,

@@ -1,7 +1,6 @@
 //! `reader`.
 
 use std::{
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,7 +15,7 @@ use llavacode_train::{
     reader::{self, Placements, ReaderOptions},
 };
 
-use super::{CHUNK_TOKENS, MICRO_BATCH, SOFT_TOKENS, load_tokenizer, open_samples};
+use super::{CHUNK_TOKENS, ChunkArguments, MICRO_BATCH, load_tokenizer, open_samples};
 
 /// Arguments of `reader`.
 #[derive(Args)]
@@ -57,9 +56,8 @@ pub(super) struct ReaderArguments {
     /// Share of these that restate one of their chunks
     #[arg(long, default_value_t = 0.4)]
     restated: f64,
-    /// Soft tokens of a chunk
-    #[arg(long, default_value_t = SOFT_TOKENS)]
-    soft_tokens: NonZeroUsize,
+    #[command(flatten)]
+    chunks: ChunkArguments,
     #[arg(long, default_value_t = 4.0)]
     completion_weight: f32,
     /// AdamW for everything
@@ -85,7 +83,7 @@ pub(super) struct ReaderArguments {
 /// Trains the reader.
 pub(super) fn train_reader(work: &Path, arguments: ReaderArguments) -> Result<()> {
     let tokenizer = load_tokenizer(work)?;
-    let placements = Placements::new(Arc::clone(&tokenizer), arguments.soft_tokens)?;
+    let placements = Placements::new(Arc::clone(&tokenizer), arguments.chunks.into())?;
     let (samples, mark) = open_samples(work, Split::Train)?;
     let (validation, _) = open_samples(work, Split::Validation)?;
     let config = pico_config(ModelType::Qwen2, tokenizer.vocab_size(), arguments.hidden, arguments.layers);

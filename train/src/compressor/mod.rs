@@ -64,8 +64,6 @@ pub struct CompressorOptions {
     pub steps: u64,
     /// Samples of a step.
     pub batch: usize,
-    /// Most chunks of a sample.
-    pub chunks: usize,
     /// Share of samples whose target holds a name that a chunk has and nothing around the cursor.
     pub needing: f64,
     /// Learning rate of the projector at its peak.
@@ -131,7 +129,7 @@ pub fn train(trio: &mut Trio<'_>, samples: &SampleFile, options: &CompressorOpti
     ensure!(!options.train_encoder || encoder_parameters > 0, "this encoder can only be used, not trained");
     let mut encoder_optimizer = Optimizer::new(encoder_parameters, muon);
     let form = &trio.projector.config;
-    let mark = fingerprint(&(options, &form.widths, form.norm, trio.prompts.soft_tokens()))?;
+    let mark = fingerprint(&(options, &form.widths, form.norm, trio.prompts.layout()))?;
     let folder = options.out.join("checkpoint");
     if let Some(mut checkpoint) = Checkpoint::load(&folder, &mark)? {
         restore(&mut checkpoint, "projector", &mut trio.projector.parameters, &mut projector_optimizer)?;
@@ -152,7 +150,7 @@ pub fn train(trio: &mut Trio<'_>, samples: &SampleFile, options: &CompressorOpti
 
         let queries = (options.recipe.contrastive > 0.0).then(|| query_texts(trio, &batch));
         let query_raw = queries.as_ref().map(|texts| trio.encoder.raw(texts));
-        let bags = if options.recipe.bag > 0.0 { Some(bag_targets(trio, &batch, options)?) } else { None };
+        let bags = if options.recipe.bag > 0.0 { Some(bag_targets(trio, &batch)?) } else { None };
         let terms = Terms { d_vectors, query_raw, bags };
         let (loss, mut entry, query_leaf) = terms.loss(&pass, &batch, trio, options);
         let gradients = pass.backward_with(loss, trio.projector, query_leaf);
@@ -224,10 +222,9 @@ fn draw(trio: &Trio<'_>, samples: &SampleFile, options: &CompressorOptions, step
         if sample.chunks.is_empty() {
             continue;
         }
-        let most = sample.chunks.len().min(options.chunks);
-        sample.chunks.truncate(if needing { most } else { 1 + random.below(most) });
+        sample.keep_some_chunks(trio.prompts.layout().top_k, &mut random);
         batch.first_part.push(batch.texts.len());
-        batch.texts.extend(trio.prompts.parts(&sample, most).map(|part| trio.input.tokens(part)));
+        batch.texts.extend(trio.prompts.parts(&sample).map(|part| trio.input.tokens(part)));
         batch.samples.push(sample);
     }
     ensure!(!batch.samples.is_empty(), "no sample has a chunk: cut samples from a larger corpus");
@@ -242,9 +239,9 @@ fn query_texts(trio: &Trio<'_>, batch: &Batch) -> Vec<Vec<u32>> {
 }
 
 /// What every vector of the batch would be if it were its part's bag.
-fn bag_targets(trio: &Trio<'_>, batch: &Batch, options: &CompressorOptions) -> Result<Vec<f32>> {
+fn bag_targets(trio: &Trio<'_>, batch: &Batch) -> Result<Vec<f32>> {
     let embedding = trio.reader.embedding().context("this reader's embedding is not at hand for bags")?;
-    let parts = batch.samples.iter().flat_map(|sample| trio.prompts.parts(sample, options.chunks));
+    let parts = batch.samples.iter().flat_map(|sample| trio.prompts.parts(sample));
     let bags: Vec<Vec<u32>> =
         parts.map(|part| bag(&trio.prompts.tokenizer, part, trio.input.max_tokens)).collect();
     Ok(bag_vectors(embedding, trio.reader.hidden(), &bags))

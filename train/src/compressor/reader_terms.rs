@@ -26,26 +26,21 @@ pub(super) fn ask_reader(
     let compressed: Vec<Sequence> = batch
         .samples
         .iter()
-        .map(|sample| trio.prompts.sequence(Lane::Compressed, sample, options.chunks, Weights::COMPLETION))
+        .map(|sample| trio.prompts.sequence(Lane::Compressed, sample, Weights::COMPLETION))
         .collect();
     let own = &batch.first_part;
     let tokens: usize = compressed.iter().map(|s| s.targets.len()).sum();
     let mut teachers = Vec::new();
     if recipe.cross_entropy > 0.0 || recipe.kl > 0.0 {
         let weights = Weights { prompt: recipe.prompt as f32, completion: 1.0 };
-        let weighed = |sample| trio.prompts.sequence(Lane::Compressed, sample, options.chunks, weights);
+        let weighed = |sample| trio.prompts.sequence(Lane::Compressed, sample, weights);
         let mut of_samples: Vec<Sequence> = batch.samples.iter().map(weighed).collect();
         scale_weights(&mut of_samples, recipe.cross_entropy);
         sequences.extend(of_samples);
         firsts.extend(own);
         if recipe.kl > 0.0 {
             for sample in &batch.samples {
-                teachers.push(trio.prompts.sequence(
-                    Lane::FullRag,
-                    sample,
-                    options.chunks,
-                    Weights::COMPLETION,
-                ));
+                teachers.push(trio.prompts.sequence(Lane::FullRag, sample, Weights::COMPLETION));
             }
         }
     }

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bags::{bag, bag_vectors},
-    corpus::SourceFile,
+    corpus::{SourceFile, Split},
     embed::{ChunkEncoder, EncoderInput},
     frozen::{EngineReader, FrozenReader, SoftBatch},
     projector::{TrainedProjector, values},
@@ -49,6 +49,8 @@ const BLOCK: usize = 64;
 pub struct Report {
     /// Tasks of every lane.
     pub tasks: usize,
+    /// Whose packages the tasks are from.
+    pub split: Split,
     /// SHA-256 of the tasks' file.
     pub samples: String,
     /// Tasks whose cursor stands inside a line.
@@ -146,7 +148,7 @@ pub fn evaluate(
     parts: &mut Evaluation<'_>,
     samples: &SampleFile,
     counts: TaskCounts,
-    mark: &str,
+    (split, mark): (Split, &str),
 ) -> Result<Report> {
     let lines = samples.first(counts.lines)?;
     let needing = samples.needing_context(counts.needing_context)?;
@@ -164,6 +166,7 @@ pub fn evaluate(
     let inside = |task: &&Sample| task.prefix.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
     Ok(Report {
         tasks: lines.len(),
+        split,
         samples: mark.into(),
         inside_a_line: lines.iter().filter(inside).count(),
         lanes: summarise(&scores),
@@ -243,7 +246,7 @@ fn parts_of<'a>(parts: &Evaluation<'_>, tasks: &'a [Sample]) -> (Vec<&'a str>, V
     let (mut texts, mut first) = (Vec::new(), Vec::new());
     for task in tasks {
         first.push(texts.len());
-        texts.extend(parts.placements.before.parts(task, task.chunks.len()));
+        texts.extend(parts.placements.before.parts(task));
     }
     (texts, first)
 }
@@ -302,7 +305,7 @@ fn score(
     (vectors, first_vectors): (&[f32], &[usize]),
 ) -> Vec<Score> {
     let sequences: Vec<Sequence> =
-        tasks.iter().map(|task| prompts.sequence(lane, task, 10, Weights::COMPLETION)).collect();
+        tasks.iter().map(|task| prompts.sequence(lane, task, Weights::COMPLETION)).collect();
     let batch = SoftBatch { sequences: &sequences, first_vectors, vectors };
     let (end, tokenizer) = (prompts.end(), &prompts.tokenizer);
     let stop = |token: u32| token == end || tokenizer.token_bytes(token).contains(&b'\n');

@@ -39,6 +39,7 @@ pub(super) fn batch(
         let needing = with_chunks && random.uniform() < options.needing;
         let mut sample = samples.draw(needing, &mut random)?;
         let with_chunks = with_chunks && !sample.chunks.is_empty();
+        sample.keep_some_chunks(placements.before.layout().top_k, &mut random);
         first_bags.push(bags.len());
         let sequence = if with_chunks {
             let as_bags = random.uniform() < options.bags;
@@ -46,23 +47,22 @@ pub(super) fn batch(
             if random.uniform() < renamed {
                 sample = rename_identifiers(&sample, &mut random).unwrap_or(sample);
             }
-            let most = sample.chunks.len();
-            let chunks = if needing { most } else { 1 + random.below(most) };
             let after = random.uniform() < options.after_suffix;
             let prompts = if after { &placements.after } else { &placements.before };
             if as_bags && random.uniform() < options.restated {
-                let chunks = chunks.min(MOST_RESTATED);
-                bags.extend(bags_of(&sample, chunks, prompts, options.chunk_tokens));
+                sample.chunks.truncate(MOST_RESTATED);
+                bags.extend(bags_of(&sample, prompts, options.chunk_tokens));
+                let chunks = sample.chunks.len();
                 let text = &sample.chunks[random.below(chunks)].text;
                 prompts.restate(chunks, text, options.chunk_tokens, 1.0)
             } else if as_bags {
-                bags.extend(bags_of(&sample, chunks, prompts, options.chunk_tokens));
-                prompts.sequence(Lane::Compressed, &sample, chunks, weights)
+                bags.extend(bags_of(&sample, prompts, options.chunk_tokens));
+                prompts.sequence(Lane::Compressed, &sample, weights)
             } else {
-                prompts.sequence(Lane::FullRag, &sample, chunks, weights)
+                prompts.sequence(Lane::FullRag, &sample, weights)
             }
         } else {
-            placements.before.sequence(Lane::Base, &sample, 0, weights)
+            placements.before.sequence(Lane::Base, &sample, weights)
         };
         rows += sequence.tokens.len();
         sequences.push(sequence);
@@ -70,12 +70,11 @@ pub(super) fn batch(
     Ok(Material { batches: micro_batches(&sequences, &first_bags, options.micro_batch), bags })
 }
 
-/// The bags of a sample's first `chunks` chunks, one a soft token.
+/// The bags of the chunks a sample's prompt has, one a soft token.
 pub(super) fn bags_of<'a>(
     sample: &'a Sample,
-    chunks: usize,
     prompts: &'a Prompts,
     most: usize,
 ) -> impl Iterator<Item = Vec<u32>> + 'a {
-    prompts.parts(sample, chunks).map(move |part| bag(&prompts.tokenizer, part, most))
+    prompts.parts(sample).map(move |part| bag(&prompts.tokenizer, part, most))
 }

@@ -1,7 +1,7 @@
 //! Step `reader`: next-token and fill-in-the-middle training with retrieved chunks in the prompt.
 //!
 //! Every sequence is a prompt of the page: of the lane `base`, or of `full_rag` in one of the two
-//! placements, with one to ten chunks; or laid out as in `compressed`, with [bags](crate::bags) in
+//! placements, with some of its chunks or all; or laid out as in `compressed`, with [bags](crate::bags) in
 //! the places of soft tokens. A part is bags and the text of one of them: in a completion few words come
 //! from a chunk, here every name does. The loss is on every token; the completion's count more. In
 //! part of the samples the identifiers that the completion shares with a chunk are renamed at
@@ -12,7 +12,6 @@ mod batches;
 mod validation;
 
 use std::{
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
@@ -34,7 +33,7 @@ use crate::{
         optimizer::{Optimizer, OptimizerConfig, Schedule},
         parallel::Workers,
     },
-    prompts::{Prompts, pico_prompt},
+    prompts::{ChunkLayout, Prompts, pico_prompt},
     samples::SampleFile,
 };
 
@@ -105,12 +104,12 @@ pub struct Placements {
 }
 
 impl Placements {
-    /// Pico's budgets in both, with so many soft tokens a chunk.
+    /// Pico's budgets in both.
     ///
     /// # Errors
     /// If the tokenizer lacks a special token.
-    pub fn new(tokenizer: Arc<Tokenizer>, soft_tokens: NonZeroUsize) -> Result<Self> {
-        let prompts = |placement| Prompts::new(Arc::clone(&tokenizer), pico_prompt(placement, soft_tokens));
+    pub fn new(tokenizer: Arc<Tokenizer>, chunks: ChunkLayout) -> Result<Self> {
+        let prompts = |placement| Prompts::new(Arc::clone(&tokenizer), pico_prompt(placement, chunks));
         Ok(Self {
             before: prompts(ContextPlacement::BeforePrefix)?,
             after: prompts(ContextPlacement::AfterSuffix)?,
@@ -143,8 +142,8 @@ pub fn train(
     let len = model.parameters.len();
     let config = OptimizerConfig { muon: options.muon, ..OptimizerConfig::default() };
     let mut optimizer = Optimizer::new(len, config);
-    let soft_tokens = placements.before.soft_tokens();
-    let mark = fingerprint(&(options, model.decoder.shape.vocabulary, len, soft_tokens))?;
+    let chunks = placements.before.layout();
+    let mark = fingerprint(&(options, model.decoder.shape.vocabulary, len, chunks))?;
     let folder = options.out.join("checkpoint");
     let mut tokens = 0;
     if let Some(mut checkpoint) = Checkpoint::load(&folder, &mark)? {

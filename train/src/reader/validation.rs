@@ -44,7 +44,6 @@ pub(super) fn validate(
     workers: &mut Workers<f32, Tape<f32>>,
 ) -> Result<Validation> {
     const SAMPLES: usize = 256;
-    const CHUNKS: usize = 10;
     let (natural, needing) = (samples.first(SAMPLES)?, samples.needing_context(SAMPLES)?);
     let mut random = SplitMix64::new(options.seed);
     let renamed: Vec<Sample> =
@@ -54,10 +53,10 @@ pub(super) fn validate(
         let (mut bags, mut first_bags) = (Vec::new(), Vec::new());
         for sample in samples {
             first_bags.push(bags.len());
-            bags.extend(bags_of(sample, CHUNKS, prompts, options.chunk_tokens));
+            bags.extend(bags_of(sample, prompts, options.chunk_tokens));
         }
         let vectors = bag_vectors(embedding, model.decoder.shape.hidden, &bags);
-        let sequence = |sample| prompts.sequence(lane, sample, CHUNKS, Weights::COMPLETION);
+        let sequence = |sample| prompts.sequence(lane, sample, Weights::COMPLETION);
         let sequences: Vec<Sequence> = samples.iter().map(sequence).collect();
         let batches = micro_batches(&sequences, &first_bags, options.micro_batch);
         cross_entropy(model, &batches, &vectors, workers)

@@ -33,6 +33,17 @@ pub struct Sample {
     pub chunks: Vec<SampleChunk>,
 }
 
+impl Sample {
+    /// Leaves it the best of its chunks: `top_k` of them in half the cases, fewer at random in the
+    /// others. How many is drawn alike for every sample: were it not, a reader could tell from the
+    /// number whether the chunks are of use.
+    pub fn keep_some_chunks(&mut self, top_k: usize, random: &mut SplitMix64) {
+        let most = self.chunks.len().min(top_k);
+        let all = random.uniform() < 0.5;
+        self.chunks.truncate(if all || most == 0 { most } else { 1 + random.below(most) });
+    }
+}
+
 /// A chunk of another file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleChunk {
@@ -169,6 +180,28 @@ mod tests {
             suffix: "\n".into(),
             chunks: vec![chunk; n % 3],
         }
+    }
+
+    #[test]
+    fn how_many_chunks_are_kept_says_nothing_of_the_sample() {
+        let mut random = SplitMix64::new(3);
+        let mut kept = |chunks: usize| {
+            let mut sample = sample(1);
+            sample.chunks =
+                (0..chunks).map(|n| SampleChunk { start_line: n, ..sample.chunks[0].clone() }).collect();
+            sample.keep_some_chunks(8, &mut random);
+            assert!(
+                sample.chunks.iter().enumerate().all(|(n, chunk)| chunk.start_line == n),
+                "the best ones"
+            );
+            sample.chunks.len()
+        };
+        assert_eq!((kept(0), kept(1)), (0, 1));
+        let counts: Vec<usize> = (0..1600).map(|_| kept(10)).collect();
+        let share = |n| counts.iter().filter(|&&count| count == n).count() as f64 / 1600.0;
+        assert!((share(8) - 9.0 / 16.0).abs() < 0.05, "{}", share(8));
+        assert!((1..8).all(|n| (share(n) - 1.0 / 16.0).abs() < 0.03));
+        assert_eq!(counts.iter().max(), Some(&8));
     }
 
     #[test]
