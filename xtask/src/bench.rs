@@ -12,6 +12,9 @@ use crate::{command, page, paths, setup};
 
 #[derive(Args)]
 pub(crate) struct Options {
+    /// What the page computes on: `webgpu` or `cpu`
+    #[arg(long, default_value = "webgpu")]
+    device: String,
     /// Show the browser's window instead of running it headless
     #[arg(long)]
     headed: bool,
@@ -66,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut bench = Command::new(release_program("bench")?);
     bench.arg("--dist").arg(paths::dist()).arg("--out").arg(paths::reports().join("bench"));
     bench.args(["--wasm-sizes", &json!(sizes).to_string(), "--commit", &commit]);
-    bench.args(["--minutes", &options.minutes.to_string()]);
+    bench.args(["--device", &options.device, "--minutes", &options.minutes.to_string()]);
     if options.headed {
         bench.arg("--headed");
     }

@@ -5,14 +5,33 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use llavacode_core::bench::Report;
-use llavacode_tests::harness::{ON_WEBGPU, Page, visit};
+use llavacode_tests::harness::{Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::{BrowserOptions, Gpu};
 use serde_json::{Map, Value, json};
 
 use super::table;
+
+/// What the page computes on.
+#[derive(Clone, Copy, ValueEnum)]
+enum Device {
+    /// WebGPU, even where the processor plays the GPU
+    Webgpu,
+    /// The CPU
+    Cpu,
+}
+
+impl Device {
+    /// As in the page's address and in the document's marks.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Webgpu => "webgpu",
+            Self::Cpu => "cpu",
+        }
+    }
+}
 
 #[derive(Parser)]
 #[command(about = "Measures the built page in a browser.")]
@@ -29,6 +48,9 @@ struct Arguments {
     /// What was built
     #[arg(long, default_value = "unknown")]
     commit: String,
+    /// What the page computes on
+    #[arg(long, value_enum, default_value_t = Device::Webgpu)]
+    device: Device,
     /// Show the browser's window
     #[arg(long)]
     headed: bool,
@@ -44,20 +66,20 @@ struct Arguments {
     /// Only the first so many files of the demo project, to index less
     #[arg(long)]
     files: Option<usize>,
-    /// A document to write the table into, between its lines `<!-- bench:begin -->` and
-    /// `<!-- bench:end -->`
+    /// A document to write the table into, between its lines `<!-- bench-webgpu:begin -->` and
+    /// `<!-- bench-webgpu:end -->`, or `bench-cpu`
     #[arg(long)]
     document: Option<PathBuf>,
 }
 
 /// Replaces what stands between the document's two marks.
-fn write_into(document: &Path, table: &str) -> Result<()> {
-    const MARKS: [&str; 2] = ["<!-- bench:begin -->\n", "<!-- bench:end -->"];
+fn write_into(document: &Path, device: Device, table: &str) -> Result<()> {
+    let [begin, end] = ["begin", "end"].map(|mark| format!("<!-- bench-{}:{mark} -->", device.key()));
     let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
-    let missing = || format!("{} lacks the lines {MARKS:?}", document.display());
-    let (before, rest) = text.split_once(MARKS[0]).with_context(missing)?;
-    let (_, after) = rest.split_once(MARKS[1]).with_context(missing)?;
-    fs::write(document, format!("{before}{}{table}{}{after}", MARKS[0], MARKS[1]))?;
+    let missing = || format!("{} lacks the lines {begin} and {end}", document.display());
+    let (before, rest) = text.split_once(&begin).with_context(missing)?;
+    let (_, after) = rest.split_once(&end).with_context(missing)?;
+    fs::write(document, format!("{before}{begin}\n{table}{end}{after}"))?;
     Ok(())
 }
 
@@ -83,7 +105,8 @@ pub(super) async fn main() -> Result<()> {
     let site = Site::new(&arguments.dist)?;
     let site = shorten(site, "demo/tasks.json", "", arguments.tasks)?;
     let site = shorten(site, "demo/workspace.json", "/files", arguments.files)?;
-    visit("bench", site, ON_WEBGPU, &options, async |page| {
+    let query = format!("?device={}", arguments.device.key());
+    visit("bench", site, &query, &options, async |page| {
         let mut report = measure(page, Duration::from_secs(60 * arguments.minutes)).await?;
         let date = page.evaluate("new Date().toISOString()").await?;
         report.insert("wasm".into(), sizes.clone());
@@ -95,7 +118,7 @@ pub(super) async fn main() -> Result<()> {
         let measured = serde_json::from_value::<Report>(json!(report))?;
         table::print(&measured, &report);
         if let Some(document) = &arguments.document {
-            write_into(document, &table::markdown(&measured, &report))?;
+            write_into(document, arguments.device, &table::markdown(&measured, &report))?;
         }
         println!("\nall of it: {}", file.display());
         Ok(())

@@ -42,12 +42,14 @@ pub(crate) fn print(report: &Report, facts: &Map<String, Value>) {
 pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
     let fact = |name: &str| facts.get(name).and_then(Value::as_str).unwrap_or("unknown").to_owned();
     let date = fact("date");
+    let place = match fact("backend").as_str() {
+        "cpu" => "on the CPU".into(),
+        backend => format!("{backend} on {}", fact("adapter")),
+    };
     let mut text = format!(
-        "{} tasks, {}, {} on {}, {}, {}.\n\n",
+        "{} tasks, {}, {place}, {}, {}.\n\n",
         report.tasks,
         fact("model"),
-        fact("backend"),
-        fact("adapter"),
         fact("browser"),
         date.split('T').next().unwrap_or_default()
     );
@@ -55,7 +57,9 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
     text.push_str(&format!("| | {} |\n|---|{}\n", names.join(" | "), "--:|".repeat(names.len())));
     for (name, show) in rows() {
         let cells: Vec<_> = measured(report).map(|(_, lane)| show(lane)).collect();
-        text.push_str(&format!("| {} | {} |\n", name.trim(), cells.join(" | ")));
+        if cells.iter().any(|cell| cell != "–") {
+            text.push_str(&format!("| {} | {} |\n", name.trim(), cells.join(" | ")));
+        }
     }
     text.push('\n');
     for (other, change) in changes(report) {
@@ -68,6 +72,14 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
             )
         });
         text.push_str(&format!("- Cold TTFT, compressed against {other}: {change:+.1} %{interval}.\n"));
+    }
+    for (lane, name) in &LANES[1..3] {
+        if let Some(found) = report.differences.get(&format!("{lane}-base")) {
+            let (exact, similar) = (points(found.exact_match), points(found.edit_similarity));
+            text.push_str(&format!(
+                "- {name} against base: exact match {exact}, edit similarity {similar}.\n"
+            ));
+        }
     }
     if let Some(launches) = report.launches_per_layer {
         text.push_str(&format!("- Kernel launches of a layer in a decode step: {launches}.\n"));
@@ -90,6 +102,11 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
         }
     }
     text
+}
+
+/// A paired difference in percent points, with its interval.
+fn points(found: Interval) -> String {
+    format!("{:+.1} ({:+.1} to {:+.1})", found.difference, found.low, found.high)
 }
 
 fn wasm_size(facts: &Map<String, Value>, program: &str) -> Option<(u64, u64)> {
