@@ -119,5 +119,6 @@ fn evaluation(report: &Report, placement: ContextPlacement) -> Result<serde_json
         "needing_context": report.needing_context,
         "lanes_needing_context": released(&report.lanes_needing_context)?,
         "quantized": released(&report.quantized)?,
+        "quantized_needing_context": released(&report.quantized_needing_context)?,
     }))
 }

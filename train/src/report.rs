@@ -23,19 +23,13 @@ pub fn markdown(report: &Report) -> String {
         );
         push_lanes(&mut text, &in_order(&report.lanes_needing_context));
     }
-    text.push_str("\nThe same with the reader's weights as the page holds them (4-bit, the head 8-bit):\n\n");
-    text.push_str("| lane | exact match, % | edit similarity, % | cross-entropy |\n|---|--:|--:|--:|\n");
-    for (name, _) in in_order(&report.lanes) {
-        if let Some(lane) = report.quantized.get(name) {
-            let _ = writeln!(
-                text,
-                "| {} | {:.2} | {:.2} | {:.3} |",
-                title(name),
-                lane.exact_match,
-                lane.edit_similarity,
-                lane.cross_entropy
-            );
-        }
+    text.push_str(
+        "\nAny lines, with the reader's weights as the page holds them (4-bit, the head 8-bit):\n\n",
+    );
+    push_lanes(&mut text, &in_order(&report.quantized));
+    if !report.quantized_needing_context.is_empty() {
+        text.push_str("\nLines that need such a name, with the same weights:\n\n");
+        push_lanes(&mut text, &in_order(&report.quantized_needing_context));
     }
     if report.retrieval.is_empty() {
         return text;

@@ -86,6 +86,7 @@ fn lanes_differ_in_their_context_alone() {
     let table = report::markdown(&found);
     assert!(table.contains("On 3 tasks") && table.contains("bags: no encoder"), "{table}");
     assert_eq!(found.quantized.len(), 3);
+    assert_eq!(found.quantized_needing_context.len(), 3);
 }
 
 #[test]

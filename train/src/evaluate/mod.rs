@@ -66,6 +66,9 @@ pub struct Report {
     pub lanes_needing_context: BTreeMap<String, LaneReport>,
     /// The same with the reader's weights as the page holds them, for the lanes it was run on.
     pub quantized: BTreeMap<String, LaneReport>,
+    /// The same on the tasks that need context.
+    #[serde(default)]
+    pub quantized_needing_context: BTreeMap<String, LaneReport>,
     /// Other rankers' chunks: `bm25.full_rag.after_suffix` and the like; empty where the ablation
     /// was not asked for.
     #[serde(default)]
@@ -162,6 +165,7 @@ pub fn evaluate(
     let dense = parts.reader.model.clone();
     parts.reader.model = dense.quantized(parts.formats.0, parts.formats.1);
     let quantized = run_lanes(parts, &lines, &LANES[..3]);
+    let quantized_needing = run_lanes(parts, &needing, &LANES[..3]);
     parts.reader.model = dense;
     let inside = |task: &&Sample| task.prefix.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
     Ok(Report {
@@ -173,6 +177,7 @@ pub fn evaluate(
         needing_context: needing.len(),
         lanes_needing_context: summarise(&scores_needing),
         quantized: summarise(&quantized),
+        quantized_needing_context: summarise(&quantized_needing),
         retrieval: BTreeMap::new(),
         retrieval_tasks: 0,
     })
