@@ -21,6 +21,7 @@ async fn a_person_gets_every_lanes_completion_accepts_one_and_finds_it_after_a_r
         complete_at_the_end(page).await?;
         let accepted = accept(page).await?;
         look_at_the_prompt(page).await?;
+        look_at_the_release(page).await?;
 
         // Edits are kept after a pause.
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -63,6 +64,26 @@ async fn complete_at_the_end(page: &Page) -> Result<()> {
     let chunks = page.evaluate("document.querySelectorAll(\"[data-testid='chunks'] .chunk\").length").await?;
     ensure!(chunks.as_u64().is_some_and(|count| (1..=10).contains(&count)), "{chunks} chunks were retrieved");
     page.screenshot("lanes").await.map(|_| ())
+}
+
+/// What the bundle's release measured is told beside the page's own measurement, every lane of it.
+async fn look_at_the_release(page: &Page) -> Result<()> {
+    page.element("tab-measure").await?.click().await?;
+    let rows = "Array.from(document.querySelectorAll(\"[data-testid='released'] table\"), table => \
+        Array.from(table.querySelectorAll('tbody tr'), row => row.innerText))";
+    let rows = page.evaluate(rows).await?;
+    let tables = rows.as_array().context("no tables")?;
+    ensure!(tables.len() == 2, "two sets of tasks were measured, the page tells of {rows}");
+    for table in tables {
+        let table: Vec<&str> =
+            table.as_array().into_iter().flatten().filter_map(|row| row.as_str()).collect();
+        let lanes = ["Base", "Full RAG", "Compressed", "xRAG"];
+        let named = table.iter().zip(lanes).filter(|(row, lane)| row.starts_with(lane)).count();
+        ensure!(named == 4 && table.len() == 4, "the lanes are not told of one by one: {table:?}");
+        let verdict = |row: &&&str| ["gains", "loses", "level"].iter().any(|word| row.contains(word));
+        ensure!(table.iter().filter(verdict).count() == 3, "base has no verdict, the others have: {table:?}");
+    }
+    page.screenshot("released").await.map(|_| ())
 }
 
 /// Takes the ghost text by Tab and returns the line it stands in.
