@@ -14,9 +14,10 @@ use llavacode_train::{
     evaluate::{Evaluation, LaneReport, Report, TaskCounts, evaluate},
     frozen::EngineReader,
     projector::TrainedProjector,
-    prompts::ChunkLayout,
+    prompts::{ChunkLayout, pico_prompt},
     random::SplitMix64,
     reader::Placements,
+    release::{Release, release},
     report,
 };
 
@@ -100,4 +101,28 @@ fn a_chunk_of_two_soft_tokens_is_read_in_two_parts() {
     for name in ["base", "full_rag.before_prefix"] {
         assert_eq!(two.lanes[name].cross_entropy, one.lanes[name].cross_entropy, "{name} has none");
     }
+}
+
+#[test]
+fn what_was_chosen_by_is_not_released() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let parts = Release {
+        reader: folder.path().join("reader"),
+        encoder: folder.path().join("encoder"),
+        projector: folder.path().join("projector"),
+        xrag_projector: None,
+        tokenizer: folder.path().join("tokenizer.json"),
+        bundle: folder.path().join("bundle"),
+        version: "1".into(),
+        description: String::new(),
+        prompt: pico_prompt(
+            ContextPlacement::BeforePrefix,
+            ChunkLayout { top_k: 8, soft_tokens: NonZeroUsize::MIN },
+        ),
+    };
+    let mut found = measured(1);
+    found.split = Split::Validation;
+    let refused = release(&parts, &found).expect_err("of the validation packages");
+    assert!(refused.to_string().contains("validation packages"), "{refused}");
+    assert!(!parts.bundle.exists());
 }
