@@ -86,39 +86,40 @@ async fn a_gguf_file_stands_in_for_the_weights() {
 
 #[tokio::test]
 async fn more_soft_tokens_than_a_chunk_has_lines() {
-    let mut files = bundle(|_| ());
+    let files = bundle(|_| ());
     let mut manifest: BundleManifest = serde_json::from_slice(&files.files[MANIFEST]).expect("a manifest");
     manifest.chunking.lines = 10;
-    for (soft_tokens, fits) in [(10, true), (11, false), (usize::MAX, false)] {
-        manifest.prompt.soft_tokens = NonZeroUsize::new(soft_tokens).expect("not none");
-        put_manifest(&mut files, &manifest);
-        match load(&files).await {
-            Ok(_) => assert!(fits, "{soft_tokens}"),
-            Err(error) => {
-                let said = error.to_string();
-                let named = said.contains(&soft_tokens.to_string()) && said.contains("10 lines");
-                assert!(!fits && named, "{said}");
-            }
-        }
-    }
+    let counts = [(10, true), (11, false), (usize::MAX, false)];
+    try_soft_tokens(files, manifest, counts, "10 lines").await;
 }
 
 #[tokio::test]
 async fn more_soft_tokens_than_the_reader_has_positions() {
-    let mut files = bundle(|_| ());
+    let files = bundle(|_| ());
     let positions = load(&files).await.expect("models").reader.config().max_position_embeddings;
     let mut manifest: BundleManifest = serde_json::from_slice(&files.files[MANIFEST]).expect("a manifest");
     manifest.chunking.lines = usize::MAX;
     manifest.prompt.top_k = 1;
-    for (soft_tokens, fits) in [(positions - 1, true), (positions, false), (usize::MAX, false)] {
+    let counts = [(positions - 1, true), (positions, false), (usize::MAX, false)];
+    try_soft_tokens(files, manifest, counts, "lower one of them").await;
+}
+
+/// Loads the bundle with each number of soft tokens a chunk; where it does not fit, the refusal names it
+/// and says `reason`.
+async fn try_soft_tokens(
+    mut files: MemoryFiles,
+    mut manifest: BundleManifest,
+    counts: [(usize, bool); 3],
+    reason: &str,
+) {
+    for (soft_tokens, fits) in counts {
         manifest.prompt.soft_tokens = NonZeroUsize::new(soft_tokens).expect("not none");
         put_manifest(&mut files, &manifest);
         match load(&files).await {
             Ok(_) => assert!(fits, "{soft_tokens}"),
             Err(error) => {
                 let said = error.to_string();
-                let named = said.contains(&soft_tokens.to_string()) && said.contains("lower one of them");
-                assert!(!fits && named, "{said}");
+                assert!(!fits && said.contains(&soft_tokens.to_string()) && said.contains(reason), "{said}");
             }
         }
     }

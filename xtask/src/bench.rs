@@ -12,8 +12,8 @@ use crate::{command, page, paths, setup};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// What the page computes on: `webgpu` or `cpu`
-    #[arg(long, default_value = "webgpu")]
+    /// What the page computes on
+    #[arg(long, value_parser = ["webgpu", "cpu"], default_value = "webgpu")]
     device: String,
     /// Show the browser's window instead of running it headless
     #[arg(long)]

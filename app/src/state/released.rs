@@ -25,7 +25,7 @@ pub struct LaneFigures {
 }
 
 /// A number and what it is against base.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     /// Percent, or a dash.
     pub value: String,
@@ -55,10 +55,12 @@ pub enum Verdict {
 
 impl Verdict {
     fn of(low: f64, high: f64) -> Self {
-        match () {
-            () if low > 0.0 => Self::Gains,
-            () if high < 0.0 => Self::Loses,
-            () => Self::Level,
+        if low > 0.0 {
+            Self::Gains
+        } else if high < 0.0 {
+            Self::Loses
+        } else {
+            Self::Level
         }
     }
 
