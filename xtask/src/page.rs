@@ -8,6 +8,7 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::models::{self, Store};
 use crate::setup::{self, PageTools};
 use crate::{command, paths};
 
@@ -49,6 +50,13 @@ pub(crate) fn build(tools: &PageTools) -> Result<()> {
         println!("{name:>8}: {:>9} bytes of WebAssembly, {:>9} gzipped", size.raw, size.gzip);
     }
     Ok(())
+}
+
+/// Puts the models into the page that trunk has just built and not yet moved to `dist/`, which it
+/// empties each time.
+pub(crate) fn place_models() -> Result<()> {
+    let staged = std::env::var_os("TRUNK_STAGING_DIR").context("this is for trunk to call, in a build")?;
+    models::place(&Store::shared(), Path::new(&staged))
 }
 
 /// How large a program is.
@@ -95,6 +103,7 @@ fn trunk(tools: &PageTools, action: &str) -> Command {
     let mut trunk = tools.program("trunk");
     trunk.args([action, "--release", "--cargo-profile", "wasm", "--dist"]).arg(paths::dist());
     trunk.env("TRUNK_SKIP_VERSION_CHECK", "true");
+    trunk.env("PATH", command::search_path_with_us());
     // Trunk 0.21 reads this as its own option and accepts only true and false.
     if std::env::var_os("NO_COLOR").is_some() {
         trunk.env("NO_COLOR", "true");
