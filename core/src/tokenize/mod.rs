@@ -1,8 +1,10 @@
-//! Text to token ids and back, as the checkpoint's `tokenizer.json` says.
+//! Text to token ids and back, as the checkpoint's `tokenizer.json` or its GGUF file says.
 //!
 //! A thin layer over Hugging Face's `tokenizers`, for byte-level BPE (Qwen2, Qwen3 and every
 //! other family since GPT-2). It adds two guarantees: text typed by a person never becomes a
 //! special token, and text comes out of a stream of ids whole, however characters are split.
+
+mod gguf;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +22,7 @@ pub struct Tokenizer {
     bytes: TokenBytes,
     byte_ids: Vec<u32>,
     added: BTreeSet<u32>,
+    largest_id: u32,
 }
 
 /// Ids with the byte offset at which each one's text starts.
@@ -36,8 +39,12 @@ impl Tokenizer {
     /// byte-level BPE over all 256 bytes.
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self> {
         let format = |reason: String| Error::Format { file: file.into(), format: "a tokenizer.json", reason };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| format(e.to_string()))?;
+        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| format(e.to_string()))?;
+        Self::new(file, inner)
+    }
 
+    fn new(file: &str, mut inner: tokenizers::Tokenizer) -> Result<Self> {
+        let format = |reason: String| Error::Format { file: file.into(), format: "a tokenizer", reason };
         let unsupported = |reason: &str| Error::UnsupportedConfig {
             file: file.into(),
             reason: format!("{reason}; byte-level BPE tokenizers can be used"),
@@ -66,7 +73,8 @@ impl Tokenizer {
             .collect::<Option<Vec<u32>>>()
             .ok_or_else(|| unsupported("its vocabulary lacks some of the 256 bytes"))?;
         let added = inner.get_added_tokens_decoder().into_keys().collect();
-        Ok(Self { inner, bytes, byte_ids, added })
+        let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        Ok(Self { inner, bytes, byte_ids, added, largest_id })
     }
 
     /// The text's tokens: no special token before, after or within.
@@ -136,6 +144,11 @@ impl Tokenizer {
         self.added.contains(&id) || self.token_bytes(id).is_empty()
     }
 
+    /// The largest id it can give.
+    pub fn largest_id(&self) -> u32 {
+        self.largest_id
+    }
+
     /// Entries of the vocabulary, special tokens included. A checkpoint's embedding may have
     /// more rows: padding that no token uses.
     pub fn vocab_size(&self) -> usize {
@@ -158,7 +171,12 @@ impl StreamDecoder {
 
     /// Takes one more token and gives the text that is whole now, perhaps none.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
-        self.pending.extend_from_slice(tokenizer.token_bytes(id));
+        self.push_bytes(tokenizer.token_bytes(id))
+    }
+
+    /// Takes more bytes and gives the text that is whole now, perhaps none.
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> String {
+        self.pending.extend_from_slice(bytes);
         let mut text = String::new();
         loop {
             match std::str::from_utf8(&self.pending) {
