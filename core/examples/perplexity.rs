@@ -19,7 +19,7 @@ use llavacode_core::{
     config::{BundleManifest, FormatChoice, WeightFormat},
     model::reader::{Reader, token_ids},
     tokenize::Tokenizer,
-    weights::{BundleFiles, DiskSource, FolderFiles},
+    weights::{FolderFiles, OneFile},
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -78,17 +78,6 @@ fn python_files(path: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// A GGUF file as the one of a bundle.
-struct OneFile(PathBuf);
-
-impl BundleFiles for OneFile {
-    type Source = DiskSource;
-
-    async fn open(&self, _: &str) -> llavacode_core::Result<DiskSource> {
-        DiskSource::open(&self.0)
-    }
-}
-
 /// The reader in these formats, and its tokenizer.
 async fn load(model: &Path, linear: FormatChoice, head: FormatChoice) -> Result<(Reader, Tokenizer)> {
     let with_formats = |mut manifest: BundleManifest| {
@@ -105,7 +94,8 @@ async fn load(model: &Path, linear: FormatChoice, head: FormatChoice) -> Result<
         load_models(&files, manifest, &device, |_| ()).await?
     } else {
         let files = BTreeMap::from([("reader/model.gguf".into(), fs::metadata(model)?.len())]);
-        load_models(&OneFile(model.into()), with_formats(manifest_of(files)), &device, |_| ()).await?
+        load_models(&OneFile { path: model.into() }, with_formats(manifest_of(files)), &device, |_| ())
+            .await?
     };
     Ok((models.reader, models.reader_tokenizer))
 }
