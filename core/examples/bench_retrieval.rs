@@ -15,7 +15,7 @@ use llavacode_core::config::{ChunkOrder, ChunkingConfig, ContextPlacement, Promp
 use llavacode_core::engine::Lane;
 use llavacode_core::index::{Index, Query, Ranker, filter};
 use llavacode_core::metrics::{median, percentile};
-use llavacode_core::prompt::{PromptBuilder, PromptChunk};
+use llavacode_core::prompt::{Cursor, PromptBuilder, PromptChunk};
 use llavacode_core::tokenize::Tokenizer;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|&(id, chunk)| PromptChunk { id, place: &chunk.place, text: &chunk.text })
             .collect();
         report(&format!("build prompt, {}", lane.key()), &files, |_, prefix, suffix| {
-            builder.build(lane, prefix, suffix, &chunks);
+            builder.build(lane, Cursor { path: "own.py", prefix, suffix }, &chunks);
         });
     }
 
@@ -146,5 +146,7 @@ fn prompt_config() -> PromptConfig {
         top_k: 10,
         soft_tokens: NonZeroUsize::MIN,
         max_new_tokens: 50,
+        token_healing: false,
+        style: None,
     }
 }

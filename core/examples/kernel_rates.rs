@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let read = ceilings::read(&device, now).await?.bytes_per_second();
         let multiply_add = ceilings::multiply_add(&device, now).await?.flops_per_second();
         println!("ceilings: {:.2} GB/s, {:.2} GFLOP/s", read / 1e9, multiply_add / 1e9);
-        for format in [WeightFormat::Q4, WeightFormat::Q8, WeightFormat::F32] {
+        for format in [WeightFormat::Q4, WeightFormat::Q4_1, WeightFormat::Q8, WeightFormat::F32] {
             for (cols, out) in [(hidden, 2 * intermediate), (intermediate, hidden), (hidden, hidden)] {
                 let decode = ceilings::linear(&device, now, format, 1, cols, out).await?;
                 let prefill = ceilings::linear(&device, now, format, rows, cols, out).await?;

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     manifest.files = BTreeMap::new();
     collect(root, "", &mut manifest.files)?;
     for (file, entry) in &manifest.files {
-        println!("{}  {:>12}  {file}", entry.sha256, entry.bytes);
+        println!("{}  {:>12}  {file}", entry.sha256.as_deref().unwrap_or_default(), entry.bytes);
     }
     fs::write(&path, serde_json::to_string_pretty(&manifest)? + "\n")?;
     Ok(())
@@ -35,7 +35,7 @@ fn collect(root: &Path, prefix: &str, files: &mut BTreeMap<String, FileEntry>) -
             collect(root, &format!("{path}/"), files)?;
         } else if path != MANIFEST {
             let bytes = fs::read(entry.path())?;
-            let entry = FileEntry { bytes: bytes.len() as u64, sha256: sha256_hex(&bytes) };
+            let entry = FileEntry { bytes: bytes.len() as u64, sha256: Some(sha256_hex(&bytes)) };
             files.insert(path, entry);
         }
     }

@@ -1,12 +1,13 @@
 //! What quantising the reader costs: perplexity of Python text for each format of the linear
-//! layers and of the head, against f32.
+//! layers and of the head, against the file's own values.
 //!
-//! `cargo run --release -p llavacode-core --example perplexity -- public/bundle <file or folder>…`
+//! `cargo run --release -p llavacode-core --example perplexity -- <bundle folder or GGUF file> <file or folder>…`
 //!
 //! It runs on the CPU, where quantized weights are unpacked again: the numbers are those the
 //! kernels compute with. Give it text that the reader was not trained on.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     fs,
     path::{Path, PathBuf},
@@ -14,61 +15,55 @@ use std::{
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use llavacode_core::{
-    bundle::read_manifest,
-    config::{DecoderConfig, WeightFormat},
-    model::{
-        decoder::{DecoderFormats, name_prefix},
-        reader::{Reader, token_ids},
-    },
-    weights::{BundleFiles, FolderFiles, Header, load_weights},
+    bundle::{load_models, manifest_of, read_manifest},
+    config::{BundleManifest, FormatChoice, WeightFormat},
+    model::reader::{Reader, token_ids},
+    tokenize::Tokenizer,
+    weights::{FolderFiles, OneFile},
 };
-use tokenizers::Tokenizer;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Tokens read at once: the length of a local prompt.
 const WINDOW: usize = 384;
-const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::Q8, WeightFormat::Q4];
+const FORMATS: [FormatChoice; 5] = [
+    FormatChoice::Fixed(WeightFormat::F32),
+    FormatChoice::AsStored,
+    FormatChoice::Fixed(WeightFormat::Q8),
+    FormatChoice::Fixed(WeightFormat::Q4_1),
+    FormatChoice::Fixed(WeightFormat::Q4),
+];
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let bundle = arguments.next().ok_or("usage: perplexity <bundle folder> <file or folder>…")?;
-    let files = FolderFiles { root: bundle.into() };
+    let model = arguments.next().ok_or("usage: perplexity <bundle or GGUF file> <file or folder>…")?;
     let mut paths = Vec::new();
     arguments.try_for_each(|path| python_files(Path::new(&path), &mut paths))?;
     paths.sort();
 
-    let tokenizer =
-        Tokenizer::from_file(files.root.join("reader/tokenizer.json")).map_err(|e| e.to_string())?;
-    let mut ids = Vec::new();
-    for path in &paths {
-        let Ok(text) = fs::read_to_string(path) else { continue };
-        ids.extend_from_slice(tokenizer.encode_fast(text, false).map_err(|e| e.to_string())?.get_ids());
-    }
-    let windows: Vec<&[u32]> = ids.chunks_exact(WINDOW).collect();
-    if windows.is_empty() {
-        return Err(format!("the text has {} tokens; give at least {WINDOW}", ids.len()).into());
-    }
-    println!("{} files, {} tokens in windows of {WINDOW}\n", paths.len(), windows.len() * WINDOW);
-
-    let json = fs::read(files.root.join("reader/config.json"))?;
-    let config = DecoderConfig::from_json("reader/config.json", &json)?;
-    println!("linear  head  perplexity  against f32  weights");
+    println!("linear     head       perplexity  against f32");
     let mut reference = None;
     for linear in FORMATS {
-        for embedding in FORMATS {
-            let reader = pollster::block_on(load(&files, &config, DecoderFormats { linear, embedding }))?;
+        for head in FORMATS {
+            let (reader, tokenizer) = pollster::block_on(load(Path::new(&model), linear, head))?;
+            let windows = windows(&paths, &tokenizer)?;
             let perplexity = perplexity(&reader, &windows);
             let against = 100.0 * (perplexity / *reference.get_or_insert(perplexity) - 1.0);
-            println!(
-                "{:<6}  {:<4}  {perplexity:>10.3}  {against:>+10.2}%  {:>6.2} MB",
-                name(linear),
-                name(embedding),
-                megabytes(&config, linear, embedding)
-            );
+            println!("{:<9}  {:<9}  {perplexity:>10.3}  {against:>+10.2}%", name(linear), name(head));
         }
     }
     Ok(())
+}
+
+/// The files' tokens, cut into windows.
+fn windows(paths: &[PathBuf], tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>> {
+    let texts = paths.iter().filter_map(|path| fs::read_to_string(path).ok());
+    let ids: Vec<u32> = texts.flat_map(|text| tokenizer.encode(&text)).collect();
+    let windows: Vec<Vec<u32>> = ids.chunks_exact(WINDOW).map(<[u32]>::to_vec).collect();
+    if windows.is_empty() {
+        return Err(format!("the text has {} tokens; give at least {WINDOW}", ids.len()).into());
+    }
+    Ok(windows)
 }
 
 /// Every `.py` file at or below a path.
@@ -83,18 +78,30 @@ fn python_files(path: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-async fn load(files: &FolderFiles, config: &DecoderConfig, formats: DecoderFormats) -> Result<Reader> {
-    let file = "reader/model.safetensors";
-    let manifest = read_manifest(files).await?;
-    let entry = manifest.files.get(file).ok_or("the manifest does not list the reader's weights")?;
-    let plan = |header: &Header| Ok(Reader::plan(config, formats, name_prefix(header)));
-    let source = files.open(file).await?;
-    let mut weights = load_weights(&source, file, entry, plan, &Device::flex(), &mut |_| ()).await?;
-    Ok(Reader::from_weights(config, &mut weights)?)
+/// The reader in these formats, and its tokenizer.
+async fn load(model: &Path, linear: FormatChoice, head: FormatChoice) -> Result<(Reader, Tokenizer)> {
+    let with_formats = |mut manifest: BundleManifest| {
+        // The reader alone.
+        manifest.files.retain(|file, _| file.starts_with("reader/"));
+        manifest.quantization.reader_linear = linear;
+        manifest.quantization.reader_head = head;
+        manifest
+    };
+    let device = Device::flex();
+    let models = if model.is_dir() {
+        let files = FolderFiles { root: model.into() };
+        let manifest = with_formats(read_manifest(&files).await?);
+        load_models(&files, manifest, &device, |_| ()).await?
+    } else {
+        let files = BTreeMap::from([("reader/model.gguf".into(), fs::metadata(model)?.len())]);
+        load_models(&OneFile { path: model.into() }, with_formats(manifest_of(files)), &device, |_| ())
+            .await?
+    };
+    Ok((models.reader, models.reader_tokenizer))
 }
 
 /// `exp` of the mean negative log-likelihood of every token but each window's first.
-fn perplexity(reader: &Reader, windows: &[&[u32]]) -> f64 {
+fn perplexity(reader: &Reader, windows: &[Vec<u32>]) -> f64 {
     let device = reader.device();
     let mut sum = 0.0;
     for window in windows {
@@ -111,24 +118,12 @@ fn perplexity(reader: &Reader, windows: &[&[u32]]) -> f64 {
     (sum / (windows.len() * (WINDOW - 1)) as f64).exp()
 }
 
-fn name(format: WeightFormat) -> &'static str {
+fn name(format: FormatChoice) -> &'static str {
     match format {
-        WeightFormat::F32 => "f32",
-        WeightFormat::Q8 => "q8",
-        WeightFormat::Q4 => "q4",
+        FormatChoice::AsStored => "as stored",
+        FormatChoice::Fixed(WeightFormat::F32) => "f32",
+        FormatChoice::Fixed(WeightFormat::Q8) => "q8",
+        FormatChoice::Fixed(WeightFormat::Q4) => "q4",
+        FormatChoice::Fixed(WeightFormat::Q4_1) => "q4_1",
     }
-}
-
-/// Size of the reader's matrices in these formats, on a device that keeps them packed.
-fn megabytes(config: &DecoderConfig, linear: WeightFormat, embedding: WeightFormat) -> f64 {
-    let bits = |format| match format {
-        WeightFormat::F32 => 32.0,
-        WeightFormat::Q8 => 8.5,
-        WeightFormat::Q4 => 4.5,
-    };
-    let attention = config.qkv_size() + config.num_attention_heads * config.head_dim();
-    let layer = config.hidden_size * (attention + 3 * config.intermediate_size);
-    let tables = if config.tie_word_embeddings { 1 } else { 2 } * config.vocab_size * config.hidden_size;
-    let layers = (config.num_hidden_layers * layer) as f64;
-    (layers * bits(linear) + tables as f64 * bits(embedding)) / 8e6
 }

@@ -1,4 +1,4 @@
-//! Weight matrices on the device: dense, or in blocks of 32 with one scale.
+//! Weight matrices on the device: dense, or in blocks of 32 with a scale, and perhaps a minimum.
 //!
 //! # Layout
 //! A matrix is `[rows, cols]` = `[out_features, in_features]`, as checkpoints hold it. A block is
@@ -6,11 +6,13 @@
 //!
 //! | section | one block | word `w` holds |
 //! |---|---|---|
-//! | values, [`WeightFormat::Q4`] | 4 words | elements `8w..8w+8`, element `8w+j` in bits `4j..4j+4`, as `q + 8` |
+//! | values, [`WeightFormat::Q4`], [`WeightFormat::Q4_1`] | 4 words | elements `8w..8w+8`, element `8w+j` in bits `4j..4j+4`, unsigned |
 //! | values, [`WeightFormat::Q8`] | 8 words | elements `4w..4w+4`, element `4w+j` in bits `8j..8j+8`, two's complement |
-//! | scales, both | half a word | block `2w` in the low half, `2w+1` in the high half, as f16 |
+//! | scales, Q4 and Q8 | half a word | block `2w` in the low half, `2w+1` in the high half, as f16 |
+//! | scales, Q4_1 | a word | the scale of block `w` in the low half, its minimum in the high half, as f16 |
 //!
-//! An element is `q · scale`. So Q4 takes 4.5 and Q8 8.5 bits a weight.
+//! An element is `(q − 8) · scale` in Q4, `q · scale` in Q8 and `q · scale + minimum` in Q4_1. So
+//! they take 4.5, 8.5 and 5 bits a weight.
 
 use burn::{
     module::{Module, Param},
@@ -40,7 +42,7 @@ pub struct DenseMatrix {
     pub weight: Param<Tensor<2>>,
 }
 
-/// A matrix of 4-bit or 8-bit blocks.
+/// A matrix of blocks.
 #[derive(Module, Debug)]
 pub struct QuantizedMatrix {
     /// Packed values, u32 words.
@@ -53,7 +55,7 @@ pub struct QuantizedMatrix {
     /// Input features, a multiple of [`BLOCK`].
     #[module(skip)]
     pub cols: usize,
-    /// [`WeightFormat::Q4`] or [`WeightFormat::Q8`].
+    /// Any but [`WeightFormat::F32`].
     #[module(skip)]
     pub format: WeightFormat,
 }
@@ -66,8 +68,7 @@ impl Matrix {
 
     /// Puts row-major values `[rows, cols]` on the device in the format asked for.
     ///
-    /// A matrix whose rows are no multiple of [`BLOCK`] stays dense. On a device without our
-    /// kernels the blocks are unpacked again, so that both compute with the same weights.
+    /// A matrix whose rows are no multiple of [`BLOCK`] stays dense.
     pub fn from_values(
         values: Vec<f32>,
         rows: usize,
@@ -79,7 +80,18 @@ impl Matrix {
         if format == WeightFormat::F32 || !cols.is_multiple_of(BLOCK) {
             return Self::dense(Tensor::from_data(TensorData::new(values, [rows, cols]), device));
         }
-        let blocks = pack(&values, format);
+        Self::from_blocks(pack(&values, format), rows, cols, format, device)
+    }
+
+    /// Puts packed blocks on the device. On one without our kernels they are unpacked, so that both
+    /// compute with the same weights.
+    pub fn from_blocks(
+        blocks: Blocks,
+        rows: usize,
+        cols: usize,
+        format: WeightFormat,
+        device: &Device,
+    ) -> Self {
         if !crate::kernel::has_kernels(device) {
             let values = unpack(&blocks, format);
             return Self::dense(Tensor::from_data(TensorData::new(values, [rows, cols]), device));
@@ -118,65 +130,144 @@ impl QuantizedMatrix {
             let len = words.len();
             Tensor::<1, Int>::from_data(TensorData::new(words, [len]), (device, DType::U32))
         };
-        Self { values: words(blocks.values), scales: words(blocks.scales), rows, cols, format }
+        let scales = words(blocks.scale_words());
+        Self { values: words(blocks.values), scales, rows, cols, format }
     }
 }
 
 /// The two sections of a packed matrix, as in the module's table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Blocks {
     /// Packed values.
     pub values: Vec<u32>,
-    /// Packed scales.
-    pub scales: Vec<u32>,
+    /// Scales, [`WeightFormat::scales`] a block.
+    pub scales: Vec<f16>,
 }
 
-/// Packs values, a multiple of [`BLOCK`] of them, into blocks.
-///
-/// Q8 scales by the largest magnitude; Q4 maps the value of largest magnitude, sign included, to
-/// −8, which uses all sixteen levels (as ggml's Q4_0 does).
-pub fn pack(values: &[f32], format: WeightFormat) -> Blocks {
-    assert!(values.len().is_multiple_of(BLOCK), "{} values are no whole blocks", values.len());
-    let mut blocks = Blocks { values: Vec::new(), scales: vec![0; values.len().div_ceil(2 * BLOCK)] };
-    for (index, block) in values.chunks_exact(BLOCK).enumerate() {
-        let extreme = block.iter().copied().fold(0f32, |a, v| if v.abs() > a.abs() { v } else { a });
-        let scale = f16::from_f32(match format {
-            WeightFormat::Q4 => extreme / -8.0,
-            _ => extreme.abs() / 127.0,
-        });
-        blocks.scales[index / 2] |= u32::from(scale.to_bits()) << (16 * (index % 2));
-        let inverse = if scale == f16::ZERO { 0.0 } else { 1.0 / scale.to_f32() };
+impl WeightFormat {
+    /// 32-bit words of a block's values.
+    ///
+    /// # Panics
+    /// In debug builds, for [`WeightFormat::F32`], which has no blocks.
+    pub fn words(self) -> usize {
+        debug_assert!(self != Self::F32, "f32 has no blocks");
+        if self == Self::Q8 { 8 } else { 4 }
+    }
+
+    /// Numbers beside a block's values: its scale, and in Q4_1 its minimum.
+    pub fn scales(self) -> usize {
+        if self == Self::Q4_1 { 2 } else { 1 }
+    }
+}
+
+impl Blocks {
+    /// The scales, two a word.
+    pub fn scale_words(&self) -> Vec<u32> {
+        let half = |pair: &[f16], i: usize| pair.get(i).map_or(0, |scale: &f16| u32::from(scale.to_bits()));
+        self.scales.chunks(2).map(|pair| half(pair, 0) | half(pair, 1) << 16).collect()
+    }
+
+    /// From the words of the two sections; a scale too many in the last word does no harm.
+    pub fn from_words(values: Vec<u32>, scales: &[u32]) -> Self {
+        let halves = scales.iter().flat_map(|&word| [word as u16, (word >> 16) as u16]);
+        Self { values, scales: halves.map(f16::from_bits).collect() }
+    }
+
+    /// Appends what another matrix of the same width and format holds below.
+    pub fn append(&mut self, mut below: Self) {
+        self.values.append(&mut below.values);
+        self.scales.append(&mut below.scales);
+    }
+
+    /// Appends one block of values.
+    ///
+    /// Q8 scales by the largest magnitude; Q4 maps the value of largest magnitude, sign included, to
+    /// −8, which uses all sixteen levels (as ggml's Q4_0 does); Q4_1 maps the least to 0 and the
+    /// largest to 15.
+    pub fn push(&mut self, block: &[f32], format: WeightFormat) {
         match format {
-            WeightFormat::Q4 => blocks.values.extend(block.chunks_exact(8).map(|eight| {
-                eight.iter().enumerate().fold(0, |word, (j, v)| {
-                    let q = (v * inverse).round().clamp(-8.0, 7.0) as i32 + 8;
-                    word | (q as u32) << (4 * j)
-                })
-            })),
-            _ => blocks.values.extend(block.chunks_exact(4).map(|four| {
-                four.iter().enumerate().fold(0, |word, (j, v)| {
-                    let q = (v * inverse).round().clamp(-127.0, 127.0) as i8;
-                    word | u32::from(q as u8) << (8 * j)
-                })
-            })),
+            WeightFormat::F32 | WeightFormat::Q8 => {
+                let extreme = block.iter().fold(0f32, |a, v| a.max(v.abs()));
+                let (scale, inverse) = scale_of(extreme / 127.0);
+                let quantize = |v: &f32| (v * inverse).round().clamp(-127.0, 127.0) as i8;
+                self.push_bytes(block.iter().map(quantize), scale);
+            }
+            WeightFormat::Q4 => {
+                let extreme = block.iter().copied().fold(0f32, |a, v| if v.abs() > a.abs() { v } else { a });
+                let (scale, inverse) = scale_of(extreme / -8.0);
+                let quantize = |v: &f32| ((v * inverse).round().clamp(-8.0, 7.0) as i32 + 8) as u8;
+                self.push_nibbles(block.iter().map(quantize), &[scale]);
+            }
+            WeightFormat::Q4_1 => {
+                let least = f16::from_f32(block.iter().copied().fold(f32::INFINITY, f32::min));
+                let largest = block.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let (scale, inverse) = scale_of((largest - least.to_f32()) / 15.0);
+                let quantize = |v: &f32| ((v - least.to_f32()) * inverse).round().clamp(0.0, 15.0) as u8;
+                self.push_nibbles(block.iter().map(quantize), &[scale, least]);
+            }
         }
     }
+
+    /// Appends a block of 4-bit values, in the order of its elements.
+    pub(crate) fn push_nibbles(&mut self, values: impl Iterator<Item = u8>, scales: &[f16]) {
+        let mut words = [0; BLOCK / 8];
+        for (i, value) in values.take(BLOCK).enumerate() {
+            words[i / 8] |= u32::from(value & 15) << (4 * (i % 8));
+        }
+        self.values.extend(words);
+        self.scales.extend(scales);
+    }
+
+    /// Appends a block of 8-bit values, in the order of its elements.
+    pub(crate) fn push_bytes(&mut self, values: impl Iterator<Item = i8>, scale: f16) {
+        let mut words = [0; BLOCK / 4];
+        for (i, value) in values.take(BLOCK).enumerate() {
+            words[i / 4] |= u32::from(value as u8) << (8 * (i % 4));
+        }
+        self.values.extend(words);
+        self.scales.push(scale);
+    }
+
+    /// Row `r` of the result is row `order[r]`; rows are `cols` values wide.
+    pub(crate) fn reorder_rows(&self, order: &[usize], cols: usize, format: WeightFormat) -> Self {
+        let (words, scales) = (cols / BLOCK * format.words(), cols / BLOCK * format.scales());
+        let mut reordered = Self::default();
+        for &row in order {
+            reordered.values.extend_from_slice(&self.values[row * words..][..words]);
+            reordered.scales.extend_from_slice(&self.scales[row * scales..][..scales]);
+        }
+        reordered
+    }
+}
+
+/// A scale as it is stored, and what to multiply by to divide by it.
+fn scale_of(scale: f32) -> (f16, f32) {
+    let scale = f16::from_f32(scale);
+    (scale, if scale == f16::ZERO { 0.0 } else { 1.0 / scale.to_f32() })
+}
+
+/// Packs values, a multiple of [`BLOCK`] of them, into blocks ([`Blocks::push`]).
+pub fn pack(values: &[f32], format: WeightFormat) -> Blocks {
+    assert!(values.len().is_multiple_of(BLOCK), "{} values are no whole blocks", values.len());
+    let mut blocks = Blocks::default();
+    values.chunks_exact(BLOCK).for_each(|block| blocks.push(block, format));
     blocks
 }
 
 /// The values that packed blocks stand for.
 pub fn unpack(blocks: &Blocks, format: WeightFormat) -> Vec<f32> {
-    let scale =
-        |block: usize| f16::from_bits((blocks.scales[block / 2] >> (16 * (block % 2))) as u16).to_f32();
-    let per_word = if format == WeightFormat::Q4 { 8 } else { 4 };
-    let words_per_block = BLOCK / per_word;
-    let mut values = Vec::with_capacity(blocks.values.len() * per_word);
-    for (index, word) in blocks.values.iter().enumerate() {
-        let scale = scale(index / words_per_block);
-        values.extend((0..per_word).map(|j| match format {
-            WeightFormat::Q4 => ((word >> (4 * j) & 15) as i32 - 8) as f32 * scale,
-            _ => f32::from((word >> (8 * j)) as u8 as i8) * scale,
-        }));
+    let words = blocks.values.chunks_exact(format.words());
+    let scales = blocks.scales.chunks_exact(format.scales());
+    let mut values = Vec::with_capacity(words.len() * BLOCK);
+    for (words, scales) in words.zip(scales) {
+        let scale = scales[0].to_f32();
+        let nibbles = words.iter().flat_map(|word| (0..8).map(move |j| (word >> (4 * j) & 15) as f32));
+        match format {
+            WeightFormat::Q4 => values.extend(nibbles.map(|q| (q - 8.0) * scale)),
+            WeightFormat::Q4_1 => values.extend(nibbles.map(|q| q * scale + scales[1].to_f32())),
+            WeightFormat::F32 | WeightFormat::Q8 => values
+                .extend(words.iter().flat_map(|word| word.to_le_bytes()).map(|q| f32::from(q as i8) * scale)),
+        }
     }
     values
 }

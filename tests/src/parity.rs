@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use llavacode_core::{
     Result,
     bundle::Models,
-    config::{DecoderConfig, FileEntry, WeightFormat},
+    config::{DecoderConfig, FileEntry, FormatChoice, WeightFormat},
     kernel,
     model::{
         decoder::{Decoder, DecoderFormats, name_prefix},
@@ -23,8 +23,10 @@ use llavacode_core::{
 pub use fixtures::{ENCODERS, Expected, Fixture, GGUF_BLOCKS, PICO, PROJECTORS, READERS};
 
 /// What the embedded bundle is loaded as.
-pub const QUANTIZED: DecoderFormats =
-    DecoderFormats { linear: WeightFormat::Q4, embedding: WeightFormat::Q8 };
+pub const QUANTIZED: DecoderFormats = DecoderFormats {
+    linear: FormatChoice::Fixed(WeightFormat::Q4),
+    embedding: FormatChoice::Fixed(WeightFormat::Q8),
+};
 
 /// Relative error allowed against the reference: f32 gives about 1e-6, any mistake far more.
 pub const TOLERANCE: f64 = 1e-3;
@@ -55,7 +57,7 @@ async fn load(
     device: &Device,
     plan: impl FnOnce(&Header) -> Result<Plan>,
 ) -> Result<Weights> {
-    let entry = FileEntry { bytes: fixture.weights.len() as u64, sha256: sha256_hex(fixture.weights) };
+    let entry = FileEntry { bytes: fixture.weights.len() as u64, sha256: Some(sha256_hex(fixture.weights)) };
     let source = MemorySource::new(fixture.name, fixture.weights);
     load_weights(&source, fixture.name, &entry, plan, device, &mut |_| ()).await
 }
@@ -186,9 +188,11 @@ pub async fn pico_matches_reference(models: &Models) {
     let last = hidden.narrow(0, ids.len() - 1, 1);
     assert_close("reader, logits", &values(reader.logits(last)).await, &expected.floats("reader.logits"));
 
-    let embeddings = models.encoder.encode(&expected.sequences("encoder."));
+    let embedder = models.embedder.as_ref().expect("pico has an encoder");
+    let embeddings = embedder.encoder.encode(&expected.sequences("encoder."));
     let found = values(embeddings.clone()).await;
     assert_close("encoder", &found, &expected.floats("encoder.embeddings"));
-    let vectors = values(models.projector.forward(embeddings)).await;
+    let projector = models.projector.as_ref().expect("pico has a projector");
+    let vectors = values(projector.forward(embeddings)).await;
     assert_close("projector", &vectors, &expected.floats("projector.vectors"));
 }

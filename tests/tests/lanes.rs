@@ -25,7 +25,7 @@ fn bundle(xrag: Option<Vec<u8>>, change: impl FnOnce(&mut PromptConfig)) -> Memo
         files.files.insert(path.clone(), read(path).into());
     }
     if let Some(bytes) = xrag {
-        let entry = FileEntry { bytes: bytes.len() as u64, sha256: sha256_hex(&bytes) };
+        let entry = FileEntry { bytes: bytes.len() as u64, sha256: Some(sha256_hex(&bytes)) };
         manifest.files.insert(XRAG_PROJECTOR.into(), entry);
         files.files.insert(XRAG_PROJECTOR.into(), bytes.into());
     }

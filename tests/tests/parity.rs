@@ -61,7 +61,8 @@ async fn embedded_bundle_matches_the_reference() {
     // The reference is not quantized.
     let mut manifest = read_manifest(&disk).await.expect("the bundle's manifest");
     let f32 = WeightFormat::F32;
-    manifest.quantization = QuantizationConfig { reader_linear: f32, reader_head: f32, encoder: f32 };
+    manifest.quantization =
+        QuantizationConfig { reader_linear: f32.into(), reader_head: f32.into(), encoder: f32.into() };
     let mut files = MemoryFiles::default();
     for path in manifest.files.keys() {
         files.files.insert(path.clone(), std::fs::read(root.join(path)).expect(path).into());

@@ -5,10 +5,10 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use anyhow::Result;
 use llavacode_core::{
-    config::{ChunkOrder, ContextPlacement, PromptConfig},
+    config::{ChunkOrder, ContextPlacement, PromptConfig, PromptStyle},
     engine::{ChunkPlace, Lane},
     index::{ChunkId, chunker::parts},
-    prompt::{PromptBuilder, PromptChunk, Segment},
+    prompt::{Cursor, PromptBuilder, PromptChunk, Segment},
     tokenize::Tokenizer,
 };
 use serde::Serialize;
@@ -104,6 +104,9 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         top_k: chunks.top_k,
         soft_tokens: chunks.soft_tokens,
         max_new_tokens: 50,
+        // Pico is trained with cursors anywhere, in a middle that it fills in.
+        token_healing: false,
+        style: Some(PromptStyle::Fim),
     }
 }
 
@@ -157,7 +160,10 @@ impl Prompts {
         let chunks: Vec<PromptChunk<'_>> = numbered
             .map(|(i, (chunk, place))| PromptChunk { id: ids[i], place, text: &chunk.text })
             .collect();
-        let prompt = self.builder.build(lane, &sample.prefix, &sample.suffix, &chunks);
+        let prompt = {
+            let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
+            self.builder.build(lane, cursor, &chunks)
+        };
         let mut sequence = Sequence::default();
         for segment in prompt.segments {
             match segment {

@@ -75,7 +75,7 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         let path = release.bundle.join(to);
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         write_whole(&path, &bytes)?;
-        files.insert(to.into(), FileEntry { bytes: bytes.len() as u64, sha256: sha256_hex(&bytes) });
+        files.insert(to.into(), FileEntry { bytes: bytes.len() as u64, sha256: Some(sha256_hex(&bytes)) });
     }
     let manifest = BundleManifest {
         name: "pico".into(),
@@ -87,11 +87,12 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         chunking: ChunkingConfig { lines: 10, stride: 5 },
         encoder: EncoderInput { max_tokens: 96, append: "<|endoftext|>".into() },
         quantization: QuantizationConfig {
-            reader_linear: WeightFormat::Q4,
-            reader_head: WeightFormat::Q8,
-            encoder: WeightFormat::F32,
+            reader_linear: WeightFormat::Q4.into(),
+            reader_head: WeightFormat::Q8.into(),
+            encoder: WeightFormat::F32.into(),
         },
         evaluation: evaluation(report, release.prompt.context_placement)?,
+        self_test: None,
     };
     write_whole(
         &release.bundle.join(MANIFEST),

@@ -35,7 +35,7 @@ fn model(model_type: ModelType, random: &mut SplitMix64) -> Model {
 
 fn load(folder: &Path, plan: impl FnOnce(&Header) -> Plan) -> Weights {
     let bytes = std::fs::read(folder.join("model.safetensors")).expect("saved");
-    let entry = FileEntry { bytes: bytes.len() as u64, sha256: sha256_hex(&bytes) };
+    let entry = FileEntry { bytes: bytes.len() as u64, sha256: Some(sha256_hex(&bytes)) };
     let files = FolderFiles { root: folder.into() };
     let device = Device::flex();
     pollster::block_on(async {

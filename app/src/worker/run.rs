@@ -138,12 +138,12 @@ impl Runner {
         if self.workspace.as_ref() != Some(&workspace) {
             self.recall(id, &workspace).await?;
         }
-        let index = &mut self.engine()?.index;
-        index.retain(files.iter().map(|file| file.path.as_str()));
+        let engine = self.engine()?;
+        engine.index.retain(files.iter().map(|file| file.path.as_str()));
         for file in &files {
-            index.update_file(&file.path, &file.text);
+            engine.index.update_file(&file.path, &file.text);
         }
-        let total = index.pending().len();
+        let total = engine.pending().len();
         self.workspace = Some(workspace.clone());
         Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, started_ms })))
     }
@@ -170,9 +170,9 @@ impl Runner {
 
     async fn update(&mut self, workspace: String, file: SourceFile) -> Result<Outcome, Error> {
         let started_ms = WorkerHost.now_ms();
-        let index = &mut self.engine()?.index;
-        index.update_file(&file.path, &file.text);
-        let total = index.pending().len();
+        let engine = self.engine()?;
+        engine.index.update_file(&file.path, &file.text);
+        let total = engine.pending().len();
         Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, started_ms })))
     }
 

@@ -36,7 +36,13 @@ pub(super) async fn measure<H: Host>(engine: &Engine<H>) -> Result<Kernels> {
         flops_per_s: ceilings::multiply_add(device, now).await?.flops_per_second(),
     };
     let mut kernels = BTreeMap::new();
-    for (name, format) in [("q4", WeightFormat::Q4), ("q8", WeightFormat::Q8), ("f32", WeightFormat::F32)] {
+    let formats = [
+        ("q4", WeightFormat::Q4),
+        ("q4_1", WeightFormat::Q4_1),
+        ("q8", WeightFormat::Q8),
+        ("f32", WeightFormat::F32),
+    ];
+    for (name, format) in formats {
         // One row is bound by reading the weights, many rows by the arithmetic.
         let vector = ceilings::linear(device, now, format, 1, WIDTH, INTERMEDIATE).await?;
         kernels.insert(

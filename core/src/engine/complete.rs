@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    bundle::XRAG_PROJECTOR,
+    bundle::{PROJECTOR, XRAG_PROJECTOR},
     index::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
     kernel,
     model::reader::token_ids,
-    prompt::{Prompt, PromptChunk, Segment},
+    prompt::{Cursor, Healing, Prompt, PromptChunk, Segment},
     tokenize::StreamDecoder,
 };
 
@@ -35,7 +35,8 @@ impl<H: Host> Engine<H> {
         mut emit: impl FnMut(CompletionEvent),
     ) -> Result<Completion> {
         if !self.lanes().contains(&request.lane) {
-            return Err(Error::LaneMissing { lane: request.lane.key(), file: XRAG_PROJECTOR });
+            let file = if request.lane == Lane::Xrag { XRAG_PROJECTOR } else { PROJECTOR };
+            return Err(Error::LaneMissing { lane: request.lane.key(), file });
         }
         let started = self.host.now_ms();
         let hits = self.retrieve(request);
@@ -87,7 +88,8 @@ impl<H: Host> Engine<H> {
                 Some(PromptChunk { id: hit.id, place: &chunk.place, text: &chunk.text })
             })
             .collect();
-        self.prompts.build(request.lane, &request.prefix, &request.suffix, &chunks)
+        let cursor = Cursor { path: &request.path, prefix: &request.prefix, suffix: &request.suffix };
+        self.prompts.build(request.lane, cursor, &chunks)
     }
 
     fn shown(&self, hits: &[RetrievedHit]) -> Vec<RetrievedChunk> {
@@ -164,12 +166,24 @@ struct Generation<'a, H> {
     prompt: &'a Prompt,
     positions: Vec<Position>,
     rule: StopRule,
+    healing: Healing,
     decoder: StreamDecoder,
     /// Everything generated, what the stop rule will cut off included.
     text: String,
     /// How much of it was told.
     told: usize,
+    /// Tokens that brought new text.
     new_tokens: usize,
+    /// Tokens generated, those that healing took back included.
+    generated: usize,
+}
+
+/// A token that was chosen.
+struct Chosen {
+    /// Its id.
+    id: u32,
+    /// The same on the device, `[1]`.
+    on_device: Tensor<1, Int>,
 }
 
 impl<'a, H: Host> Generation<'a, H> {
@@ -179,11 +193,13 @@ impl<'a, H: Host> Generation<'a, H> {
             lane: request.lane,
             prompt,
             positions: engine.positions(prompt),
-            rule: StopRule::new(&request.prefix, &request.suffix, request.multi_line),
+            rule: StopRule::new(&request.prefix, &request.suffix, request.multi_line, engine.prompts.style()),
+            healing: Healing::new(&prompt.taken_back),
             decoder: StreamDecoder::new(),
             text: String::new(),
             told: 0,
             new_tokens: 0,
+            generated: 0,
         }
     }
 
@@ -197,30 +213,35 @@ impl<'a, H: Host> Generation<'a, H> {
     ) -> Result<Completion> {
         let engine = self.engine;
         let reused_tokens = session.reuse(&self.positions, cold);
-        let mut next = self.prefill(session, cancel).await?;
-        let mut id = read_id(&next).await?;
+        let logits = self.prefill(session, cancel).await?;
+        let mut chosen = self.choose(logits).await?;
         session.hold(&self.positions);
+        while self.stands_before_cursor(chosen.id) {
+            cancel.check()?;
+            self.heal(chosen.id);
+            chosen = self.step(chosen, session).await?;
+        }
         let first_token = engine.host.now_ms();
         let ttft = ttft(first_token);
         emit(CompletionEvent::FirstToken { ttft });
 
         let mut launches_per_step = None;
         let (end, stop) = loop {
-            if let Some(stop) = self.accept(id, emit) {
+            if let Some(stop) = self.accept(chosen.id, emit) {
                 break stop;
             }
             cancel.check()?;
             let before = kernel::launches();
-            // The chosen token goes to the next step on the device; only its id comes back.
-            next = self.step(next, session);
+            chosen = self.step(chosen, session).await?;
             let launches = (kernel::launches() - before) as usize;
             launches_per_step = (launches > 0).then_some(launches);
-            id = read_id(&next).await?;
             if !kernel::has_kernels(&engine.device) {
                 engine.host.yield_now().await;
             }
         };
         let decode_seconds = (engine.host.now_ms() - first_token) / 1e3;
+        self.text.truncate(end);
+        let end = self.rule.before_rest(&self.text).max(self.told);
         self.text.truncate(end);
         self.tell(end, emit);
         Ok(Completion {
@@ -237,8 +258,8 @@ impl<'a, H: Host> Generation<'a, H> {
         })
     }
 
-    /// Reads what the session does not hold yet; gives the first token's id, on the device.
-    async fn prefill(&self, session: &mut Session, cancel: &CancelFlag) -> Result<Tensor<1, Int>> {
+    /// Reads what the session does not hold yet; gives the first token's logits, `[1, vocabulary]`.
+    async fn prefill(&self, session: &mut Session, cancel: &CancelFlag) -> Result<Tensor<2>> {
         let mut last = None;
         for rows in self.positions[session.cache.len..].chunks(PREFILL_ROWS) {
             cancel.check()?;
@@ -248,35 +269,65 @@ impl<'a, H: Host> Generation<'a, H> {
             last = Some(hidden.narrow(0, rows.len() - 1, 1));
             self.engine.host.yield_now().await;
         }
-        // A prompt is never empty: it has its special tokens.
+        // A prompt is never empty: it has its special tokens, or its path's line.
         let last = last.ok_or_else(|| Error::Device { reason: "there was nothing to read".into() })?;
-        Ok(kernel::argmax(self.engine.reader.logits(last)))
+        Ok(self.engine.reader.logits(last))
     }
 
-    /// One decode step: from a token's id to the next one's, on the device.
-    fn step(&self, id: Tensor<1, Int>, session: &mut Session) -> Tensor<1, Int> {
+    /// One decode step: from a token to the next one.
+    async fn step(&self, chosen: Chosen, session: &mut Session) -> Result<Chosen> {
         let span = session.cache.next(1, 1);
         let reader = &self.engine.reader;
-        let hidden = reader.forward(reader.embed(id), &mut session.cache, span);
-        kernel::argmax(reader.logits(hidden))
+        // The chosen token goes to the next step on the device.
+        let hidden = reader.forward(reader.embed(chosen.on_device), &mut session.cache, span);
+        self.choose(reader.logits(hidden)).await
+    }
+
+    /// The likeliest token; while text before the cursor is being written anew, of those that do.
+    async fn choose(&self, logits: Tensor<2>) -> Result<Chosen> {
+        if self.healing.is_over() {
+            let on_device = kernel::argmax(logits);
+            return Ok(Chosen { id: read_id(&on_device).await?, on_device });
+        }
+        let data = logits.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
+        let logits: Vec<f32> = data.iter().collect();
+        // Every byte has a token, so there is one.
+        let id = self.healing.choose(&self.engine.tokenizer, &logits).unwrap_or_default();
+        Ok(Chosen { id, on_device: token_ids(&[id], &self.engine.device) })
+    }
+
+    /// Whether a token brings nothing new: it stands before the cursor, and there is room for more.
+    fn stands_before_cursor(&self, id: u32) -> bool {
+        let bytes = self.engine.tokenizer.token_bytes(id).len();
+        (1..=self.healing.left()).contains(&bytes)
+            && self.generated + 1 < self.engine.manifest.prompt.max_new_tokens
+    }
+
+    /// Takes in a token that stands before the cursor.
+    fn heal(&mut self, id: u32) {
+        self.generated += 1;
+        self.healing.advance(self.engine.tokenizer.token_bytes(id));
     }
 
     /// Takes a token in. Says where the text ends once it does, and why.
     fn accept(&mut self, id: u32, emit: &mut impl FnMut(CompletionEvent)) -> Option<(usize, StopReason)> {
         self.new_tokens += 1;
+        self.generated += 1;
         if self.engine.tokenizer.is_special(id) {
             return Some((self.text.len(), StopReason::EndOfText));
         }
-        let whole = self.decoder.push(&self.engine.tokenizer, id);
+        let bytes = self.engine.tokenizer.token_bytes(id);
+        let known = self.healing.advance(bytes);
+        let whole = self.decoder.push_bytes(&bytes[known..]);
         self.text.push_str(&whole);
         if let Some(cut) = self.rule.cut(&self.text) {
             return Some(cut);
         }
-        if self.new_tokens >= self.engine.manifest.prompt.max_new_tokens {
+        if self.generated >= self.engine.manifest.prompt.max_new_tokens {
             return Some((self.text.len(), StopReason::MaxTokens));
         }
         // A line break is told with the line after it: the completion may end before it.
-        self.tell(self.text.trim_end().len(), emit);
+        self.tell(self.rule.certain(&self.text), emit);
         None
     }
 

@@ -5,8 +5,12 @@ use burn::tensor::Tensor;
 use super::{Engine, Host, Lane};
 use crate::{
     Error, Result,
-    index::{ChunkId, chunker::parts},
-    model::{encoder::mean_of_parts, reader::token_ids},
+    bundle::Embedder,
+    index::{ChunkId, PendingChunk, chunker::parts},
+    model::{
+        encoder::{Encoder, mean_of_parts},
+        reader::token_ids,
+    },
 };
 
 /// Chunks embedded at a time: enough to fill a device, few enough that a completion soon gets its
@@ -18,12 +22,13 @@ const PASS_ROWS: usize = 1024;
 
 impl<H: Host> Engine<H> {
     /// Embeds and projects at most [`EMBED_BATCH`] of the chunks that have no vectors yet, and says how
-    /// many it was: 0 when none is left. Between calls completions can be answered.
+    /// many it was: 0 when none is left, or the bundle has no encoder. Between calls completions can be
+    /// answered.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
     pub async fn embed_pending(&mut self) -> Result<usize> {
-        let mut pending = self.index.pending();
+        let mut pending = self.pending();
         pending.truncate(EMBED_BATCH);
         if pending.is_empty() {
             return Ok(0);
@@ -36,41 +41,51 @@ impl<H: Host> Engine<H> {
         Ok(pending.len())
     }
 
+    /// The chunks that have no vectors yet; none where the bundle has no encoder to make them.
+    pub fn pending(&self) -> Vec<PendingChunk> {
+        if self.embedder.is_some() { self.index.pending() } else { Vec::new() }
+    }
+
     /// Each text's embedding (width: the encoder's hidden size, length 1) and its projections: for each
     /// projector, xRAG's behind the paper's, a vector of the reader's hidden size a soft token. A text
-    /// of several soft tokens is embedded in as many parts; its own embedding is their mean.
+    /// of several soft tokens is embedded in as many parts; its own embedding is their mean. None at all
+    /// where the bundle has no encoder.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
     pub async fn embed_texts(&self, texts: &[String]) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
-        if texts.is_empty() {
+        let Some(embedder) = self.embedder.as_ref().filter(|_| !texts.is_empty()) else {
             return Ok(Vec::new());
-        }
+        };
         let soft = self.manifest.prompt.soft_tokens.get();
         let parts = texts.iter().flat_map(|text| parts(text, soft));
-        let sequences = parts.map(|part| self.encoder_input(part)).collect::<Result<Vec<_>>>()?;
-        let of_parts = self.encode(&sequences);
+        let sequences = parts.map(|part| self.encoder_input(embedder, part)).collect::<Result<Vec<_>>>()?;
+        let of_parts = self.encode(&embedder.encoder, &sequences);
         let of_text = |vectors: Tensor<2>| vectors.reshape([texts.len() as i32, -1]);
-        let projectors = std::iter::once(&self.projector).chain(&self.xrag_projector);
-        let projections = projectors.map(|projector| of_text(projector.forward(of_parts.clone()))).collect();
-        let projections = Tensor::cat(projections, 1);
+        let projectors = self.projector.iter().chain(&self.xrag_projector);
+        let projections: Vec<_> =
+            projectors.map(|projector| of_text(projector.forward(of_parts.clone()))).collect();
         let embeddings = mean_of_parts(of_parts, soft);
         let device = |e: burn::tensor::ExecutionError| Error::Device { reason: e.to_string() };
         let embeddings = embeddings.into_data_async().await.map_err(device)?;
-        let projections = projections.into_data_async().await.map_err(device)?;
+        let projections = match projections.is_empty() {
+            true => None,
+            false => Some(Tensor::cat(projections, 1).into_data_async().await.map_err(device)?),
+        };
         let rows = |data: burn::tensor::TensorData| -> Vec<Vec<f32>> {
             let values: Vec<f32> = data.iter().collect();
             values.chunks(values.len() / texts.len()).map(<[f32]>::to_vec).collect()
         };
-        Ok(rows(embeddings).into_iter().zip(rows(projections)).collect())
+        let projections = projections.map_or_else(|| vec![Vec::new(); texts.len()], rows);
+        Ok(rows(embeddings).into_iter().zip(projections).collect())
     }
 
     /// Embeddings of some sequences, in their order.
-    fn encode(&self, sequences: &[Vec<u32>]) -> Tensor<2> {
+    fn encode(&self, encoder: &Encoder, sequences: &[Vec<u32>]) -> Tensor<2> {
         let mut by_length: Vec<usize> = (0..sequences.len()).collect();
         by_length.sort_by_key(|&number| sequences[number].len());
         let passes = passes(by_length.iter().map(|&number| sequences[number].clone()));
-        let embeddings = Tensor::cat(passes.iter().map(|pass| self.encoder.encode(pass)).collect(), 0);
+        let embeddings = Tensor::cat(passes.iter().map(|pass| encoder.encode(pass)).collect(), 0);
         let mut places = vec![0; sequences.len()];
         for (place, &number) in by_length.iter().enumerate() {
             places[number] = place as u32;
@@ -84,19 +99,19 @@ impl<H: Host> Engine<H> {
         let projector = match lane {
             Lane::Base | Lane::FullRag => return None,
             Lane::Compressed => 0,
-            Lane::Xrag => 1,
+            Lane::Xrag => usize::from(self.projector.is_some()),
         };
         let width = self.manifest.prompt.soft_tokens.get() * self.reader.config().hidden_size;
         self.index.projections(id)?.chunks_exact(width).nth(projector)
     }
 
     /// A chunk's tokens as the encoder was trained on them. Never empty.
-    fn encoder_input(&self, text: &str) -> Result<Vec<u32>> {
+    fn encoder_input(&self, embedder: &Embedder, text: &str) -> Result<Vec<u32>> {
         let input = &self.manifest.encoder;
-        let mut ids = self.encoder_tokenizer.encode(text);
+        let mut ids = embedder.tokenizer.encode(text);
         ids.truncate(input.max_tokens);
         if !input.append.is_empty() {
-            ids.push(self.encoder_tokenizer.special(&input.append)?);
+            ids.push(embedder.tokenizer.special(&input.append)?);
         }
         if ids.is_empty() {
             ids.push(0);

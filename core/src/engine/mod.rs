@@ -22,12 +22,11 @@ pub use llavacode_common::completion::*;
 
 use crate::{
     Result,
-    bundle::{self, Models, Progress},
+    bundle::{self, Embedder, Models, Progress},
     config::BundleManifest,
     index::{Index, store::model_key},
     kernel,
     model::{
-        encoder::Encoder,
         projector::Projector,
         reader::{Reader, token_ids},
     },
@@ -47,11 +46,10 @@ pub struct Engine<H> {
     pub weight_bytes: u64,
     pub(crate) device: Device,
     pub(crate) reader: Reader,
-    encoder: Encoder,
-    projector: Projector,
+    embedder: Option<Embedder>,
+    projector: Option<Projector>,
     xrag_projector: Option<Projector>,
     tokenizer: Arc<Tokenizer>,
-    encoder_tokenizer: Tokenizer,
     prompts: PromptBuilder,
     sessions: BTreeMap<Lane, Session>,
     pub(crate) host: H,
@@ -62,25 +60,31 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// What [`bundle::load_bundle`] refuses, and a tokenizer without the special tokens a
-    /// fill-in-the-middle prompt needs.
+    /// fill-in-the-middle prompt needs, where the bundle asks for one.
     pub async fn load(
         files: &impl BundleFiles,
         device: &Device,
         host: H,
         progress: impl FnMut(Progress),
     ) -> Result<Self> {
-        let Models {
-            manifest,
-            reader,
-            encoder,
-            projector,
-            xrag_projector,
-            reader_tokenizer,
-            encoder_tokenizer,
-            memory_bytes,
-        } = bundle::load_bundle(files, device, progress).await?;
-        let tokenizer = Arc::new(Tokenizer::from_json("reader/tokenizer.json", &reader_tokenizer)?);
-        let encoder_tokenizer = Tokenizer::from_json("encoder/tokenizer.json", &encoder_tokenizer)?;
+        let manifest = bundle::read_manifest(files).await?;
+        Self::load_models(files, manifest, device, host, progress).await
+    }
+
+    /// Reads what a manifest describes onto the device, wherever the manifest comes from.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn load_models(
+        files: &impl BundleFiles,
+        manifest: BundleManifest,
+        device: &Device,
+        host: H,
+        progress: impl FnMut(Progress),
+    ) -> Result<Self> {
+        let Models { manifest, reader, reader_tokenizer, embedder, projector, xrag_projector, memory_bytes } =
+            bundle::load_models(files, manifest, device, progress).await?;
+        let tokenizer = Arc::new(reader_tokenizer);
         let prompts = PromptBuilder::new(Arc::clone(&tokenizer), manifest.prompt.clone())?;
         let index = Index::new(manifest.chunking, model_key(&manifest));
         Ok(Self {
@@ -89,11 +93,10 @@ impl<H: Host> Engine<H> {
             weight_bytes: memory_bytes,
             device: device.clone(),
             reader,
-            encoder,
+            embedder,
             projector,
             xrag_projector,
             tokenizer,
-            encoder_tokenizer,
             prompts,
             sessions: BTreeMap::new(),
             host,
@@ -102,7 +105,11 @@ impl<H: Host> Engine<H> {
 
     /// The lanes this bundle has models for, in the order of [`Lane::ALL`].
     pub fn lanes(&self) -> Vec<Lane> {
-        let offered = |lane: &Lane| *lane != Lane::Xrag || self.xrag_projector.is_some();
+        let offered = |lane: &Lane| match lane {
+            Lane::Base | Lane::FullRag => true,
+            Lane::Compressed => self.projector.is_some(),
+            Lane::Xrag => self.xrag_projector.is_some(),
+        };
         Lane::ALL.into_iter().filter(offered).collect()
     }
 

@@ -106,13 +106,12 @@ fn matrix(device: &Device, format: WeightFormat, rows: usize, cols: usize) -> Ma
     if format == WeightFormat::F32 || !cols.is_multiple_of(BLOCK) {
         return Matrix::dense(Tensor::random([rows, cols], Distribution::Default, device));
     }
-    // Any bits are weights; these scales are 0.0625.
+    // Any bits are weights; these scales and minima are 0.0625.
     let words = |len: usize, word: u32| Tensor::<1, Int>::full([len], word, (device, DType::U32));
     let blocks = rows * cols / BLOCK;
-    let words_per_block = if format == WeightFormat::Q4 { 4 } else { 8 };
     Matrix::Quantized(QuantizedMatrix {
-        values: words(blocks * words_per_block, 0x5a3c_69f1),
-        scales: words(blocks.div_ceil(2), 0x2c00_2c00),
+        values: words(blocks * format.words(), 0x5a3c_69f1),
+        scales: words((blocks * format.scales()).div_ceil(2), 0x2c00_2c00),
         rows,
         cols,
         format,

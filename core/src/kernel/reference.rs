@@ -45,8 +45,8 @@ pub fn dense(weight: &Matrix) -> Tensor<2> {
 }
 
 fn unpack(m: &QuantizedMatrix) -> Tensor<2> {
-    let words = |t: &Tensor<1, Int>| t.to_data().iter::<u32>().collect();
-    let blocks = Blocks { values: words(&m.values), scales: words(&m.scales) };
+    let words = |t: &Tensor<1, Int>| t.to_data().iter::<u32>().collect::<Vec<u32>>();
+    let blocks = Blocks::from_words(words(&m.values), &words(&m.scales));
     let values = crate::quant::unpack(&blocks, m.format);
     Tensor::from_data(burn::tensor::TensorData::new(values, [m.rows, m.cols]), &m.values.device())
 }

@@ -8,13 +8,13 @@ use burn::{
 use super::layers::{DecoderLayer, heads};
 use crate::{
     Result,
-    config::{DecoderConfig, WeightFormat},
+    config::{DecoderConfig, FormatChoice, WeightFormat},
     kernel::{self, LayerCache, RmsNorm, RopeTable, Span},
     quant::Matrix,
     weights::{Header, Plan, Weights},
 };
 
-/// Embedding, decoder layers and final norm of a Qwen2 or Qwen3 model.
+/// Embedding, decoder layers and final norm of a Qwen2, Qwen3 or Llama model.
 #[derive(Module, Debug)]
 pub struct Decoder {
     /// `[vocabulary, hidden]`.
@@ -32,14 +32,19 @@ pub struct Decoder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecoderFormats {
     /// The layers' projections.
-    pub linear: WeightFormat,
+    pub linear: FormatChoice,
     /// The embedding, and the head where there is one.
-    pub embedding: WeightFormat,
+    pub embedding: FormatChoice,
 }
 
 impl DecoderFormats {
     /// 32-bit floats throughout.
-    pub const DENSE: Self = Self { linear: WeightFormat::F32, embedding: WeightFormat::F32 };
+    pub const DENSE: Self = Self {
+        linear: FormatChoice::Fixed(WeightFormat::F32),
+        embedding: FormatChoice::Fixed(WeightFormat::F32),
+    };
+    /// As the file stores them.
+    pub const AS_STORED: Self = Self { linear: FormatChoice::AsStored, embedding: FormatChoice::AsStored };
 }
 
 impl Decoder {

@@ -1,4 +1,4 @@
-//! A decoder layer of Qwen2 (Qwen2 Technical Report, arXiv 2407.10671) and Qwen3 (arXiv 2505.09388).
+//! A decoder layer of Llama (arXiv 2302.13971), Qwen2 (arXiv 2407.10671) and Qwen3 (arXiv 2505.09388).
 
 use burn::{
     module::{Module, Param},
@@ -7,7 +7,7 @@ use burn::{
 
 use crate::{
     Result,
-    config::{DecoderConfig, ModelType, WeightFormat},
+    config::{DecoderConfig, FormatChoice, ModelType},
     kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span},
     quant::Matrix,
     weights::{Plan, Weights},
@@ -67,7 +67,7 @@ impl DecoderLayer {
     }
 
     /// Asks for the weights of layer `index`.
-    pub(super) fn plan(config: &DecoderConfig, index: usize, format: WeightFormat, plan: &mut Plan) {
+    pub(super) fn plan(config: &DecoderConfig, index: usize, format: FormatChoice, plan: &mut Plan) {
         let at = |name: &str| format!("layers.{index}.{name}");
         let Heads { query, key_value, dim } = heads(config);
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
@@ -85,6 +85,7 @@ impl DecoderLayer {
                 vector("self_attn.q_norm.weight", dim);
                 vector("self_attn.k_norm.weight", dim);
             }
+            ModelType::Llama => {}
         }
         let mut matrix = |name: &str, rows, cols| plan.matrix(at(name), &[(at(name), rows)], cols, format);
         matrix("self_attn.o_proj.weight", hidden, query * dim);

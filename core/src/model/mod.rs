@@ -2,7 +2,7 @@
 //!
 //! | model | architecture | gives |
 //! |---|---|---|
-//! | [`reader::Reader`] | Qwen2 | logits of the next token |
+//! | [`reader::Reader`] | Qwen2, Llama | logits of the next token |
 //! | [`encoder::Encoder`] | Qwen3 | one embedding a chunk |
 //! | [`projector::Projector`] | MLP | the embedding as a vector in the reader's input space |
 //!

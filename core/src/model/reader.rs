@@ -1,5 +1,5 @@
-//! The reader: a causal language model (Qwen2.5-Coder's architecture) that reads tokens and soft
-//! vectors and predicts the next token.
+//! The reader: a causal language model (of Qwen2.5-Coder's or Llama's architecture) that reads tokens
+//! and soft vectors and predicts the next token.
 
 use burn::{
     module::Module,
@@ -19,7 +19,7 @@ use crate::{
 /// Outside the stack, so its name has no prefix.
 const HEAD: &str = "lm_head.weight";
 
-/// A Qwen2 language model.
+/// A causal language model.
 #[derive(Module, Debug)]
 pub struct Reader {
     /// Embedding, layers and final norm.

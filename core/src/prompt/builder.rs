@@ -2,27 +2,47 @@
 
 use std::sync::Arc;
 
-use super::window::{first_tokens, prefix_tokens};
-use super::{Prompt, PromptChunk};
-use crate::Result;
-use crate::config::{ChunkOrder, ContextPlacement, PromptConfig};
-use crate::engine::Lane;
-use crate::tokenize::Tokenizer;
+use super::{
+    Cursor, Prompt, PromptChunk,
+    healing::take_back,
+    window::{first_tokens, prefix_tokens},
+};
+use crate::{
+    Result,
+    config::{ChunkOrder, ContextPlacement, PromptConfig, PromptStyle},
+    engine::Lane,
+    tokenize::Tokenizer,
+};
 
 /// The fewest tokens of a chunk that are worth a place: what of the last chunk still fits is cut
 /// to the budget, and left out if it is shorter than this.
 const MIN_CUT_CHUNK_TOKENS: usize = 16;
+/// Most tokens of a line that names a file.
+const MAX_PATH_TOKENS: usize = 64;
 
 /// Builds prompts for one bundle: its tokenizer, layout and budgets.
 #[derive(Debug, Clone)]
 pub struct PromptBuilder {
     tokenizer: Arc<Tokenizer>,
     config: PromptConfig,
-    fim_prefix: Special,
-    fim_suffix: Special,
-    fim_middle: Special,
-    separator: Separator,
+    layout: Layout,
     header: Vec<u32>,
+}
+
+#[derive(Debug, Clone)]
+enum Layout {
+    Fim {
+        prefix: Special,
+        suffix: Special,
+        middle: Special,
+        /// Stands before each text chunk; where it is missing, a line break stands after each.
+        file_separator: Option<Special>,
+        line_break: Vec<u32>,
+    },
+    Causal {
+        /// Stands after each text chunk.
+        blank_line: Vec<u32>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -31,51 +51,41 @@ struct Special {
     text: &'static str,
 }
 
-/// What tells one text chunk from the next.
-#[derive(Debug, Clone)]
-enum Separator {
-    /// A special token before each.
-    Before(Special),
-    /// Ordinary tokens after each.
-    After(Vec<u32>),
-}
-
-impl Separator {
-    fn tokens(&self) -> usize {
-        match self {
-            Self::Before(_) => 1,
-            Self::After(ids) => ids.len(),
-        }
-    }
+/// A chunk's text in tokens, with what stands around it.
+struct ChunkText {
+    before: Vec<u32>,
+    text: Vec<u32>,
+    after: Vec<u32>,
 }
 
 impl PromptBuilder {
     /// A builder for this bundle; looks its special tokens up.
     ///
     /// # Errors
-    /// [`Error::MissingToken`](crate::Error::MissingToken) if the tokenizer lacks one.
+    /// [`Error::MissingToken`](crate::Error::MissingToken) if the tokenizer lacks one that a
+    /// fill-in-the-middle prompt needs, and the bundle asks for such prompts.
     pub fn new(tokenizer: Arc<Tokenizer>, config: PromptConfig) -> Result<Self> {
-        let special =
-            |text: &'static str| Ok::<_, crate::Error>(Special { id: tokenizer.special(text)?, text });
-        let separator = match config.context_placement {
-            ContextPlacement::BeforePrefix => Separator::Before(special("<|file_sep|>")?),
-            ContextPlacement::AfterSuffix => Separator::After(tokenizer.encode("\n")),
+        let layout = match config.style.unwrap_or_else(|| style_of(&tokenizer)) {
+            PromptStyle::Fim => Layout::fim(&tokenizer, &config)?,
+            PromptStyle::Causal => Layout::Causal { blank_line: tokenizer.encode("\n\n") },
         };
-        let header = match (config.context_header.trim_end_matches('\n'), config.context_placement) {
-            ("", _) => Vec::new(),
-            (header, ContextPlacement::BeforePrefix) => tokenizer.encode(&format!("{header}\n")),
+        let header = match (config.context_header.trim_end_matches('\n'), &layout, config.context_placement) {
+            ("", ..) => Vec::new(),
             // The suffix may end anywhere in a line.
-            (header, ContextPlacement::AfterSuffix) => tokenizer.encode(&format!("\n{header}\n")),
+            (header, Layout::Fim { .. }, ContextPlacement::AfterSuffix) => {
+                tokenizer.encode(&format!("\n{header}\n"))
+            }
+            (header, ..) => tokenizer.encode(&format!("{header}\n")),
         };
-        Ok(Self {
-            fim_prefix: special("<|fim_prefix|>")?,
-            fim_suffix: special("<|fim_suffix|>")?,
-            fim_middle: special("<|fim_middle|>")?,
-            separator,
-            header,
-            tokenizer,
-            config,
-        })
+        Ok(Self { tokenizer, config, layout, header })
+    }
+
+    /// What these prompts ask of the reader.
+    pub fn style(&self) -> PromptStyle {
+        match self.layout {
+            Layout::Fim { .. } => PromptStyle::Fim,
+            Layout::Causal { .. } => PromptStyle::Causal,
+        }
     }
 
     /// The most positions a prompt of any lane takes: what the KV cache must hold, besides the
@@ -83,7 +93,11 @@ impl PromptBuilder {
     pub fn max_prompt_tokens(&self) -> usize {
         let soft = self.config.top_k.saturating_mul(self.config.soft_tokens.get());
         let context = self.config.context_tokens.max(soft);
-        let parts = [3, self.config.prefix_tokens, self.config.suffix_tokens, self.header.len(), context];
+        let around = match self.layout {
+            Layout::Fim { .. } => self.config.suffix_tokens.saturating_add(3),
+            Layout::Causal { .. } => MAX_PATH_TOKENS,
+        };
+        let parts = [around, self.config.prefix_tokens, self.header.len(), context];
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
@@ -96,19 +110,33 @@ impl PromptBuilder {
     /// Full RAG takes the chunks by rank, at most `chunk_tokens` of each, until `context_tokens`
     /// are spent, separators included; the chunk that does not fit whole is cut, or left out if
     /// fewer than 16 of its tokens fit. Only then are they laid out in the bundle's order.
-    pub fn build(&self, lane: Lane, prefix: &str, suffix: &str, chunks: &[PromptChunk<'_>]) -> Prompt {
+    pub fn build(&self, lane: Lane, cursor: Cursor<'_>, chunks: &[PromptChunk<'_>]) -> Prompt {
         let mut prompt = Prompt::default();
-        if self.config.context_placement == ContextPlacement::BeforePrefix {
-            self.push_context(&mut prompt, lane, chunks);
+        let mut before = prefix_tokens(&self.tokenizer, cursor.prefix, self.config.prefix_tokens);
+        if self.config.token_healing {
+            prompt.taken_back = take_back(&self.tokenizer, &mut before);
         }
-        self.push(&mut prompt, &self.fim_prefix);
-        self.push_text(&mut prompt, &prefix_tokens(&self.tokenizer, prefix, self.config.prefix_tokens));
-        self.push(&mut prompt, &self.fim_suffix);
-        self.push_text(&mut prompt, &first_tokens(&self.tokenizer, suffix, self.config.suffix_tokens));
-        if self.config.context_placement == ContextPlacement::AfterSuffix {
-            self.push_context(&mut prompt, lane, chunks);
+        match &self.layout {
+            Layout::Fim { prefix, suffix, middle, .. } => {
+                let after = first_tokens(&self.tokenizer, cursor.suffix, self.config.suffix_tokens);
+                if self.config.context_placement == ContextPlacement::BeforePrefix {
+                    self.push_context(&mut prompt, lane, chunks);
+                }
+                prompt.push_special(prefix.id, prefix.text);
+                self.push_text(&mut prompt, &before);
+                prompt.push_special(suffix.id, suffix.text);
+                self.push_text(&mut prompt, &after);
+                if self.config.context_placement == ContextPlacement::AfterSuffix {
+                    self.push_context(&mut prompt, lane, chunks);
+                }
+                prompt.push_special(middle.id, middle.text);
+            }
+            Layout::Causal { .. } => {
+                self.push_context(&mut prompt, lane, chunks);
+                let path = self.path_line(cursor.path);
+                self.push_text(&mut prompt, &[path, before].concat());
+            }
         }
-        self.push(&mut prompt, &self.fim_middle);
         prompt
     }
 
@@ -119,13 +147,12 @@ impl PromptBuilder {
             Lane::FullRag => {
                 let texts = self.within_budget(chunks);
                 self.push_header(prompt, texts.len());
-                self.in_order(texts).for_each(|ids| match &self.separator {
-                    Separator::Before(special) => {
-                        self.push(prompt, special);
-                        self.push_text(prompt, &ids);
+                for ChunkText { before, text, after } in self.in_order(texts) {
+                    if let Layout::Fim { file_separator: Some(separator), .. } = &self.layout {
+                        prompt.push_special(separator.id, separator.text);
                     }
-                    Separator::After(newline) => self.push_text(prompt, &[&ids[..], newline].concat()),
-                });
+                    self.push_text(prompt, &[before, text, after].concat());
+                }
             }
             Lane::Compressed | Lane::Xrag => {
                 self.push_header(prompt, chunks.len());
@@ -136,24 +163,37 @@ impl PromptBuilder {
         }
     }
 
-    /// The tokens of the chunks that the budget allows, best first.
-    fn within_budget(&self, chunks: &[PromptChunk<'_>]) -> Vec<Vec<u32>> {
+    /// The line that names a file; at most 64 tokens of it.
+    fn path_line(&self, path: &str) -> Vec<u32> {
+        let mut line = self.tokenizer.encode(&format!("# {path}\n"));
+        line.truncate(MAX_PATH_TOKENS);
+        line
+    }
+
+    /// The chunks that the budget allows, best first.
+    fn within_budget(&self, chunks: &[PromptChunk<'_>]) -> Vec<ChunkText> {
         let mut left = self.config.context_tokens;
         let mut texts = Vec::new();
         for chunk in chunks {
-            let mut ids = first_tokens(&self.tokenizer, chunk.text, self.config.chunk_tokens);
-            let room = left.saturating_sub(self.separator.tokens());
-            if ids.len() > room {
+            let (before, after, separator) = match &self.layout {
+                Layout::Fim { file_separator: Some(_), .. } => (Vec::new(), Vec::new(), 1),
+                Layout::Fim { line_break, .. } => (Vec::new(), line_break.clone(), 0),
+                Layout::Causal { blank_line } => (self.path_line(&chunk.place.path), blank_line.clone(), 0),
+            };
+            let around = before.len() + after.len() + separator;
+            let mut text = first_tokens(&self.tokenizer, chunk.text, self.config.chunk_tokens);
+            let room = left.saturating_sub(around);
+            if text.len() > room {
                 if room < MIN_CUT_CHUNK_TOKENS {
                     break;
                 }
-                ids.truncate(room);
+                text.truncate(room);
             }
-            if ids.is_empty() {
+            if text.is_empty() {
                 break;
             }
-            left -= ids.len() + self.separator.tokens();
-            texts.push(ids);
+            left -= text.len() + around;
+            texts.push(ChunkText { before, text, after });
         }
         texts
     }
@@ -173,11 +213,38 @@ impl PromptBuilder {
         }
     }
 
-    fn push(&self, prompt: &mut Prompt, special: &Special) {
-        prompt.push_special(special.id, special.text);
-    }
-
     fn push_text(&self, prompt: &mut Prompt, ids: &[u32]) {
         prompt.push_text(ids, self.tokenizer.decode(ids));
+    }
+}
+
+impl Layout {
+    fn fim(tokenizer: &Tokenizer, config: &PromptConfig) -> Result<Self> {
+        let special =
+            |text: &'static str| Ok::<_, crate::Error>(Special { id: tokenizer.special(text)?, text });
+        let file_separator = match (config.context_placement, config.style) {
+            (ContextPlacement::AfterSuffix, _) => None,
+            // Nobody said how this reader was trained: a line break separates as well.
+            (ContextPlacement::BeforePrefix, None) => special(FILE_SEPARATOR).ok(),
+            (ContextPlacement::BeforePrefix, Some(_)) => Some(special(FILE_SEPARATOR)?),
+        };
+        Ok(Self::Fim {
+            prefix: special(FIM_TOKENS[0])?,
+            suffix: special(FIM_TOKENS[1])?,
+            middle: special(FIM_TOKENS[2])?,
+            file_separator,
+            line_break: tokenizer.encode("\n"),
+        })
+    }
+}
+
+const FILE_SEPARATOR: &str = "<|file_sep|>";
+const FIM_TOKENS: [&str; 3] = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"];
+
+/// Fill in the middle where the tokenizer has the tokens for it.
+fn style_of(tokenizer: &Tokenizer) -> PromptStyle {
+    match FIM_TOKENS.iter().all(|token| tokenizer.special(token).is_ok()) {
+        true => PromptStyle::Fim,
+        false => PromptStyle::Causal,
     }
 }

@@ -1,10 +1,13 @@
 //! From chunks and the text around a cursor to what the reader reads: tokens and soft vectors.
 //!
-//! Every lane has the same local part; they differ in the context, and bundles in its place:
+//! Every lane has the same local part; they differ in the context, and bundles in its place. Readers
+//! that can fill in the middle get one of the first two layouts, all others the third:
 //!
 //! ```text
 //! before_prefix:  context <|fim_prefix|> prefix <|fim_suffix|> suffix <|fim_middle|>
 //! after_suffix:   <|fim_prefix|> prefix <|fim_suffix|> suffix context <|fim_middle|>
+//! causal:         context # path
+//!                 prefix
 //! ```
 //!
 //! | lane | context |
@@ -12,17 +15,31 @@
 //! | base | nothing |
 //! | full RAG, before the prefix | a chunk: `<\|file_sep\|>` and its text |
 //! | full RAG, after the suffix | a chunk: its text and `\n` |
+//! | full RAG, causal | a chunk: `# path`, its text and a blank line |
 //! | compressed | a chunk: its soft tokens, no separator |
 //!
 //! The bundle's `context_header`, if it has one, stands before the context on a line of its own.
 
 mod builder;
+mod healing;
 mod window;
 
 use crate::engine::{ChunkPlace, PromptPart};
 use crate::index::ChunkId;
 
 pub use builder::PromptBuilder;
+pub use healing::Healing;
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor<'a> {
+    /// The file's path in the workspace.
+    pub path: &'a str,
+    /// Everything before it.
+    pub prefix: &'a str,
+    /// Everything after it.
+    pub suffix: &'a str,
+}
 
 /// A stretch of the reader's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +74,9 @@ pub struct Prompt {
     pub soft_tokens: usize,
     /// How many of the chunks given stand in the prompt: the best ones.
     pub chunks: usize,
+    /// The end of the text before the cursor that does not stand in the prompt: decoding is held to
+    /// begin with it ([`Healing`]). Empty without token healing.
+    pub taken_back: String,
 }
 
 impl Prompt {

@@ -1,8 +1,8 @@
 //! What a checkpoint holds, whichever file format it is in.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
-use super::{ByteSource, ElementType, VerifiedReader, gguf, safetensors};
+use super::{ByteSource, ElementType, Metadata, VerifiedReader, gguf, safetensors, stored::Stored};
 use crate::{Error, Result};
 
 /// What a file holds, by name: Hugging Face's names, in a GGUF file too.
@@ -10,16 +10,7 @@ use crate::{Error, Result};
 pub struct Header {
     file: String,
     tensors: BTreeMap<String, Stored>,
-}
-
-/// A tensor in the file.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stored {
-    /// Its type, or the name of one that is not read.
-    pub(super) element: std::result::Result<ElementType, String>,
-    pub(super) shape: Vec<usize>,
-    /// Its bytes in the file; none where the type is not read.
-    pub(super) place: Range<u64>,
+    metadata: Option<Metadata>,
 }
 
 impl Header {
@@ -29,11 +20,16 @@ impl Header {
     /// # Errors
     /// [`Error::Format`] if it is neither.
     pub async fn read<S: ByteSource>(reader: &mut VerifiedReader<'_, S>) -> Result<Self> {
-        let tensors = match reader.peek().await?.starts_with(gguf::MAGIC) {
-            true => gguf::read_tensors(reader).await?,
-            false => safetensors::read_tensors(reader).await?,
+        let (tensors, metadata) = match reader.peek().await?.starts_with(gguf::MAGIC) {
+            true => gguf::read(reader).await.map(|(tensors, metadata)| (tensors, Some(metadata)))?,
+            false => (safetensors::read_tensors(reader).await?, None),
         };
-        Ok(Self { file: reader.file().to_owned(), tensors })
+        Ok(Self { file: reader.file().to_owned(), tensors, metadata })
+    }
+
+    /// What a GGUF file says of its model; `None` of another file.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
     }
 
     /// Path inside the bundle.
@@ -58,11 +54,16 @@ impl Header {
         names.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// The type of a tensor of this shape, and its bytes in the file.
+    /// What a tensor's numbers are stored as; `None` if there is no such tensor, or its type is not read.
+    pub fn element(&self, tensor: &str) -> Option<ElementType> {
+        self.tensors.get(tensor)?.element.as_ref().ok().copied()
+    }
+
+    /// A tensor of this shape and of a type that is read.
     ///
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::ShapeMismatch`], [`Error::UnsupportedDType`].
-    pub fn expect(&self, tensor: &str, shape: &[usize]) -> Result<(ElementType, Range<u64>)> {
+    pub(super) fn expect(&self, tensor: &str, shape: &[usize]) -> Result<(ElementType, &Stored)> {
         let (file, name) = (self.file.clone(), tensor.to_owned());
         let Some(stored) = self.tensors.get(tensor) else {
             return Err(Error::MissingTensor { file, tensor: name });
@@ -72,7 +73,7 @@ impl Header {
             return Err(Error::ShapeMismatch { file, tensor: name, expected, found });
         }
         match &stored.element {
-            Ok(element) => Ok((*element, stored.place.clone())),
+            Ok(element) => Ok((*element, stored)),
             Err(found) => Err(Error::UnsupportedDType { file, tensor: name, found: found.clone() }),
         }
     }

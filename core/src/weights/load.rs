@@ -7,10 +7,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
     ByteSource, Header, Plan, VerifiedReader, Weights,
-    element::Decoder,
     plan::{Kind, Parameter},
+    tensor::{Decoder, Values},
 };
-use crate::{Error, Result, config::FileEntry, quant::Matrix};
+use crate::{
+    Error, Result,
+    config::{FileEntry, WeightFormat},
+    quant::Matrix,
+};
 
 /// Loads a safetensors or GGUF file. `plan` says what is needed once the header is known; tensors beyond
 /// the plan are hashed and dropped. At most one parameter's tensors are held at a time, as long as
@@ -51,11 +55,16 @@ async fn stream<S: ByteSource>(
         let Some(place) = assembly.places.remove(&tensor) else { continue };
         let parameter = &plan.parameters[place.parameter];
         let shape = &parameter.parts[place.part].shape;
-        let (element, bytes) = header.expect(&tensor, shape)?;
-        reader.read(bytes.start - reader.position(), |_| ()).await?;
-        let mut decoder = Decoder::new(element, shape.iter().product());
-        reader.read(bytes.end - bytes.start, |piece| decoder.push(piece)).await?;
-        if let Some(values) = assembly.put(&place, decoder.finish()) {
+        let (element, stored) = header.expect(&tensor, shape)?;
+        let (rows, cols) = (shape[0], shape.get(1).copied().unwrap_or(1));
+        reader.read(stored.place.start - reader.position(), |_| ()).await?;
+        let mut decoder = Decoder::new(element, Values::new(parameter.format(&header), cols));
+        reader.read(stored.place.end - stored.place.start, |piece| decoder.push(piece)).await?;
+        let values = match stored.rows.plain(rows) {
+            Some(order) => decoder.finish().reorder_rows(&order, cols),
+            None => decoder.finish(),
+        };
+        if let Some(values) = assembly.put(&place, values) {
             finish(parameter, values, &mut weights, device);
         }
     }
@@ -64,16 +73,21 @@ async fn stream<S: ByteSource>(
 
 /// Puts a complete parameter on the device, in buffers of just its size: a browser's WebGPU makes
 /// one buffer an allocation, and what is pooled for activations is rounded up.
-fn finish(parameter: &Parameter, values: Vec<f32>, weights: &mut Weights, device: &Device) {
+fn finish(parameter: &Parameter, values: Values, weights: &mut Weights, device: &Device) {
     let key = parameter.key.clone();
     match parameter.kind {
-        Kind::Matrix { rows, cols, format } => {
-            let put = |values| Matrix::from_values(values, rows, cols, format, device);
+        Kind::Matrix { rows, cols, .. } => {
+            let put = |values| match values {
+                Values::Floats(values) => Matrix::from_values(values, rows, cols, WeightFormat::F32, device),
+                Values::Blocks(blocks, format) => Matrix::from_blocks(blocks, rows, cols, format, device),
+            };
             weights.put_matrix(key, device.memory_persistent_allocations(values, put));
         }
         Kind::Vector { len, .. } => {
             let put = |values| Tensor::from_data(TensorData::new(values, [len]), device);
-            weights.put_vector(key, device.memory_persistent_allocations(values, put));
+            if let Values::Floats(values) = values {
+                weights.put_vector(key, device.memory_persistent_allocations(values, put));
+            }
         }
     }
 }
@@ -87,7 +101,7 @@ struct Place {
 /// Tensors that wait for the others of their parameter.
 struct Assembly {
     places: HashMap<String, Place>,
-    waiting: Vec<Vec<Option<Vec<f32>>>>,
+    waiting: Vec<Vec<Option<Values>>>,
 }
 
 impl Assembly {
@@ -105,7 +119,7 @@ impl Assembly {
     }
 
     /// Keeps a tensor; gives the parameter's values, parts in order, once it is the last.
-    fn put(&mut self, place: &Place, values: Vec<f32>) -> Option<Vec<f32>> {
+    fn put(&mut self, place: &Place, values: Values) -> Option<Values> {
         let parts = &mut self.waiting[place.parameter];
         parts[place.part] = Some(values);
         if parts.iter().any(Option::is_none) {
@@ -113,7 +127,7 @@ impl Assembly {
         }
         let mut parts = std::mem::take(parts).into_iter().flatten();
         let mut all = parts.next()?;
-        parts.for_each(|part| all.extend(part));
+        parts.for_each(|part| all.append(part));
         Some(all)
     }
 }

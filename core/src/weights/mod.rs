@@ -11,9 +11,12 @@ mod load;
 mod plan;
 mod safetensors;
 mod source;
+mod stored;
+mod tensor;
 mod verified;
 
 pub use element::ElementType;
+pub use gguf::{Metadata, Texts};
 pub use header::Header;
 pub use load::load_weights;
 pub use plan::{Plan, Weights};

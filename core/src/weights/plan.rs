@@ -4,7 +4,12 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Distribution, Tensor};
 
-use crate::{Error, Result, config::WeightFormat, quant::Matrix};
+use super::Header;
+use crate::{
+    Error, Result,
+    config::{FormatChoice, WeightFormat},
+    quant::Matrix,
+};
 
 /// Standard deviation of freshly initialised matrices (GPT-2's and Qwen's).
 const INIT_STD: f64 = 0.02;
@@ -35,7 +40,7 @@ pub(super) struct Part {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
-    Matrix { rows: usize, cols: usize, format: WeightFormat },
+    Matrix { rows: usize, cols: usize, format: FormatChoice },
     Vector { len: usize, init: f64 },
 }
 
@@ -47,8 +52,14 @@ impl Plan {
 
     /// Asks for a matrix: the rows of `parts` (name, rows), one part under the other, each `cols`
     /// wide.
-    pub fn matrix(&mut self, key: String, parts: &[(String, usize)], cols: usize, format: WeightFormat) {
-        let rows = parts.iter().map(|(_, rows)| rows).sum();
+    pub fn matrix(
+        &mut self,
+        key: String,
+        parts: &[(String, usize)],
+        cols: usize,
+        format: impl Into<FormatChoice>,
+    ) {
+        let (rows, format) = (parts.iter().map(|(_, rows)| rows).sum(), format.into());
         self.push(key, parts, &[cols], Kind::Matrix { rows, cols, format });
     }
 
@@ -66,6 +77,22 @@ impl Plan {
         };
         let parts = parts.iter().map(part).collect();
         self.parameters.push(Parameter { key, parts, kind });
+    }
+}
+
+impl Parameter {
+    /// The format its values have on the device. Parts that the file stores differently get the finest
+    /// of their formats, since they become one matrix.
+    pub(super) fn format(&self, header: &Header) -> WeightFormat {
+        match self.kind {
+            Kind::Vector { .. } => WeightFormat::F32,
+            Kind::Matrix { format: FormatChoice::Fixed(format), .. } => format,
+            Kind::Matrix { format: FormatChoice::AsStored, .. } => {
+                let elements = self.parts.iter().filter_map(|part| header.element(&part.tensor));
+                let formats = elements.map(|element| element.device_format());
+                formats.max_by(|a, b| a.bits().total_cmp(&b.bits())).unwrap_or(WeightFormat::Q8)
+            }
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
-use super::{ByteSource, ElementType, VerifiedReader, header::Stored};
+use super::{
+    ByteSource, ElementType, VerifiedReader,
+    stored::{RowOrder, Stored},
+};
 use crate::{Error, Result};
 
 /// No checkpoint's header comes near this; a length beyond it is not a length.
@@ -52,6 +55,7 @@ pub(super) async fn read_tensors<S: ByteSource>(
         },
         shape: info.shape.clone(),
         place: first + info.data_offsets.0 as u64..first + info.data_offsets.1 as u64,
+        rows: RowOrder::Plain,
     };
     Ok(metadata.tensors().into_iter().map(|(name, info)| (name, stored(info))).collect())
 }

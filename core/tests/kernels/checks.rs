@@ -14,7 +14,8 @@ use llavacode_core::{
 /// Largest allowed ‖a − b‖ / ‖b‖: what another order of summation leaves of 24 bits.
 const TOLERANCE: f64 = 1e-5;
 
-const FORMATS: [WeightFormat; 3] = [WeightFormat::Q4, WeightFormat::Q8, WeightFormat::F32];
+const FORMATS: [WeightFormat; 4] =
+    [WeightFormat::Q4, WeightFormat::Q4_1, WeightFormat::Q8, WeightFormat::F32];
 
 /// A GPU, the CPU backend, and random inputs for both.
 pub(crate) struct Bench {

@@ -81,7 +81,7 @@ async fn refused(name: &str, site: Site, parts: &[&str]) -> Result<()> {
 fn released(site: Site, weights: Vec<u8>) -> Result<Site> {
     let mut manifest: BundleManifest = serde_json::from_slice(&site.read(MANIFEST)?)?;
     let sha256 = Sha256::digest(&weights).iter().map(|byte| format!("{byte:02x}")).collect();
-    let entry = FileEntry { bytes: weights.len() as u64, sha256 };
+    let entry = FileEntry { bytes: weights.len() as u64, sha256: Some(sha256) };
     let known = manifest.files.insert("reader/model.safetensors".into(), entry);
     ensure!(known.is_some(), "the bundle's manifest does not name the reader's weights");
     Ok(site.replace(READER, weights).replace(MANIFEST, serde_json::to_vec(&manifest)?))

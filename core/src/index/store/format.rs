@@ -33,7 +33,11 @@ pub fn model_key(bundle: &BundleManifest) -> String {
     for (path, entry) in
         files.filter(|(path, _)| path.starts_with("encoder") || path.starts_with("projector"))
     {
-        hash.update(format!("{path} {}\n", entry.sha256));
+        // A file without a hash is told by its length.
+        hash.update(match &entry.sha256 {
+            Some(sha256) => format!("{path} {sha256}\n"),
+            None => format!("{path} {} bytes\n", entry.bytes),
+        });
     }
     let BundleManifest { encoder, quantization, chunking, prompt, .. } = bundle;
     hash.update(format!("{encoder:?}\n{:?}\n{chunking:?}\n{}\n", quantization.encoder, prompt.soft_tokens));

@@ -39,6 +39,8 @@ const GATHER_ELEMENTS: usize = 64 * 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loader {
     Q4,
+    /// 4 bits with a minimum.
+    Q4_1,
     Q8,
     /// Rows of a multiple of 4 floats.
     F32,
@@ -47,11 +49,12 @@ enum Loader {
 }
 
 impl Loader {
-    const ALL: [Self; 4] = [Self::Q4, Self::Q8, Self::F32, Self::F32Any];
+    const ALL: [Self; 5] = [Self::Q4, Self::Q4_1, Self::Q8, Self::F32, Self::F32Any];
 
     fn weights(self) -> Part {
         let (name, text) = match self {
             Self::Q4 => ("weights_q4", shader!("weights_q4.wgsl")),
+            Self::Q4_1 => ("weights_q4_1", shader!("weights_q4_1.wgsl")),
             Self::Q8 => ("weights_q8", shader!("weights_q8.wgsl")),
             Self::F32 => ("weights_f32", shader!("weights_f32.wgsl")),
             Self::F32Any => ("weights_f32_any", shader!("weights_f32_any.wgsl")),
@@ -69,7 +72,7 @@ impl Loader {
     /// Buffers of the matrix: values, and scales where it has some.
     fn buffers(self) -> u32 {
         match self {
-            Self::Q4 | Self::Q8 => 2,
+            Self::Q4 | Self::Q4_1 | Self::Q8 => 2,
             Self::F32 | Self::F32Any => 1,
         }
     }
@@ -98,7 +101,11 @@ impl Weight {
                 Self { loader, values: float(dense.weight.val()), scales: None, rows, cols }
             }
             Matrix::Quantized(blocks) => {
-                let loader = if blocks.format == WeightFormat::Q4 { Loader::Q4 } else { Loader::Q8 };
+                let loader = match blocks.format {
+                    WeightFormat::Q4 => Loader::Q4,
+                    WeightFormat::Q4_1 => Loader::Q4_1,
+                    WeightFormat::Q8 | WeightFormat::F32 => Loader::Q8,
+                };
                 let (values, scales) = (int(blocks.values.clone()), int(blocks.scales.clone()));
                 Self { loader, values, scales: Some(scales), rows, cols }
             }

@@ -1,16 +1,14 @@
-//! The checkpoints' own `config.json`, field by field, and the bundle's manifest.
-
-use std::{collections::BTreeMap, num::NonZeroUsize};
+//! A decoder's `config.json`, field by field.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A decoder's `config.json`: Qwen2 (the reader) and Qwen3 (the encoder) share these fields.
+/// A decoder's `config.json`: Qwen2 and Llama (readers) and Qwen3 (the encoder) share these fields.
 /// Names are Hugging Face's, so that serde reads the checkpoint's file as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecoderConfig {
-    /// `qwen2` or `qwen3`.
+    /// `qwen2`, `qwen3` or `llama`.
     pub model_type: ModelType,
     /// Entries of the vocabulary.
     pub vocab_size: usize,
@@ -39,7 +37,7 @@ pub struct DecoderConfig {
     pub tie_word_embeddings: bool,
 }
 
-/// Which of the two architectures a checkpoint has.
+/// Which of the architectures a checkpoint has. They differ in what stands before attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelType {
@@ -47,6 +45,22 @@ pub enum ModelType {
     Qwen2,
     /// No biases; RMSNorm over each head of q and k.
     Qwen3,
+    /// No biases; no QK-norm.
+    Llama,
+}
+
+impl ModelType {
+    /// Its name in `config.json` and, the same, in GGUF files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+            Self::Llama => "llama",
+        }
+    }
+
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::Qwen2, Self::Qwen3, Self::Llama];
 }
 
 fn default_rope_theta() -> f64 {
@@ -90,9 +104,10 @@ impl DecoderConfig {
             (!is("/rope_scaling", &[]), "rope_scaling must be null"),
             (set("/use_sliding_window"), "use_sliding_window must be false"),
             (
-                self.model_type == ModelType::Qwen3 && set("/attention_bias"),
-                "attention_bias must be false in a qwen3 model",
+                self.model_type != ModelType::Qwen2 && set("/attention_bias"),
+                "attention_bias must be false in a qwen3 or llama model",
             ),
+            (set("/mlp_bias"), "mlp_bias must be false"),
         ];
         match unsupported.into_iter().find(|(found, _)| *found) {
             Some((_, reason)) => Err(Error::UnsupportedConfig { file: file.into(), reason: reason.into() }),
@@ -100,7 +115,8 @@ impl DecoderConfig {
         }
     }
 
-    fn check(&self, file: &str) -> Result<()> {
+    /// Refuses sizes that cannot be right.
+    pub(super) fn check(&self, file: &str) -> Result<()> {
         let refuse = |reason: String| Err(Error::UnsupportedConfig { file: file.into(), reason });
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         // Bounds far above any model of this kind keep products of two sizes within 32 bits.
@@ -144,133 +160,4 @@ impl DecoderConfig {
     pub fn qkv_size(&self) -> usize {
         (self.num_attention_heads + 2 * self.num_key_value_heads) * self.head_dim()
     }
-}
-
-/// `bundle.json`: what a folder of model files is, and how to use it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BundleManifest {
-    /// Short name, shown in the status line.
-    pub name: String,
-    /// Version of this bundle.
-    pub version: String,
-    /// SPDX expression.
-    pub license: String,
-    /// One sentence for a person.
-    pub description: String,
-    /// Every file of the bundle by its path: length and hash.
-    pub files: BTreeMap<String, FileEntry>,
-    /// How prompts are laid out and how long their parts may be.
-    pub prompt: PromptConfig,
-    /// How files are cut for the index.
-    pub chunking: ChunkingConfig,
-    /// What goes into the encoder.
-    pub encoder: EncoderInput,
-    /// Formats of the weights on the device.
-    pub quantization: QuantizationConfig,
-    /// What the release measured, by lane; empty where nothing was.
-    #[serde(default)]
-    pub evaluation: serde_json::Value,
-}
-
-/// Length and SHA-256 of one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileEntry {
-    /// Length in bytes.
-    pub bytes: u64,
-    /// Lower-case hex digest.
-    pub sha256: String,
-}
-
-/// Layout and budgets of a prompt, in tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromptConfig {
-    /// Where retrieved context stands.
-    pub context_placement: ContextPlacement,
-    /// Which end the best chunk stands at.
-    pub chunk_order: ChunkOrder,
-    /// Text before the prompt's retrieved part, if the reader was trained with one.
-    #[serde(default)]
-    pub context_header: String,
-    /// Most tokens kept before the cursor.
-    pub prefix_tokens: usize,
-    /// Most tokens kept after the cursor.
-    pub suffix_tokens: usize,
-    /// Most tokens of one chunk's text.
-    pub chunk_tokens: usize,
-    /// Most tokens of retrieved text altogether.
-    pub context_tokens: usize,
-    /// Chunks retrieved.
-    pub top_k: usize,
-    /// Soft tokens of a chunk in the lanes that have any, one for each of so many parts of its lines
-    /// ([`parts`](crate::index::chunker::parts)). The paper's chunks have one.
-    #[serde(default = "one")]
-    pub soft_tokens: NonZeroUsize,
-    /// Most tokens generated.
-    pub max_new_tokens: usize,
-}
-
-fn one() -> NonZeroUsize {
-    NonZeroUsize::MIN
-}
-
-/// Where retrieved context stands in the prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ContextPlacement {
-    /// Before `<|fim_prefix|>`.
-    BeforePrefix,
-    /// After the suffix, just before `<|fim_middle|>` (the paper's).
-    AfterSuffix,
-}
-
-/// Which end of the context the best chunk stands at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChunkOrder {
-    /// Best first.
-    BestFirst,
-    /// Best last: nearest to what follows.
-    BestLast,
-}
-
-/// How files are cut into chunks (paper: 10 lines, stride 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChunkingConfig {
-    /// Lines of a chunk.
-    pub lines: usize,
-    /// Lines from one chunk's start to the next one's.
-    pub stride: usize,
-}
-
-/// What goes into the encoder for a chunk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EncoderInput {
-    /// Most tokens of the chunk's text.
-    pub max_tokens: usize,
-    /// A token appended to it, whose hidden state is pooled; empty for none.
-    #[serde(default)]
-    pub append: String,
-}
-
-/// Formats of the weights on the device; files stay as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuantizationConfig {
-    /// The reader's linear layers.
-    pub reader_linear: WeightFormat,
-    /// The reader's embedding and head.
-    pub reader_head: WeightFormat,
-    /// The encoder's linear layers and embedding.
-    pub encoder: WeightFormat,
-}
-
-/// Format of a weight matrix on the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WeightFormat {
-    /// 32-bit floats.
-    F32,
-    /// 8-bit blocks of 32 with one scale.
-    Q8,
-    /// 4-bit blocks of 32 with one scale.
-    Q4,
 }

@@ -1,8 +1,10 @@
-//! Text to token ids and back, as the checkpoint's `tokenizer.json` says.
+//! Text to token ids and back, as the checkpoint's `tokenizer.json` or its GGUF file says.
 //!
 //! A thin layer over Hugging Face's `tokenizers`, for byte-level BPE (Qwen2, Qwen3 and every
 //! other family since GPT-2). It adds two guarantees: text typed by a person never becomes a
 //! special token, and text comes out of a stream of ids whole, however characters are split.
+
+mod gguf;
 
 use std::collections::BTreeSet;
 
@@ -18,8 +20,11 @@ use crate::{Error, Result};
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     bytes: TokenBytes,
-    byte_ids: Vec<u32>,
+    /// Tokens of single bytes. Some vocabularies lack a few that no text of their training had; the
+    /// tokenizer leaves those out.
+    byte_ids: Vec<Option<u32>>,
     added: BTreeSet<u32>,
+    largest_id: u32,
 }
 
 /// Ids with the byte offset at which each one's text starts.
@@ -33,11 +38,15 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Format`] if it is no such file, [`Error::UnsupportedConfig`] if it is not a
-    /// byte-level BPE over all 256 bytes.
+    /// byte-level BPE that has a token for every visible ASCII character.
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self> {
         let format = |reason: String| Error::Format { file: file.into(), format: "a tokenizer.json", reason };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| format(e.to_string()))?;
+        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| format(e.to_string()))?;
+        Self::new(file, inner)
+    }
 
+    fn new(file: &str, mut inner: tokenizers::Tokenizer) -> Result<Self> {
+        let format = |reason: String| Error::Format { file: file.into(), format: "a tokenizer", reason };
         let unsupported = |reason: &str| Error::UnsupportedConfig {
             file: file.into(),
             reason: format!("{reason}; byte-level BPE tokenizers can be used"),
@@ -61,12 +70,14 @@ impl Tokenizer {
         inner.set_encode_special_tokens(true);
 
         let bytes = TokenBytes::of(&inner);
-        let byte_ids = (0..=u8::MAX)
-            .map(|byte| inner.token_to_id(byte_symbol(byte).encode_utf8(&mut [0; 4])))
-            .collect::<Option<Vec<u32>>>()
-            .ok_or_else(|| unsupported("its vocabulary lacks some of the 256 bytes"))?;
+        let byte_id = |byte: u8| inner.token_to_id(byte_symbol(byte).encode_utf8(&mut [0; 4]));
+        let byte_ids: Vec<Option<u32>> = (0..=u8::MAX).map(byte_id).collect();
+        if (b' '..=b'~').chain([b'\n']).any(|byte| byte_ids[usize::from(byte)].is_none()) {
+            return Err(unsupported("its vocabulary lacks some ASCII characters"));
+        }
         let added = inner.get_added_tokens_decoder().into_keys().collect();
-        Ok(Self { inner, bytes, byte_ids, added })
+        let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        Ok(Self { inner, bytes, byte_ids, added, largest_id })
     }
 
     /// The text's tokens: no special token before, after or within.
@@ -86,7 +97,7 @@ impl Tokenizer {
             Err(error) => {
                 // Any text has its bytes as tokens: worse to read for the model, never wrong.
                 log::warn!("the tokenizer failed on a text of {} bytes: {error}", text.len());
-                text.bytes().map(|byte| self.byte_ids[usize::from(byte)]).collect()
+                text.bytes().filter_map(|byte| self.byte_ids[usize::from(byte)]).collect()
             }
         }
     }
@@ -136,6 +147,11 @@ impl Tokenizer {
         self.added.contains(&id) || self.token_bytes(id).is_empty()
     }
 
+    /// The largest id it can give.
+    pub fn largest_id(&self) -> u32 {
+        self.largest_id
+    }
+
     /// Entries of the vocabulary, special tokens included. A checkpoint's embedding may have
     /// more rows: padding that no token uses.
     pub fn vocab_size(&self) -> usize {
@@ -158,7 +174,12 @@ impl StreamDecoder {
 
     /// Takes one more token and gives the text that is whole now, perhaps none.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
-        self.pending.extend_from_slice(tokenizer.token_bytes(id));
+        self.push_bytes(tokenizer.token_bytes(id))
+    }
+
+    /// Takes more bytes and gives the text that is whole now, perhaps none.
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> String {
+        self.pending.extend_from_slice(bytes);
         let mut text = String::new();
         loop {
             match std::str::from_utf8(&self.pending) {

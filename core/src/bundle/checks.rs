@@ -1,0 +1,75 @@
+//! What must fit together in a bundle.
+
+use std::collections::BTreeMap;
+
+use super::{MANIFEST, PROJECTOR, XRAG_PROJECTOR};
+use crate::{
+    Error, Result,
+    config::{BundleManifest, DecoderConfig, FileEntry},
+    model::projector::ProjectorConfig,
+    tokenize::Tokenizer,
+};
+
+/// A projector without an encoder has nothing to project.
+pub(super) fn parts(files: &BTreeMap<String, FileEntry>) -> Result<()> {
+    let projector = [PROJECTOR, XRAG_PROJECTOR].into_iter().find(|file| files.contains_key(*file));
+    match projector {
+        Some(projector) if !files.keys().any(|file| file.starts_with("encoder/")) => Err(Error::Format {
+            file: MANIFEST.into(),
+            format: "a bundle's manifest",
+            reason: format!("its `files` lists {projector} but no encoder, whose vectors that projects"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Each of a chunk's soft tokens stands for whole lines of it, and all of them have to leave the
+/// reader room for the text.
+pub(super) fn soft_tokens(manifest: &BundleManifest, reader: &DecoderConfig) -> Result<()> {
+    let refuse = |reason| Err(Error::UnsupportedConfig { file: MANIFEST.into(), reason });
+    let (soft, lines) = (manifest.prompt.soft_tokens.get(), manifest.chunking.lines);
+    if soft > lines.max(1) {
+        return refuse(format!(
+            "`prompt.soft_tokens` is {soft} and a chunk has {lines} lines (`chunking.lines`): a soft token stands for a line at least, so lower it to {lines}"
+        ));
+    }
+    let (top_k, positions) = (manifest.prompt.top_k, reader.max_position_embeddings);
+    if top_k.saturating_mul(soft) >= positions {
+        return refuse(format!(
+            "`prompt.top_k` is {top_k} and `prompt.soft_tokens` is {soft}: so many soft tokens leave no room in the reader's {positions} positions, so lower one of them"
+        ));
+    }
+    Ok(())
+}
+
+/// The projector must take what the encoder gives and give what the reader takes.
+pub(super) fn projector(file: &str, config: &ProjectorConfig, input: usize, output: usize) -> Result<()> {
+    let refuse = |reason| Err(Error::UnsupportedConfig { file: file.into(), reason });
+    if config.widths.first() != Some(&input) {
+        return refuse(format!(
+            "the projector takes vectors of {} numbers and the encoder gives {input}: they belong to different bundles",
+            config.widths.first().unwrap_or(&0)
+        ));
+    }
+    if config.widths.last() != Some(&output) {
+        return refuse(format!(
+            "the projector gives vectors of {} numbers and the reader takes {output}: they belong to different bundles",
+            config.widths.last().unwrap_or(&0)
+        ));
+    }
+    Ok(())
+}
+
+/// Every id the tokenizer can give must have a row in the embedding.
+pub(super) fn vocabulary(file: &str, tokenizer: &Tokenizer, rows: usize) -> Result<()> {
+    let largest = tokenizer.largest_id();
+    if (largest as usize) < rows {
+        return Ok(());
+    }
+    Err(Error::UnsupportedConfig {
+        file: file.into(),
+        reason: format!(
+            "the tokenizer gives ids up to {largest} and the model's embedding has {rows} rows: they belong to different models"
+        ),
+    })
+}

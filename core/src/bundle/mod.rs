@@ -1,0 +1,184 @@
+//! A bundle: the folder that holds everything a page needs to complete code.
+//!
+//! ```text
+//! bundle.json                                         config::BundleManifest
+//! reader/{config.json, tokenizer.json, model.safetensors}
+//! encoder/{config.json, tokenizer.json, model.safetensors}
+//! projector.safetensors
+//! projector_xrag.safetensors                          if the bundle offers xRAG's lane
+//! ```
+//!
+//! `model.gguf` may stand in the place of a `model.safetensors`; then `config.json` and
+//! `tokenizer.json` may be left out, since such a file holds both. Encoder and projector may be left
+//! out too: such a bundle has the lanes that need no soft tokens.
+//!
+//! Checkpoints without a manifest are loaded by one made for them, [`manifest_of`].
+
+mod checks;
+mod loader;
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+
+use crate::{
+    Error, Result,
+    config::{BundleManifest, FileEntry},
+    model::{decoder::DecoderFormats, encoder::Encoder, projector::Projector, reader::Reader},
+    tokenize::Tokenizer,
+    weights::{BundleFiles, ByteSource},
+};
+use loader::Loader;
+
+/// The manifest's path.
+pub const MANIFEST: &str = "bundle.json";
+/// The projector's path.
+pub const PROJECTOR: &str = "projector.safetensors";
+/// The path of the projector trained by xRAG's recipe.
+pub const XRAG_PROJECTOR: &str = "projector_xrag.safetensors";
+
+/// A manifest beyond this is none.
+const MAX_MANIFEST: u64 = 4 << 20;
+
+/// What a bundle holds, ready to run.
+#[derive(Debug)]
+pub struct Models {
+    /// How to use them.
+    pub manifest: BundleManifest,
+    /// Completes.
+    pub reader: Reader,
+    /// The reader's.
+    pub reader_tokenizer: Tokenizer,
+    /// Embeds chunks, where the bundle has an encoder.
+    pub embedder: Option<Embedder>,
+    /// Turns embeddings into soft vectors, where the bundle has a projector.
+    pub projector: Option<Projector>,
+    /// The same for xRAG's lane.
+    pub xrag_projector: Option<Projector>,
+    /// Bytes of all weights on the device.
+    pub memory_bytes: u64,
+}
+
+/// An encoder and its tokenizer.
+#[derive(Debug)]
+pub struct Embedder {
+    /// Embeds token sequences.
+    pub encoder: Encoder,
+    /// Makes them.
+    pub tokenizer: Tokenizer,
+}
+
+/// How far loading is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The file being read.
+    pub file: String,
+    /// Bytes read so far, over all files.
+    pub read: u64,
+    /// Bytes altogether.
+    pub total: u64,
+}
+
+/// Loads a bundle: every file once, front to back, compared with the manifest.
+///
+/// # Errors
+/// Those of reading ([`Error::Read`], [`Error::Truncated`], [`Error::HashMismatch`],
+/// [`Error::Format`]) and of building a model ([`Error::MissingTensor`],
+/// [`Error::ShapeMismatch`], [`Error::UnsupportedDType`], [`Error::UnsupportedConfig`]).
+pub async fn load_bundle<F: BundleFiles>(
+    files: &F,
+    device: &Device,
+    progress: impl FnMut(Progress),
+) -> Result<Models> {
+    let manifest = read_manifest(files).await?;
+    load_models(files, manifest, device, progress).await
+}
+
+/// Loads what a manifest describes, wherever that comes from.
+///
+/// # Errors
+/// As [`load_bundle`].
+pub async fn load_models<F: BundleFiles>(
+    files: &F,
+    mut manifest: BundleManifest,
+    device: &Device,
+    progress: impl FnMut(Progress),
+) -> Result<Models> {
+    checks::parts(&manifest.files)?;
+    let entries = manifest.files.clone();
+    let mut loader = Loader::new(files, &entries, device, progress);
+    let formats = manifest.quantization;
+
+    let linear_and_head = DecoderFormats { linear: formats.reader_linear, embedding: formats.reader_head };
+    let mut found =
+        loader.decoder("reader", |config, prefix| Reader::plan(config, linear_and_head, prefix)).await?;
+    checks::soft_tokens(&manifest, &found.config)?;
+    let reader = Reader::from_weights(&found.config, &mut found.weights)?;
+    let reader_tokenizer = found.tokenizer;
+    name_after(&mut manifest, found.name, found.license);
+
+    let mut embedder = None;
+    if entries.keys().any(|file| file.starts_with("encoder/")) {
+        let both = DecoderFormats { linear: formats.encoder, embedding: formats.encoder };
+        let mut found =
+            loader.decoder("encoder", |config, prefix| Encoder::plan(config, both, prefix)).await?;
+        let encoder = Encoder::from_weights(&found.config, &mut found.weights)?;
+        embedder = Some(Embedder { encoder, tokenizer: found.tokenizer });
+    }
+    let [mut projector, mut xrag_projector] = [None, None];
+    if let Some(Embedder { encoder, .. }) = &embedder {
+        let widths = (encoder.config().hidden_size, reader.config().hidden_size);
+        for (file, place) in [(PROJECTOR, &mut projector), (XRAG_PROJECTOR, &mut xrag_projector)] {
+            if entries.contains_key(file) {
+                *place = Some(loader.projector(file, widths).await?);
+            }
+        }
+    }
+    let memory_bytes = loader.memory_bytes;
+    Ok(Models { manifest, reader, reader_tokenizer, embedder, projector, xrag_projector, memory_bytes })
+}
+
+/// A manifest for checkpoints that come without one: by path as in a bundle, such as
+/// `reader/model.gguf`, each file's length. Name and licence are the reader's own, once it is read;
+/// everything else is the defaults'.
+pub fn manifest_of(files: BTreeMap<String, u64>) -> BundleManifest {
+    let entry = |(path, bytes)| (path, FileEntry { bytes, sha256: None });
+    BundleManifest {
+        name: String::new(),
+        version: String::new(),
+        license: String::new(),
+        description: String::new(),
+        files: files.into_iter().map(entry).collect(),
+        prompt: Default::default(),
+        chunking: Default::default(),
+        encoder: Default::default(),
+        quantization: Default::default(),
+        evaluation: serde_json::Value::Null,
+        self_test: None,
+    }
+}
+
+/// Fills in what the manifest does not say of the reader.
+fn name_after(manifest: &mut BundleManifest, name: Option<String>, license: Option<String>) {
+    if manifest.name.is_empty() {
+        manifest.name = name.unwrap_or_else(|| "a model without a name".into());
+    }
+    if manifest.license.is_empty() {
+        manifest.license = license.unwrap_or_else(|| "not stated in the file".into());
+    }
+}
+
+/// Reads `bundle.json`.
+///
+/// # Errors
+/// [`Error::Read`] if it is not there, [`Error::Format`] if it is no manifest.
+pub async fn read_manifest<F: BundleFiles>(files: &F) -> Result<BundleManifest> {
+    let refuse = |reason| Error::Format { file: MANIFEST.into(), format: "a bundle's manifest", reason };
+    let source = files.open(MANIFEST).await?;
+    let len = source.len().await?;
+    if len > MAX_MANIFEST {
+        return Err(refuse(format!("it is {len} bytes long, a manifest has a few thousand")));
+    }
+    let bytes = source.read(0..len).await?;
+    serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))
+}

@@ -1,0 +1,178 @@
+//! The bundle's manifest.
+
+use std::{collections::BTreeMap, num::NonZeroUsize};
+
+use serde::{Deserialize, Serialize};
+
+use super::QuantizationConfig;
+
+/// `bundle.json`: what a folder of model files is, and how to use it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BundleManifest {
+    /// Short name, shown in the status line.
+    pub name: String,
+    /// Version of this bundle.
+    pub version: String,
+    /// SPDX expression.
+    pub license: String,
+    /// One sentence for a person.
+    pub description: String,
+    /// Every file of the bundle by its path: length and hash.
+    pub files: BTreeMap<String, FileEntry>,
+    /// How prompts are laid out and how long their parts may be.
+    #[serde(default)]
+    pub prompt: PromptConfig,
+    /// How files are cut for the index.
+    #[serde(default)]
+    pub chunking: ChunkingConfig,
+    /// What goes into the encoder.
+    #[serde(default)]
+    pub encoder: EncoderInput,
+    /// Formats of the weights on the device.
+    #[serde(default)]
+    pub quantization: QuantizationConfig,
+    /// What the release measured, by lane; empty where nothing was.
+    #[serde(default)]
+    pub evaluation: serde_json::Value,
+    /// What a device that computes rightly gives; without it devices are not tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTest>,
+}
+
+/// Some logits of the reader, to tell a device that computes wrongly by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// What the reader reads.
+    pub tokens: Vec<u32>,
+    /// Logits of the next token, by id: some of the largest.
+    pub logits: BTreeMap<u32, f32>,
+}
+
+/// Length and SHA-256 of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Lower-case hex digest; a file without one is taken as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// Layout and budgets of a prompt, in tokens. What a manifest leaves out is [`Default`]'s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PromptConfig {
+    /// What the reader was trained to do. If it is left out: fill in the middle where the tokenizer
+    /// has the tokens for it.
+    pub style: Option<PromptStyle>,
+    /// Where retrieved context stands in a fill-in-the-middle prompt.
+    pub context_placement: ContextPlacement,
+    /// Which end the best chunk stands at.
+    pub chunk_order: ChunkOrder,
+    /// Text before the prompt's retrieved part, if the reader was trained with one.
+    pub context_header: String,
+    /// Most tokens kept before the cursor.
+    pub prefix_tokens: usize,
+    /// Most tokens kept after the cursor; a causal reader gets none of them.
+    pub suffix_tokens: usize,
+    /// Most tokens of one chunk's text.
+    pub chunk_tokens: usize,
+    /// Most tokens of retrieved text altogether.
+    pub context_tokens: usize,
+    /// Chunks retrieved.
+    pub top_k: usize,
+    /// Soft tokens of a chunk in the lanes that have any, one for each of so many parts of its lines
+    /// ([`parts`](crate::index::chunker::parts)). The paper's chunks have one.
+    pub soft_tokens: NonZeroUsize,
+    /// Most tokens generated.
+    pub max_new_tokens: usize,
+    /// Whether the last token or two before the cursor are taken back and decoding is held to begin
+    /// with their text: a cursor often stands inside what would be one token, and a reader whose
+    /// training never cut a text there does not know how to go on. Off for readers trained with
+    /// cursors anywhere.
+    pub token_healing: bool,
+}
+
+impl Default for PromptConfig {
+    /// For a checkpoint that nothing is known of but its architecture.
+    fn default() -> Self {
+        Self {
+            style: None,
+            context_placement: ContextPlacement::BeforePrefix,
+            chunk_order: ChunkOrder::BestLast,
+            context_header: String::new(),
+            prefix_tokens: 384,
+            suffix_tokens: 128,
+            chunk_tokens: 128,
+            context_tokens: 512,
+            top_k: 8,
+            soft_tokens: NonZeroUsize::MIN,
+            max_new_tokens: 50,
+            token_healing: true,
+        }
+    }
+}
+
+/// What a reader was trained to do with the text around a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptStyle {
+    /// Fill in the middle: special tokens mark what stands before and after the cursor.
+    Fim,
+    /// Go on from left to right: what stands after the cursor is not seen.
+    Causal,
+}
+
+/// Where retrieved context stands in the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContextPlacement {
+    /// Before `<|fim_prefix|>`.
+    BeforePrefix,
+    /// After the suffix, just before `<|fim_middle|>` (the paper's).
+    AfterSuffix,
+}
+
+/// Which end of the context the best chunk stands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChunkOrder {
+    /// Best first.
+    BestFirst,
+    /// Best last: nearest to what follows.
+    BestLast,
+}
+
+/// How files are cut into chunks (paper: 10 lines, stride 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChunkingConfig {
+    /// Lines of a chunk.
+    pub lines: usize,
+    /// Lines from one chunk's start to the next one's.
+    pub stride: usize,
+}
+
+impl Default for ChunkingConfig {
+    /// The paper's.
+    fn default() -> Self {
+        Self { lines: 10, stride: 5 }
+    }
+}
+
+/// What goes into the encoder for a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EncoderInput {
+    /// Most tokens of the chunk's text.
+    pub max_tokens: usize,
+    /// A token appended to it, whose hidden state is pooled; empty for none.
+    pub append: String,
+}
+
+impl Default for EncoderInput {
+    /// The paper's: 512 tokens, and no token of its own for pooling.
+    fn default() -> Self {
+        Self { max_tokens: 512, append: String::new() }
+    }
+}
