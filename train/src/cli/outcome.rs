@@ -156,7 +156,7 @@ pub(super) fn make_release(
     let evaluation = work.join("evaluation");
     let json = fs::read(evaluation.join("evaluation.json"))
         .context("there is no evaluation: run the step `evaluate` first")?;
-    let found: Report = serde_json::from_slice(&json)?;
+    let mut found: Report = serde_json::from_slice(&json)?;
     let parts = release::Release {
         reader: work.join("reader"),
         encoder: work.join("encoder"),
@@ -171,23 +171,27 @@ pub(super) fn make_release(
     let manifest = release::release(&parts, &found)?;
     fs::create_dir_all(docs)?;
     let table = report::markdown(&found);
-    write_whole(&docs.join("evaluation.json"), &json)?;
+    // What the step `readers` found is no part of this evaluation and stays.
+    if let Ok(json) = fs::read(docs.join("evaluation.json")) {
+        found.readers = serde_json::from_slice::<Report>(&json)?.readers;
+    }
+    write_whole(&docs.join("evaluation.json"), &serde_json::to_vec_pretty(&found)?)?;
     write_whole(&docs.join("evaluation.md"), table.as_bytes())?;
     report::plot(&found, &docs.join("evaluation.svg"))?;
-    write_between(readme, &table)?;
+    write_between(readme, "evaluation", &table)?;
     println!("{} {} is in {}.", manifest.name, manifest.version, parts.bundle.display());
     Ok(())
 }
 
-/// Puts a text between a document's marks.
-fn write_between(document: &Path, text: &str) -> Result<()> {
-    const MARKS: [&str; 2] = ["<!-- evaluation:begin -->\n", "<!-- evaluation:end -->"];
+/// Puts a text between a document's marks of this name.
+pub(super) fn write_between(document: &Path, name: &str, text: &str) -> Result<()> {
+    let marks = [format!("<!-- {name}:begin -->\n"), format!("<!-- {name}:end -->")];
     let old =
         fs::read_to_string(document).with_context(|| format!("{} cannot be read", document.display()))?;
-    let missing = || format!("{} lacks a line {:?}", document.display(), MARKS.map(str::trim_end));
-    let (before, rest) = old.split_once(MARKS[0]).with_context(missing)?;
-    let (_, after) = rest.split_once(MARKS[1]).with_context(missing)?;
-    write_whole(document, format!("{before}{}{text}{}{after}", MARKS[0], MARKS[1]).as_bytes())
+    let missing = || format!("{} lacks a line {:?}", document.display(), marks.each_ref().map(|mark| mark.trim_end()));
+    let (before, rest) = old.split_once(&marks[0]).with_context(missing)?;
+    let (_, after) = rest.split_once(&marks[1]).with_context(missing)?;
+    write_whole(document, format!("{before}{}{text}{}{after}", marks[0], marks[1]).as_bytes())
 }
 
 pub(super) fn run_bench(len: usize) -> Result<()> {
