@@ -12,7 +12,8 @@ use llavacode_core::{
 use llavacode_tests::parity::{self, GGUF_BLOCKS};
 
 const FILE: &str = "reader/model.gguf";
-const TYPES: [&str; 9] = ["F32", "F16", "BF16", "Q4_0", "Q5_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K"];
+const TYPES: [&str; 11] =
+    ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"];
 
 /// Loads the matrices of these names, `[3, 512]`.
 async fn load(bytes: &[u8], names: &[&str]) -> Result<Weights> {
