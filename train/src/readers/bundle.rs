@@ -10,7 +10,7 @@ use llavacode_core::{
     engine::{ChunkPlace, Lane},
     index::ChunkId,
     model::reader::Reader,
-    prompt::{PromptBuilder, PromptChunk, Segment},
+    prompt::{Cursor, PromptBuilder, PromptChunk, Segment},
     tokenize::Tokenizer,
     weights::{FolderFiles, sha256_hex},
 };
@@ -28,6 +28,8 @@ pub struct BundleReader {
     pub(super) tokenizer: Arc<Tokenizer>,
     pub(super) config: PromptConfig,
     prompts: PromptBuilder,
+    /// The same without token healing.
+    unhealed: PromptBuilder,
 }
 
 /// A way to ask a reader.
@@ -57,7 +59,7 @@ impl BundleReader {
         let files = FolderFiles { root: folder.into() };
         let models = pollster::block_on(load_bundle(&files, &Device::flex(), |_| {}))
             .with_context(|| format!("the bundle {} cannot be loaded", folder.display()))?;
-        let tokenizer = Arc::new(Tokenizer::from_json("reader/tokenizer.json", &models.reader_tokenizer)?);
+        let tokenizer = Arc::new(models.reader_tokenizer);
         // What was measured of it at its release changes nothing of what it says.
         let settings = BundleManifest { evaluation: serde_json::Value::Null, ..models.manifest };
         let mark = sha256_hex(&serde_json::to_vec(&settings)?);
@@ -77,13 +79,15 @@ impl BundleReader {
     ) -> Result<Self> {
         ensure!(!name.is_empty(), "a bundle without a name cannot be reported: give it one in bundle.json");
         let prompts = PromptBuilder::new(Arc::clone(&tokenizer), config.clone())?;
-        Ok(Self { name, mark, reader, tokenizer, config, prompts })
+        let without = PromptConfig { token_healing: false, ..config.clone() };
+        let unhealed = PromptBuilder::new(Arc::clone(&tokenizer), without)?;
+        Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed })
     }
 
     /// What it is asked, in this order.
     pub fn lanes(&self) -> Vec<Asking> {
         let lane = |name, lane, healing| Asking { name, lane, healing };
-        if !self.heals() {
+        if !self.config.token_healing {
             return vec![lane("base", Lane::Base, false), lane("full_rag", Lane::FullRag, false)];
         }
         vec![
@@ -92,10 +96,6 @@ impl BundleReader {
             lane("full_rag", Lane::FullRag, true),
             lane("full_rag.unhealed", Lane::FullRag, false),
         ]
-    }
-
-    fn heals(&self) -> bool {
-        false
     }
 
     /// Most positions a question and its answer take.
@@ -123,13 +123,15 @@ impl BundleReader {
             .enumerate()
             .map(|(i, (chunk, place))| PromptChunk { id: ChunkId::new(i as u32, 0), place, text: &chunk.text })
             .collect();
-        let prompt = self.prompts.build(lane.lane, &sample.prefix, &sample.suffix, &chunks);
+        let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
+        let prompts = if lane.healing { &self.prompts } else { &self.unhealed };
+        let prompt = prompts.build(lane.lane, cursor, &chunks);
         let tokens = prompt.segments.into_iter().flat_map(|segment| match segment {
             Segment::Tokens(tokens) => tokens,
             // Neither lane has any.
             Segment::Soft(_) => Vec::new(),
         });
-        Question { tokens: tokens.collect(), held: String::new() }
+        Question { tokens: tokens.collect(), held: prompt.taken_back }
     }
 }
 

@@ -4,24 +4,18 @@
 //! in a vocabulary that keeps the last blank with the word that follows. The tokens at the cursor are
 //! taken back, and what comes next may only be a token that agrees with their text.
 
-use llavacode_core::tokenize::Tokenizer;
+use llavacode_core::{prompt::Healing, tokenize::Tokenizer};
 
-/// What of the held text is left after `said`.
-pub(super) fn left<'a>(held: &'a [u8], said: &[u8]) -> &'a [u8] {
-    held.get(said.len()..).unwrap_or_default()
-}
-
-/// Takes every token out of the choice that does not agree with the text left: it must go on with it
-/// or be the beginning of it.
-pub(super) fn keep_agreeing(logits: &mut [f32], tokenizer: &Tokenizer, left: &[u8]) {
-    if left.is_empty() {
+/// Takes every token out of the choice that does not agree with the text left of what is held. What
+/// was said so far tells how much that is.
+pub(super) fn keep_agreeing(logits: &mut [f32], tokenizer: &Tokenizer, held: &str, said: &[u8]) {
+    let mut healing = Healing::new(held);
+    healing.advance(said);
+    if healing.is_over() {
         return;
     }
-    for (id, logit) in logits.iter_mut().enumerate() {
-        let id = id as u32;
-        let bytes = tokenizer.token_bytes(id);
-        let agrees = bytes.starts_with(left) || left.starts_with(bytes);
-        if !agrees || tokenizer.is_special(id) {
+    for (id, logit) in (0..).zip(logits) {
+        if tokenizer.is_special(id) || !healing.allows(tokenizer.token_bytes(id)) {
             *logit = f32::NEG_INFINITY;
         }
     }
@@ -56,10 +50,10 @@ mod tests {
         let json = std::fs::read(TOKENIZER).unwrap();
         let tokenizer = Tokenizer::from_json("tokenizer.json", &json).unwrap();
         let mut logits = vec![0.0; tokenizer.vocab_size()];
-        keep_agreeing(&mut logits, &tokenizer, b"");
-        assert!(logits.iter().all(|logit| logit.is_finite()), "nothing is held");
+        keep_agreeing(&mut logits, &tokenizer, "    ", b"    x");
+        assert!(logits.iter().all(|logit| logit.is_finite()), "nothing is held any more");
 
-        keep_agreeing(&mut logits, &tokenizer, b" re");
+        keep_agreeing(&mut logits, &tokenizer, "    re", b"   ");
         let stay: Vec<&[u8]> = (0..logits.len() as u32)
             .filter(|&id| logits[id as usize].is_finite())
             .map(|id| tokenizer.token_bytes(id))
@@ -74,11 +68,5 @@ mod tests {
             .map(|id| (-nats(&logits, id)).exp())
             .sum();
         assert!((total - 1.0).abs() < 1e-9 && nats(&logits, 0).is_infinite());
-    }
-
-    #[test]
-    fn what_is_left_is_what_was_not_said() {
-        assert_eq!(left(b"    ", b"  "), b"  ");
-        assert_eq!(left(b"  ", b"  return"), b"");
     }
 }

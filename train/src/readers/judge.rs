@@ -8,7 +8,7 @@ use llavacode_core::model::reader::{Cache, token_ids};
 
 use super::{
     bundle::{BundleReader, Question, Asking},
-    held::{keep_agreeing, left, likeliest, nats},
+    held::{keep_agreeing, likeliest, nats},
 };
 use crate::samples::Sample;
 
@@ -111,7 +111,7 @@ impl BundleReader {
         let mut answer = Answer::new(self, question);
         let (mut sum, mut target_tokens, mut said) = (0.0, 0, Vec::new());
         for (row, &token) in rows.iter_mut().zip(&natural) {
-            keep_agreeing(row, &self.tokenizer, left(question.held.as_bytes(), &said));
+            keep_agreeing(row, &self.tokenizer, &question.held, &said);
             sum += nats(row, token);
             said.extend_from_slice(self.tokenizer.token_bytes(token));
             target_tokens += usize::from(said.len() > question.held.len());
@@ -188,7 +188,7 @@ impl BundleReader {
 /// A line as it grows.
 struct Answer<'a> {
     reader: &'a BundleReader,
-    held: &'a [u8],
+    held: &'a str,
     tokens: Vec<u32>,
     /// What they say, the held text included.
     bytes: Vec<u8>,
@@ -198,7 +198,7 @@ struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     fn new(reader: &'a BundleReader, question: &'a Question) -> Self {
-        Self { reader, held: question.held.as_bytes(), tokens: Vec::new(), bytes: Vec::new(), end: None }
+        Self { reader, held: &question.held, tokens: Vec::new(), bytes: Vec::new(), end: None }
     }
 
     fn is_over(&self) -> bool {
@@ -209,7 +209,7 @@ impl<'a> Answer<'a> {
     /// `guess`, whose tokens count as long as they are the likeliest.
     fn follow(&mut self, guess: &[u32], rows: &mut [Vec<f32>]) {
         for (at, row) in rows.iter_mut().enumerate() {
-            keep_agreeing(row, &self.reader.tokenizer, left(self.held, &self.bytes));
+            keep_agreeing(row, &self.reader.tokenizer, self.held, &self.bytes);
             let token = likeliest(row);
             self.take(token);
             if self.is_over() || guess.get(at) != Some(&token) {
