@@ -188,7 +188,8 @@ pub(super) fn write_between(document: &Path, name: &str, text: &str) -> Result<(
     let marks = [format!("<!-- {name}:begin -->\n"), format!("<!-- {name}:end -->")];
     let old =
         fs::read_to_string(document).with_context(|| format!("{} cannot be read", document.display()))?;
-    let missing = || format!("{} lacks a line {:?}", document.display(), marks.each_ref().map(|mark| mark.trim_end()));
+    let missing =
+        || format!("{} lacks a line {:?}", document.display(), marks.each_ref().map(|mark| mark.trim_end()));
     let (before, rest) = old.split_once(&marks[0]).with_context(missing)?;
     let (_, after) = rest.split_once(&marks[1]).with_context(missing)?;
     write_whole(document, format!("{before}{}{text}{}{after}", marks[0], marks[1]).as_bytes())

@@ -121,7 +121,11 @@ impl BundleReader {
             .iter()
             .zip(&places)
             .enumerate()
-            .map(|(i, (chunk, place))| PromptChunk { id: ChunkId::new(i as u32, 0), place, text: &chunk.text })
+            .map(|(i, (chunk, place))| PromptChunk {
+                id: ChunkId::new(i as u32, 0),
+                place,
+                text: &chunk.text,
+            })
             .collect();
         let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
         let prompts = if lane.healing { &self.prompts } else { &self.unhealed };
