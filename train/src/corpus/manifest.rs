@@ -116,8 +116,7 @@ impl Manifest {
     pub fn read_held_out(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path)
             .with_context(|| format!("cannot read the manifest {}", path.display()))?;
-        Self::parse_held_out(&text)
-            .with_context(|| format!("the manifest {} cannot be used", path.display()))
+        Self::parse_held_out(&text).with_context(|| format!("the manifest {} cannot be used", path.display()))
     }
 
     /// Checks a manifest's text.

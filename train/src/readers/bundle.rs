@@ -84,6 +84,11 @@ impl BundleReader {
         Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed })
     }
 
+    /// The model.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
     /// What it is asked, in this order.
     pub fn lanes(&self) -> Vec<Asking> {
         let lane = |name, lane, healing| Asking { name, lane, healing };
@@ -121,7 +126,11 @@ impl BundleReader {
             .iter()
             .zip(&places)
             .enumerate()
-            .map(|(i, (chunk, place))| PromptChunk { id: ChunkId::new(i as u32, 0), place, text: &chunk.text })
+            .map(|(i, (chunk, place))| PromptChunk {
+                id: ChunkId::new(i as u32, 0),
+                place,
+                text: &chunk.text,
+            })
             .collect();
         let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
         let prompts = if lane.healing { &self.prompts } else { &self.unhealed };

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use llavacode_core::model::reader::{Cache, token_ids};
 
 use super::{
-    bundle::{BundleReader, Question, Asking},
+    bundle::{Asking, BundleReader, Question},
     held::{keep_agreeing, likeliest, nats},
 };
 use crate::samples::Sample;

@@ -79,9 +79,7 @@ pub fn summarise(records: &[Record], tasks: &[Task]) -> ReadersReport {
             let base = scores.get("base");
             let lanes = scores
                 .iter()
-                .map(|(name, scores)| {
-                    (name.clone(), summarise_lane(scores, base.filter(|_| name != "base")))
-                })
+                .map(|(name, scores)| (name.clone(), summarise_lane(scores, base.filter(|_| name != "base"))))
                 .collect();
             (set.name().to_owned(), SetReport { tasks: done.len(), inside_a_line: inside, lanes })
         };
@@ -101,9 +99,7 @@ fn summarise_lane(scores: &[Record], base: Option<&Vec<Record>>) -> LaneSummary 
             exact_match: between(|score| score.exact_match)?,
             edit_similarity: between(|score| score.edit_similarity)?,
             cross_entropy: between(|score| score.nats / score.target_tokens.max(1) as f64)?,
-            cross_entropy_per_character: between(|score| {
-                score.nats / score.target_characters.max(1) as f64
-            })?,
+            cross_entropy_per_character: between(|score| score.nats / score.target_characters.max(1) as f64)?,
         })
     };
     LaneSummary {
