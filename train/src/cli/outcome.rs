@@ -22,6 +22,7 @@ use llavacode_train::{
     projector::TrainedProjector,
     prompts::ChunkLayout,
     reader::Placements,
+    readers::{ReadersReport, document},
     release, report, tokenizer,
 };
 
@@ -154,9 +155,9 @@ pub(super) fn make_release(
     readme: &Path,
 ) -> Result<()> {
     let evaluation = work.join("evaluation");
-    let json = fs::read(evaluation.join("evaluation.json"))
+    let json = fs::read_to_string(evaluation.join("evaluation.json"))
         .context("there is no evaluation: run the step `evaluate` first")?;
-    let mut found: Report = serde_json::from_slice(&json)?;
+    let found: Report = serde_json::from_str(&json)?;
     let parts = release::Release {
         reader: work.join("reader"),
         encoder: work.join("encoder"),
@@ -172,10 +173,10 @@ pub(super) fn make_release(
     fs::create_dir_all(docs)?;
     let table = report::markdown(&found);
     // What the step `readers` found is no part of this evaluation and stays.
-    if let Ok(json) = fs::read(docs.join("evaluation.json")) {
-        found.readers = serde_json::from_slice::<Report>(&json)?.readers;
-    }
-    write_whole(&docs.join("evaluation.json"), &serde_json::to_vec_pretty(&found)?)?;
+    let old = fs::read_to_string(docs.join("evaluation.json"));
+    let readers = old.map_or(Ok(ReadersReport::new()), |old| document::readers_of(&old))?;
+    let json = document::with_readers(&json, &readers)?;
+    write_whole(&docs.join("evaluation.json"), json.as_bytes())?;
     write_whole(&docs.join("evaluation.md"), table.as_bytes())?;
     report::plot(&found, &docs.join("evaluation.svg"))?;
     write_between(readme, "evaluation", &table)?;

@@ -11,8 +11,7 @@ use clap::Args;
 use llavacode_train::{
     checkpoint::write_whole,
     corpus::{self, Corpus, Manifest, Split},
-    evaluate::Report,
-    readers::{self, BundleReader, Counts, ReadersReport, table, tasks},
+    readers::{self, BundleReader, Counts, ReadersReport, document, table, tasks},
     report,
     samples::{self, CutConfig},
 };
@@ -134,13 +133,13 @@ pub(super) fn run_readers(work: &Path, arguments: ReadersArguments) -> Result<()
 /// Puts the readers into the documents, beside what else is there.
 fn write_down(found: &ReadersReport, docs: &Path, readme: &Path) -> Result<()> {
     let path = docs.join("evaluation.json");
-    let json = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let mut all: Report = serde_json::from_slice(&json)
-        .with_context(|| format!("{} is no evaluation of the step `evaluate`", path.display()))?;
-    all.readers.extend(found.clone());
-    write_whole(&path, &serde_json::to_vec_pretty(&all)?)?;
-    report::plot_readers(&all.readers, &docs.join("readers.svg"))?;
-    let table = table::markdown(&all.readers);
+    let json = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let unusable = || format!("the readers cannot be written into {}", path.display());
+    let mut all = document::readers_of(&json).with_context(unusable)?;
+    all.extend(found.clone());
+    write_whole(&path, document::with_readers(&json, &all).with_context(unusable)?.as_bytes())?;
+    report::plot_readers(&all, &docs.join("readers.svg"))?;
+    let table = table::markdown(&all);
     write_between(readme, "readers", &table)?;
     println!("{table}");
     Ok(())

@@ -84,6 +84,11 @@ impl BundleReader {
         Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed })
     }
 
+    /// The model.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
     /// What it is asked, in this order.
     pub fn lanes(&self) -> Vec<Asking> {
         let lane = |name, lane, healing| Asking { name, lane, healing };
