@@ -19,20 +19,28 @@ use llavacode_core::{
     config::{BundleManifest, FormatChoice, WeightFormat},
     model::reader::{Reader, token_ids},
     tokenize::Tokenizer,
-    weights::{BundleFiles, DiskSource, FolderFiles},
+    weights::{FolderFiles, OneFile},
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Tokens read at once: the length of a local prompt.
 const WINDOW: usize = 384;
-const FORMATS: [FormatChoice; 5] = [
-    FormatChoice::Fixed(WeightFormat::F32),
-    FormatChoice::AsStored,
-    FormatChoice::Fixed(WeightFormat::Q8),
-    FormatChoice::Fixed(WeightFormat::Q4_1),
-    FormatChoice::Fixed(WeightFormat::Q4),
-];
+/// Formats of the linear layers and of the head that are compared; the first is what the others are
+/// compared with.
+const FORMATS: [(FormatChoice, FormatChoice); 7] = {
+    use FormatChoice::{AsStored, Fixed};
+    use WeightFormat::{F32, Q4, Q4_1, Q8};
+    [
+        (Fixed(F32), Fixed(F32)),
+        (AsStored, AsStored),
+        (Fixed(Q8), Fixed(Q8)),
+        (Fixed(Q4_1), Fixed(Q8)),
+        (Fixed(Q4), Fixed(Q8)),
+        (Fixed(Q4_1), Fixed(Q4_1)),
+        (Fixed(Q4), Fixed(Q4)),
+    ]
+};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -43,14 +51,12 @@ fn main() -> Result<()> {
 
     println!("linear     head       perplexity  against f32");
     let mut reference = None;
-    for linear in FORMATS {
-        for head in FORMATS {
-            let (reader, tokenizer) = pollster::block_on(load(Path::new(&model), linear, head))?;
-            let windows = windows(&paths, &tokenizer)?;
-            let perplexity = perplexity(&reader, &windows);
-            let against = 100.0 * (perplexity / *reference.get_or_insert(perplexity) - 1.0);
-            println!("{:<9}  {:<9}  {perplexity:>10.3}  {against:>+10.2}%", name(linear), name(head));
-        }
+    for (linear, head) in FORMATS {
+        let (reader, tokenizer) = pollster::block_on(load(Path::new(&model), linear, head))?;
+        let windows = windows(&paths, &tokenizer)?;
+        let perplexity = perplexity(&reader, &windows);
+        let against = 100.0 * (perplexity / *reference.get_or_insert(perplexity) - 1.0);
+        println!("{:<9}  {:<9}  {perplexity:>10.3}  {against:>+10.2}%", name(linear), name(head));
     }
     Ok(())
 }
@@ -78,17 +84,6 @@ fn python_files(path: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// A GGUF file as the one of a bundle.
-struct OneFile(PathBuf);
-
-impl BundleFiles for OneFile {
-    type Source = DiskSource;
-
-    async fn open(&self, _: &str) -> llavacode_core::Result<DiskSource> {
-        DiskSource::open(&self.0)
-    }
-}
-
 /// The reader in these formats, and its tokenizer.
 async fn load(model: &Path, linear: FormatChoice, head: FormatChoice) -> Result<(Reader, Tokenizer)> {
     let with_formats = |mut manifest: BundleManifest| {
@@ -105,7 +100,8 @@ async fn load(model: &Path, linear: FormatChoice, head: FormatChoice) -> Result<
         load_models(&files, manifest, &device, |_| ()).await?
     } else {
         let files = BTreeMap::from([("reader/model.gguf".into(), fs::metadata(model)?.len())]);
-        load_models(&OneFile(model.into()), with_formats(manifest_of(files)), &device, |_| ()).await?
+        load_models(&OneFile { path: model.into() }, with_formats(manifest_of(files)), &device, |_| ())
+            .await?
     };
     Ok((models.reader, models.reader_tokenizer))
 }

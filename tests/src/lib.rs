@@ -2,6 +2,7 @@
 
 #[cfg(not(target_family = "wasm"))]
 pub mod harness;
+pub mod llama_cpp;
 pub mod parity;
 #[cfg(not(target_family = "wasm"))]
 pub mod server;

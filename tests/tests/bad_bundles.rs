@@ -2,7 +2,7 @@
 //! that says so.
 #![cfg(not(target_family = "wasm"))]
 
-use std::num::NonZeroUsize;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use burn::tensor::Device;
 use llavacode_core::{
@@ -14,7 +14,25 @@ use llavacode_core::{
 use llavacode_tests::parity;
 use safetensors::{Dtype, tensor::TensorView};
 
-const TOKENIZER: &str = r#"{"added_tokens":[{"id":3}],"model":{"vocab":{"a":0,"b":1,"c":2}}}"#;
+/// A tokenizer of single visible characters, the blank and the line break, and one token of the id
+/// `last`.
+fn tokenizer(last: u32) -> Vec<u8> {
+    // Byte-level BPE writes a blank as Ġ and a line break as Ċ.
+    let characters = ('!'..='~').chain(['Ġ', 'Ċ']).zip(0u32..);
+    let mut vocabulary: BTreeMap<String, u32> = characters.map(|(c, id)| (c.to_string(), id)).collect();
+    vocabulary.insert("last".into(), last);
+    let byte_level = serde_json::json!({
+        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
+    });
+    let json = serde_json::json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": byte_level,
+        "decoder": byte_level,
+        "model": { "type": "BPE", "vocab": vocabulary, "merges": [] },
+    });
+    serde_json::to_vec(&json).expect("JSON")
+}
 
 /// A projector of one linear layer, all zeros.
 fn projector(input: usize, output: usize) -> Vec<u8> {
@@ -32,7 +50,7 @@ fn bundle(change: impl FnOnce(&mut MemoryFiles)) -> MemoryFiles {
     let mut put = |path: &str, bytes: &[u8]| files.files.insert(path.into(), bytes.into());
     for (folder, fixture) in [("reader", reader), ("encoder", encoder)] {
         put(&format!("{folder}/config.json"), fixture.config);
-        put(&format!("{folder}/tokenizer.json"), TOKENIZER.as_bytes());
+        put(&format!("{folder}/tokenizer.json"), &tokenizer(100));
         put(&format!("{folder}/model.safetensors"), fixture.weights);
     }
     put(PROJECTOR, &projector(64, 64));
@@ -150,8 +168,7 @@ async fn a_projector_of_another_pair() {
 #[tokio::test]
 async fn a_tokenizer_of_another_model() {
     let error = refusal(&bundle(|files| {
-        let json = r#"{"added_tokens":[],"model":{"vocab":{"a":0,"b":160}}}"#;
-        files.files.insert("reader/tokenizer.json".into(), json.as_bytes().into());
+        files.files.insert("reader/tokenizer.json".into(), tokenizer(160).into());
     }))
     .await;
     let expected = "reader/tokenizer.json: the tokenizer gives ids up to 160 and the model's embedding \
@@ -193,8 +210,7 @@ async fn a_manifest_that_is_none() {
 #[tokio::test]
 async fn an_altered_small_file() {
     let mut files = bundle(|_| ());
-    let altered = TOKENIZER.replace("\"b\"", "\"d\"");
-    files.files.insert("encoder/tokenizer.json".into(), altered.as_bytes().into());
+    files.files.insert("encoder/tokenizer.json".into(), tokenizer(101).into());
     let error = refusal(&files).await;
     assert!(
         matches!(&error, Error::HashMismatch { file, .. } if file == "encoder/tokenizer.json"),

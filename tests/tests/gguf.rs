@@ -12,7 +12,8 @@ use llavacode_core::{
 use llavacode_tests::parity::{self, GGUF_BLOCKS};
 
 const FILE: &str = "reader/model.gguf";
-const TYPES: [&str; 9] = ["F32", "F16", "BF16", "Q4_0", "Q5_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K"];
+const TYPES: [&str; 11] =
+    ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"];
 
 /// Loads the matrices of these names, `[3, 512]`.
 async fn load(bytes: &[u8], names: &[&str]) -> Result<Weights> {
@@ -121,6 +122,15 @@ async fn nonsense_headers() {
     let pair = |kind: u32| Gguf::new(3, 0, 1).text("key").u32(kind);
     let overlapping = Gguf::new(3, 2, 0).tensor("a", &[8], 0, 0).tensor("b", &[8], 0, 16).data(64);
     let twice = Gguf::new(3, 2, 0).tensor("a", &[8], 0, 0).tensor("a", &[8], 0, 32).data(64);
+    let odd_heads = Gguf::new(3, 1, 2)
+        .text("general.architecture")
+        .u32(8)
+        .text("llama")
+        .text("llama.attention.head_count")
+        .u32(4)
+        .u32(1)
+        .tensor("blk.0.attn_q.weight", &[32, 3], 0, 0)
+        .data(384);
     let cases = [
         ("nothing but the magic", b"GGUF".to_vec(), "ends within its header"),
         ("an old version", Gguf::new(1, 0, 0).0, "version 1"),
@@ -147,6 +157,12 @@ async fn nonsense_headers() {
         ("an offset that overflows", one(&[8], 0, u64::MAX - 8).data(64), "file's end"),
         ("one in another", overlapping, "file's end"),
         ("the same name twice", twice, "two tensors"),
+        (
+            "the same key twice",
+            Gguf::new(3, 0, 2).text("a").u32(7).bytes(&[1]).text("a").u32(7).bytes(&[0]).0,
+            "key a twice",
+        ),
+        ("q in heads of no even width", odd_heads, "attn_q.weight has 3 rows"),
     ];
     for (what, bytes, said) in cases {
         match load(&bytes, &["Q4_0"]).await {
@@ -160,7 +176,7 @@ async fn nonsense_headers() {
 
 #[tokio::test]
 async fn a_type_that_is_not_read_is_named() {
-    for (kind, named) in [(10, "Q2_K"), (23, "ggml's number 23")] {
+    for (kind, named) in [(10, "Q2_K"), (99, "ggml's number 99")] {
         let file = Gguf::new(3, 1, 0).tensor("a", &[512, 3], kind, 0).data(64);
         let error = load(&file, &["a"]).await.expect_err("an error");
         assert_eq!(

@@ -7,7 +7,7 @@ fn main() {}
 #[cfg(target_family = "wasm")]
 mod browser {
     use burn::tensor::Device;
-    use llavacode_tests::parity;
+    use llavacode_tests::{llama_cpp, parity};
     use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
     wasm_bindgen_test_configure!(run_in_browser);
@@ -25,6 +25,7 @@ mod browser {
         for fixture in &parity::PROJECTORS {
             parity::projector_matches_reference(fixture, device).await;
         }
+        llama_cpp::tiny_models_match(device, 2, 16).await;
     }
 
     #[wasm_bindgen_test]

@@ -4,7 +4,7 @@
 
 use burn::tensor::Device;
 use llavacode_core::kernel::has_kernels;
-use llavacode_tests::parity;
+use llavacode_tests::{llama_cpp, parity};
 
 // One test, so that one process makes one device.
 #[tokio::test]
@@ -31,4 +31,5 @@ async fn models_match_the_reference_through_the_kernels() {
     for fixture in &parity::PROJECTORS {
         parity::projector_matches_reference(fixture, &device).await;
     }
+    llama_cpp::tiny_models_match(&device, 2, 16).await;
 }

@@ -10,6 +10,7 @@
 //! | `evaluate` | [`evaluate`] | every lane on held-out packages |
 //! | `capacity` | [`capacity`] | how much of chunks fits into vectors |
 //! | `release` | [`release`] | the bundle |
+//! | `recent`, `readers` | [`readers`] | any bundle's reader on packages newer than all of them |
 //!
 //! Pico is trained by the engine in [`nn`]; a projector for any other pair through burn, on any of
 //! its devices ([`burn_reader`]).
@@ -32,6 +33,7 @@ pub mod projector;
 pub mod prompts;
 pub mod random;
 pub mod reader;
+pub mod readers;
 pub mod release;
 pub mod report;
 pub mod retrieval;

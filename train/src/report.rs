@@ -6,7 +6,10 @@ use anyhow::{Result, anyhow};
 use llavacode_core::metrics::Interval;
 use plotters::{coord::Shift, prelude::*};
 
-use crate::evaluate::{LaneReport, Report};
+use crate::{
+    evaluate::{LaneReport, Report},
+    readers::{ReadersReport, Set, table},
+};
 
 /// The table of lanes, in Markdown.
 pub fn markdown(report: &Report) -> String {
@@ -123,8 +126,6 @@ type Row = (String, Interval, Interval);
 /// # Errors
 /// If the file cannot be written.
 pub fn plot(report: &Report, path: &Path) -> Result<()> {
-    const ROW: u32 = 44;
-    const AROUND: u32 = 100;
     let sets = [
         (format!("{} lines, any", report.tasks), &report.lanes),
         (
@@ -132,7 +133,31 @@ pub fn plot(report: &Report, path: &Path) -> Result<()> {
             &report.lanes_needing_context,
         ),
     ];
-    let panels = sets.map(|(caption, lanes)| (caption, differences(lanes)));
+    plot_panels(sets.map(|(caption, lanes)| (caption, differences(lanes))).into(), path)
+}
+
+/// The readers' lanes, each against its reader's `base`, as an SVG.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn plot_readers(report: &ReadersReport, path: &Path) -> Result<()> {
+    let sets = [(Set::Any, "any lines"), (Set::CrossFile, "lines that need a name only a chunk has")];
+    let panel = |(set, what): (Set, &str)| {
+        let of_set = report.iter().filter_map(|(reader, sets)| Some((reader, sets.get(set.name())?)));
+        let rows = of_set.flat_map(|(reader, found)| {
+            found.lanes.iter().filter_map(move |(name, lane)| {
+                let d = lane.against_base.as_ref()?;
+                Some((format!("{reader}, {}", table::title(name)), d.exact_match, d.edit_similarity))
+            })
+        });
+        (what.to_owned(), rows.collect())
+    };
+    plot_panels(sets.map(panel).into(), path)
+}
+
+fn plot_panels(panels: Vec<(String, Vec<Row>)>, path: &Path) -> Result<()> {
+    const ROW: u32 = 44;
+    const AROUND: u32 = 100;
     let panels: Vec<_> = panels.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
     let intervals = panels.iter().flat_map(|(_, rows)| rows).flat_map(|(_, em, es)| [em, es]);
     let ends = intervals.flat_map(|interval| [interval.low, interval.high]);

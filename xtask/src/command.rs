@@ -27,9 +27,18 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 
 fn search_path() -> OsString {
     let tools = paths::tools();
-    let ours = [tools.join("bin"), tools.join("node_modules").join(".bin")];
-    let inherited = env::var_os("PATH").unwrap_or_default();
-    env::join_paths(ours.into_iter().chain(env::split_paths(&inherited))).unwrap_or(inherited)
+    before_path([tools.join("bin"), tools.join("node_modules").join(".bin")], env::var_os("PATH"))
+}
+
+/// A `PATH` on which this program is `xtask`, for programs that call back.
+pub(crate) fn search_path_with_us() -> OsString {
+    let folder = env::current_exe().ok().and_then(|ours| Some(ours.parent()?.to_path_buf()));
+    before_path(folder, Some(search_path()))
+}
+
+fn before_path(folders: impl IntoIterator<Item = PathBuf>, path: Option<OsString>) -> OsString {
+    let path = path.unwrap_or_default();
+    env::join_paths(folders.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
 }
 
 /// Runs a command whose output the person sees.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod command;
+mod models;
 mod page;
 mod paths;
 mod setup;
@@ -31,6 +32,14 @@ enum Task {
     Bench(bench::Options),
     /// Only install what is missing for all of the above
     Setup,
+    /// List the models that set-up fetches; fetch, remove or verify one
+    Models {
+        #[command(subcommand)]
+        action: Option<models::Action>,
+    },
+    /// Called by trunk whenever it has built the page
+    #[command(hide = true)]
+    PlaceModels,
 }
 
 fn main() -> ExitCode {
@@ -50,5 +59,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Setup => setup::everything(),
+        Task::Models { action } => models::run(action.as_ref()),
+        Task::PlaceModels => page::place_models(),
     }
 }

@@ -7,7 +7,9 @@ use std::{fs, io};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use toml::Table;
 
+use crate::models::{self, Store};
 use crate::setup::{self, PageTools};
 use crate::{command, paths};
 
@@ -31,6 +33,7 @@ pub(crate) struct ServeOptions {
 /// there after one build and follows every change of the sources.
 pub(crate) fn serve(options: &ServeOptions) -> Result<()> {
     let tools = setup::for_page()?;
+    create_ignored_folders(&paths::root())?;
     println!("building; the page will be at http://{}:{}/", options.address, options.port);
     let mut trunk = trunk(&tools, "serve");
     trunk.args(["--address", &options.address, "--port", &options.port.to_string()]);
@@ -47,6 +50,25 @@ pub(crate) fn build(tools: &PageTools) -> Result<()> {
     println!("built {} in {:.0} s", paths::dist().display(), start.elapsed().as_secs_f64());
     for (name, size) in sizes()? {
         println!("{name:>8}: {:>9} bytes of WebAssembly, {:>9} gzipped", size.raw, size.gzip);
+    }
+    Ok(())
+}
+
+/// Puts the models into the page that trunk has just built and not yet moved to `dist/`, which it
+/// empties each time.
+pub(crate) fn place_models() -> Result<()> {
+    let staged = std::env::var_os("TRUNK_STAGING_DIR").context("this is for trunk to call, in a build")?;
+    models::place(&Store::shared(), Path::new(&staged))
+}
+
+/// Creates the folders whose changes trunk is to ignore: it refuses to serve if one is not there.
+fn create_ignored_folders(root: &Path) -> Result<()> {
+    let file = root.join("Trunk.toml");
+    let text = fs::read_to_string(&file).with_context(|| format!("{} could not be read", file.display()))?;
+    let settings: Table = text.parse().with_context(|| format!("{} is no TOML", file.display()))?;
+    let ignored = settings.get("watch").and_then(|watch| watch.get("ignore")?.as_array());
+    for folder in ignored.into_iter().flatten().filter_map(|path| Some(root.join(path.as_str()?))) {
+        fs::create_dir_all(&folder).with_context(|| format!("{} could not be created", folder.display()))?;
     }
     Ok(())
 }
@@ -95,9 +117,31 @@ fn trunk(tools: &PageTools, action: &str) -> Command {
     let mut trunk = tools.program("trunk");
     trunk.args([action, "--release", "--cargo-profile", "wasm", "--dist"]).arg(paths::dist());
     trunk.env("TRUNK_SKIP_VERSION_CHECK", "true");
+    trunk.env("PATH", command::search_path_with_us());
     // Trunk 0.21 reads this as its own option and accepts only true and false.
     if std::env::var_os("NO_COLOR").is_some() {
         trunk.env("NO_COLOR", "true");
     }
     trunk
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_clone_has_every_folder_that_trunk_is_told_to_ignore() {
+        let settings = include_str!("../../Trunk.toml");
+        let clone = tempfile::tempdir().unwrap();
+        fs::write(clone.path().join("Trunk.toml"), settings).unwrap();
+        create_ignored_folders(clone.path()).unwrap();
+
+        let settings: Table = settings.parse().unwrap();
+        let ignored = settings["watch"]["ignore"].as_array().unwrap();
+        assert!(!ignored.is_empty());
+        for path in ignored {
+            // As trunk looks for it.
+            clone.path().join(path.as_str().unwrap()).canonicalize().unwrap();
+        }
+    }
 }

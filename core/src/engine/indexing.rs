@@ -41,6 +41,11 @@ impl<H: Host> Engine<H> {
         Ok(pending.len())
     }
 
+    /// Whether the bundle has an encoder, so that chunks get vectors.
+    pub fn has_encoder(&self) -> bool {
+        self.embedder.is_some()
+    }
+
     /// The chunks that have no vectors yet; none where the bundle has no encoder to make them.
     pub fn pending(&self) -> Vec<PendingChunk> {
         if self.embedder.is_some() { self.index.pending() } else { Vec::new() }

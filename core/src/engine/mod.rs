@@ -7,6 +7,7 @@
 mod complete;
 mod host;
 mod indexing;
+mod self_test;
 mod session;
 mod stop;
 

@@ -66,7 +66,7 @@ impl PromptBuilder {
     /// fill-in-the-middle prompt needs, and the bundle asks for such prompts.
     pub fn new(tokenizer: Arc<Tokenizer>, config: PromptConfig) -> Result<Self> {
         let layout = match config.style.unwrap_or_else(|| style_of(&tokenizer)) {
-            PromptStyle::Fim => Layout::fim(&tokenizer, config.context_placement)?,
+            PromptStyle::Fim => Layout::fim(&tokenizer, &config)?,
             PromptStyle::Causal => Layout::Causal { blank_line: tokenizer.encode("\n\n") },
         };
         let header = match (config.context_header.trim_end_matches('\n'), &layout, config.context_placement) {
@@ -219,12 +219,14 @@ impl PromptBuilder {
 }
 
 impl Layout {
-    fn fim(tokenizer: &Tokenizer, placement: ContextPlacement) -> Result<Self> {
+    fn fim(tokenizer: &Tokenizer, config: &PromptConfig) -> Result<Self> {
         let special =
             |text: &'static str| Ok::<_, crate::Error>(Special { id: tokenizer.special(text)?, text });
-        let file_separator = match placement {
-            ContextPlacement::BeforePrefix => special("<|file_sep|>").ok(),
-            ContextPlacement::AfterSuffix => None,
+        let file_separator = match (config.context_placement, config.style) {
+            (ContextPlacement::AfterSuffix, _) => None,
+            // Nobody said how this reader was trained: a line break separates as well.
+            (ContextPlacement::BeforePrefix, None) => special(FILE_SEPARATOR).ok(),
+            (ContextPlacement::BeforePrefix, Some(_)) => Some(special(FILE_SEPARATOR)?),
         };
         Ok(Self::Fim {
             prefix: special(FIM_TOKENS[0])?,
@@ -236,6 +238,7 @@ impl Layout {
     }
 }
 
+const FILE_SEPARATOR: &str = "<|file_sep|>";
 const FIM_TOKENS: [&str; 3] = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"];
 
 /// Fill in the middle where the tokenizer has the tokens for it.

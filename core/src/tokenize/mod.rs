@@ -20,7 +20,9 @@ use crate::{Error, Result};
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     bytes: TokenBytes,
-    byte_ids: Vec<u32>,
+    /// Tokens of single bytes. Some vocabularies lack a few that no text of their training had; the
+    /// tokenizer leaves those out.
+    byte_ids: Vec<Option<u32>>,
     added: BTreeSet<u32>,
     largest_id: u32,
 }
@@ -36,7 +38,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Format`] if it is no such file, [`Error::UnsupportedConfig`] if it is not a
-    /// byte-level BPE over all 256 bytes.
+    /// byte-level BPE that has a token for every visible ASCII character.
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self> {
         let format = |reason: String| Error::Format { file: file.into(), format: "a tokenizer.json", reason };
         let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| format(e.to_string()))?;
@@ -68,10 +70,11 @@ impl Tokenizer {
         inner.set_encode_special_tokens(true);
 
         let bytes = TokenBytes::of(&inner);
-        let byte_ids = (0..=u8::MAX)
-            .map(|byte| inner.token_to_id(byte_symbol(byte).encode_utf8(&mut [0; 4])))
-            .collect::<Option<Vec<u32>>>()
-            .ok_or_else(|| unsupported("its vocabulary lacks some of the 256 bytes"))?;
+        let byte_id = |byte: u8| inner.token_to_id(byte_symbol(byte).encode_utf8(&mut [0; 4]));
+        let byte_ids: Vec<Option<u32>> = (0..=u8::MAX).map(byte_id).collect();
+        if (b' '..=b'~').chain([b'\n']).any(|byte| byte_ids[usize::from(byte)].is_none()) {
+            return Err(unsupported("its vocabulary lacks some ASCII characters"));
+        }
         let added = inner.get_added_tokens_decoder().into_keys().collect();
         let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         Ok(Self { inner, bytes, byte_ids, added, largest_id })
@@ -94,7 +97,7 @@ impl Tokenizer {
             Err(error) => {
                 // Any text has its bytes as tokens: worse to read for the model, never wrong.
                 log::warn!("the tokenizer failed on a text of {} bytes: {error}", text.len());
-                text.bytes().map(|byte| self.byte_ids[usize::from(byte)]).collect()
+                text.bytes().filter_map(|byte| self.byte_ids[usize::from(byte)]).collect()
             }
         }
     }

@@ -86,7 +86,7 @@ fn out_of_range(file: &str, range: Range<u64>, len: u64) -> Error {
 }
 
 #[cfg(not(target_family = "wasm"))]
-pub use disk::{DiskSource, FolderFiles};
+pub use disk::{DiskSource, FolderFiles, OneFile};
 
 #[cfg(not(target_family = "wasm"))]
 mod disk {
@@ -112,6 +112,21 @@ mod disk {
 
         async fn open(&self, path: &str) -> Result<DiskSource> {
             DiskSource::open(self.root.join(path))
+        }
+    }
+
+    /// A checkpoint on disk that is one file: whatever is asked for is that file.
+    #[derive(Debug, Clone)]
+    pub struct OneFile {
+        /// The file.
+        pub path: PathBuf,
+    }
+
+    impl BundleFiles for OneFile {
+        type Source = DiskSource;
+
+        async fn open(&self, _: &str) -> Result<DiskSource> {
+            DiskSource::open(&self.path)
         }
     }
 

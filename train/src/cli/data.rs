@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use llavacode_train::{
     checkpoint::write_whole,
-    corpus::{self, Corpus, Manifest, Split},
+    corpus::{self, Corpus, Manifest, Split, dedup::Deduplicator},
     samples::{self, CutConfig},
     tokenizer,
 };
@@ -19,7 +19,7 @@ pub(super) fn make_corpus(work: &Path, manifest: &Path, wheels: Option<PathBuf>)
     let manifest = Manifest::read(manifest)?;
     let wheels = wheels.unwrap_or_else(|| work.join("wheels"));
     corpus::fetch(&manifest, &wheels, |line| println!("{line}"))?;
-    let report = corpus::build(&manifest, &wheels, work, |line| println!("{line}"))?;
+    let report = corpus::build(&manifest, &wheels, work, Deduplicator::default(), |line| println!("{line}"))?;
     println!("{}", serde_json::to_string_pretty(&report.splits)?);
     println!("{}", serde_json::to_string_pretty(&report.licenses)?);
     Ok(())

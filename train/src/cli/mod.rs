@@ -5,6 +5,7 @@ mod data;
 mod outcome;
 mod pair;
 mod reader;
+mod readers;
 
 use std::{
     fs,
@@ -28,6 +29,7 @@ use self::{
     data::{make_corpus, make_samples, make_tokenizer},
     outcome::{make_release, run_bench, run_capacity, run_evaluation},
     reader::{ReaderArguments, train_reader},
+    readers::{ReadersArguments, RecentArguments, make_recent, run_readers},
 };
 
 /// Rows of a micro-batch: about what a processor's second-level cache and its share of the third
@@ -105,6 +107,10 @@ enum Step {
     Xrag(CompressorArguments),
     /// Measure every lane on held-out packages
     Evaluate(outcome::EvaluateArguments),
+    /// Fetch packages newer than every reader and cut tasks from them
+    Recent(RecentArguments),
+    /// Measure any bundles' readers on these tasks: base and full RAG
+    Readers(ReadersArguments),
     /// Say what the reader could gain from its chunks' vectors, if it read them as well as can be
     Capacity {
         /// Tasks of each kind
@@ -173,6 +179,8 @@ impl Arguments {
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
+            Step::Recent(arguments) => make_recent(work, arguments),
+            Step::Readers(arguments) => run_readers(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),
             Step::Release { bundle, bundle_version, description, placement, chunks, docs, readme } => {
                 let layout = pico_prompt(placement.into(), chunks.into());

@@ -22,6 +22,7 @@ use llavacode_train::{
     projector::TrainedProjector,
     prompts::ChunkLayout,
     reader::Placements,
+    readers::{ReadersReport, document},
     release, report, tokenizer,
 };
 
@@ -154,9 +155,9 @@ pub(super) fn make_release(
     readme: &Path,
 ) -> Result<()> {
     let evaluation = work.join("evaluation");
-    let json = fs::read(evaluation.join("evaluation.json"))
+    let json = fs::read_to_string(evaluation.join("evaluation.json"))
         .context("there is no evaluation: run the step `evaluate` first")?;
-    let found: Report = serde_json::from_slice(&json)?;
+    let found: Report = serde_json::from_str(&json)?;
     let parts = release::Release {
         reader: work.join("reader"),
         encoder: work.join("encoder"),
@@ -171,23 +172,28 @@ pub(super) fn make_release(
     let manifest = release::release(&parts, &found)?;
     fs::create_dir_all(docs)?;
     let table = report::markdown(&found);
-    write_whole(&docs.join("evaluation.json"), &json)?;
+    // What the step `readers` found is no part of this evaluation and stays.
+    let old = fs::read_to_string(docs.join("evaluation.json"));
+    let readers = old.map_or(Ok(ReadersReport::new()), |old| document::readers_of(&old))?;
+    let json = document::with_readers(&json, &readers)?;
+    write_whole(&docs.join("evaluation.json"), json.as_bytes())?;
     write_whole(&docs.join("evaluation.md"), table.as_bytes())?;
     report::plot(&found, &docs.join("evaluation.svg"))?;
-    write_between(readme, &table)?;
+    write_between(readme, "evaluation", &table)?;
     println!("{} {} is in {}.", manifest.name, manifest.version, parts.bundle.display());
     Ok(())
 }
 
-/// Puts a text between a document's marks.
-fn write_between(document: &Path, text: &str) -> Result<()> {
-    const MARKS: [&str; 2] = ["<!-- evaluation:begin -->\n", "<!-- evaluation:end -->"];
+/// Puts a text between a document's marks of this name.
+pub(super) fn write_between(document: &Path, name: &str, text: &str) -> Result<()> {
+    let marks = [format!("<!-- {name}:begin -->\n"), format!("<!-- {name}:end -->")];
     let old =
         fs::read_to_string(document).with_context(|| format!("{} cannot be read", document.display()))?;
-    let missing = || format!("{} lacks a line {:?}", document.display(), MARKS.map(str::trim_end));
-    let (before, rest) = old.split_once(MARKS[0]).with_context(missing)?;
-    let (_, after) = rest.split_once(MARKS[1]).with_context(missing)?;
-    write_whole(document, format!("{before}{}{text}{}{after}", MARKS[0], MARKS[1]).as_bytes())
+    let missing =
+        || format!("{} lacks a line {:?}", document.display(), marks.each_ref().map(|mark| mark.trim_end()));
+    let (before, rest) = old.split_once(&marks[0]).with_context(missing)?;
+    let (_, after) = rest.split_once(&marks[1]).with_context(missing)?;
+    write_whole(document, format!("{before}{}{text}{}{after}", marks[0], marks[1]).as_bytes())
 }
 
 pub(super) fn run_bench(len: usize) -> Result<()> {

@@ -50,7 +50,8 @@ pub struct CorpusReport {
 }
 
 /// Builds the corpus under `work` from the wheels in `wheels`: `corpus/{split}.jsonl`, a
-/// [`SourceFile`] a line, and `corpus/corpus.json`. `tell` is called with a line a package.
+/// [`SourceFile`] a line, and `corpus/corpus.json`. Files that repeat one that `seen` has are left
+/// out, too. `tell` is called with a line a package.
 ///
 /// # Errors
 /// If a wheel is missing or was changed, or something cannot be written.
@@ -58,6 +59,7 @@ pub fn build(
     manifest: &Manifest,
     wheels: &Path,
     work: &Path,
+    mut seen: Deduplicator,
     mut tell: impl FnMut(&str),
 ) -> Result<CorpusReport> {
     let folder = folder(work);
@@ -74,7 +76,6 @@ pub fn build(
         licenses: BTreeMap::new(),
         package_bytes: BTreeMap::new(),
     };
-    let mut seen = Deduplicator::default();
     for split in Split::BY_PRECEDENCE {
         let path = folder.join(format!("{split}.jsonl"));
         let mut out =
@@ -209,7 +210,7 @@ mod tests {
         fs::create_dir_all(&wheels).unwrap();
         let text = manifest(&wheels);
         let manifest = Manifest::parse(&text).unwrap();
-        let report = build(&manifest, &wheels, &work, |_| {}).unwrap();
+        let report = build(&manifest, &wheels, &work, Deduplicator::default(), |_| {}).unwrap();
 
         let corpus = Corpus::open(&work, &manifest).unwrap();
         assert_eq!(corpus.report, report);
@@ -226,8 +227,13 @@ mod tests {
 
         // The same again, byte by byte.
         let written = fs::read(work.join("corpus/train.jsonl")).unwrap();
-        build(&manifest, &wheels, &work, |_| {}).unwrap();
+        build(&manifest, &wheels, &work, Deduplicator::default(), |_| {}).unwrap();
         assert_eq!(fs::read(work.join("corpus/train.jsonl")).unwrap(), written);
+
+        // Next to a corpus that has the files, nothing is left of a package.
+        let other = folder.path().join("other");
+        let error = build(&manifest, &wheels, &other, corpus.seen().unwrap(), |_| {}).unwrap_err();
+        assert!(error.to_string().contains("no file of gamma is of use"), "{error}");
 
         // Another manifest: the corpus is not taken for its own.
         let changed = Manifest::parse(&text.replace("\"MIT\"", "\"ISC\"")).unwrap();
@@ -236,7 +242,7 @@ mod tests {
 
         // A wheel that changed is not read.
         fs::write(wheel_path(&wheels, &manifest.packages[0]), b"no wheel").unwrap();
-        assert!(build(&manifest, &wheels, &work, |_| {}).is_err());
+        assert!(build(&manifest, &wheels, &work, Deduplicator::default(), |_| {}).is_err());
         assert!(Corpus::open(&work, &manifest).is_err(), "a half-built corpus must not open");
     }
 

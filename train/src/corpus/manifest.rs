@@ -109,12 +109,45 @@ impl Manifest {
         Self::parse(&text).with_context(|| format!("the corpus manifest {} cannot be used", path.display()))
     }
 
+    /// Reads and checks a manifest of packages that are all held out.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or for the reasons of [`parse_held_out`](Self::parse_held_out).
+    pub fn read_held_out(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read the manifest {}", path.display()))?;
+        Self::parse_held_out(&text).with_context(|| format!("the manifest {} cannot be used", path.display()))
+    }
+
     /// Checks a manifest's text.
     ///
     /// # Errors
     /// If it is no such TOML, names a package twice, has a malformed hash or wheel name, a licence
     /// that is not permissive, or no package at all for a split.
     pub fn parse(text: &str) -> Result<Self> {
+        let manifest = Self::parse_any(text)?;
+        for split in Split::BY_PRECEDENCE {
+            if !manifest.packages.iter().any(|package| package.split == split) {
+                bail!("no package has split = \"{split}\"; each split needs one");
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Checks the text of a manifest that nothing is trained on.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and if a package is not of the test split.
+    pub fn parse_held_out(text: &str) -> Result<Self> {
+        let manifest = Self::parse_any(text)?;
+        if let Some(package) = manifest.packages.iter().find(|package| package.split != Split::Test) {
+            bail!("{} has split = \"{}\"; here every package is \"test\"", package.name, package.split);
+        }
+        ensure!(!manifest.packages.is_empty(), "it lists no package");
+        Ok(manifest)
+    }
+
+    fn parse_any(text: &str) -> Result<Self> {
         // Line breaks are no part of what it says, and a checkout may change them.
         let text = text.replace("\r\n", "\n");
         let File { package: packages } = toml::from_str(&text)?;
@@ -137,11 +170,6 @@ impl Manifest {
                     "{name}: {part:?} is not among the permissive licences this corpus takes ({}); leave it out",
                     LICENSES.join(", ")
                 );
-            }
-        }
-        for split in Split::BY_PRECEDENCE {
-            if !packages.iter().any(|package| package.split == split) {
-                bail!("no package has split = \"{split}\"; each split needs one");
             }
         }
         Ok(Self { packages, sha256: sha256(text.as_bytes()) })
@@ -217,5 +245,18 @@ pub(crate) mod tests {
     fn the_manifest_of_the_repository_is_valid() {
         let manifest = Manifest::parse(include_str!("../../corpus.toml")).unwrap();
         assert!(manifest.packages.len() > 50);
+    }
+
+    #[test]
+    fn newer_packages_are_all_held_out_and_none_is_of_the_corpus() {
+        let newer = Manifest::parse_held_out(include_str!("../../recent.toml")).unwrap();
+        let corpus = Manifest::parse(include_str!("../../corpus.toml")).unwrap();
+        assert!((30..=60).contains(&newer.packages.len()));
+        let names: BTreeSet<_> = corpus.packages.iter().map(|package| &package.name).collect();
+        assert!(newer.packages.iter().all(|package| !names.contains(&package.name)));
+
+        let trained = entry("d", Split::Train, "MIT", &"ab".repeat(32));
+        let error = Manifest::parse_held_out(&trained).unwrap_err().to_string();
+        assert!(error.contains("every package is \"test\""), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     build::CorpusReport,
+    dedup::Deduplicator,
     manifest::{Manifest, Split},
 };
 
@@ -65,6 +66,21 @@ impl Corpus {
                 || format!("{}, line {}, is damaged; build the corpus again", path.display(), index + 1);
             serde_json::from_str(&line.with_context(damaged)?).with_context(damaged)
         }))
+    }
+
+    /// All of its files, for telling what repeats one of them.
+    ///
+    /// # Errors
+    /// If a file of it cannot be read.
+    pub fn seen(&self) -> Result<Deduplicator> {
+        let mut seen = Deduplicator::default();
+        for split in Split::BY_PRECEDENCE {
+            for file in self.files(split)? {
+                // None of them repeats another: they were built that way.
+                let _ = seen.admit(&file?.text);
+            }
+        }
+        Ok(seen)
     }
 
     /// A split's files, package by package.

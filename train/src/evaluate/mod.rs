@@ -34,11 +34,13 @@ use crate::{
     projector::{TrainedProjector, values},
     prompts::{Prompts, Sequence, Weights},
     reader::Placements,
+    readers::ReadersReport,
     retrieval::retrieve,
     samples::{Sample, SampleFile},
 };
 
 pub use scores::{Differences, LaneReport};
+pub(crate) use scores::{RESAMPLES, SEED};
 use scores::{Score, Scores, summarise};
 
 /// Tasks whose sequences are held at once.
@@ -76,6 +78,9 @@ pub struct Report {
     /// Tasks of the ablation.
     #[serde(default)]
     pub retrieval_tasks: usize,
+    /// Any bundles' readers on newer packages: the step `readers`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub readers: ReadersReport,
 }
 
 /// How many tasks are measured.
@@ -167,12 +172,11 @@ pub fn evaluate(
     let quantized = run_lanes(parts, &lines, &LANES[..3]);
     let quantized_needing = run_lanes(parts, &needing, &LANES[..3]);
     parts.reader.model = dense;
-    let inside = |task: &&Sample| task.prefix.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
     Ok(Report {
         tasks: lines.len(),
         split,
         samples: mark.into(),
-        inside_a_line: lines.iter().filter(inside).count(),
+        inside_a_line: lines.iter().filter(|task| task.is_inside_a_line()).count(),
         lanes: summarise(&scores),
         needing_context: needing.len(),
         lanes_needing_context: summarise(&scores_needing),
@@ -180,6 +184,7 @@ pub fn evaluate(
         quantized_needing_context: summarise(&quantized_needing),
         retrieval: BTreeMap::new(),
         retrieval_tasks: 0,
+        readers: BTreeMap::new(),
     })
 }
 

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use llavacode_core::metrics::{Interval, mean, paired_bootstrap};
 use serde::{Deserialize, Serialize};
 
-const RESAMPLES: usize = 2000;
-const SEED: u64 = 20_251_019;
+/// Resamples of a bootstrap.
+pub(crate) const RESAMPLES: usize = 2000;
+/// Its seed.
+pub(crate) const SEED: u64 = 20_251_019;
+
 /// Means of a lane, in percent, nats and tokens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LaneReport {

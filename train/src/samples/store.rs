@@ -34,6 +34,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Whether something stands before the cursor in its line.
+    pub fn is_inside_a_line(&self) -> bool {
+        self.prefix.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty())
+    }
+
     /// Leaves it the best of its chunks: `top_k` of them in half the cases, fewer at random in the
     /// others. How many is drawn alike for every sample: were it not, a reader could tell from the
     /// number whether the chunks are of use.

@@ -42,6 +42,7 @@ pub(crate) fn tokenizer() -> Arc<Tokenizer> {
 }
 
 /// One layer, freshly drawn.
+#[allow(dead_code, reason = "not every test file needs one")]
 pub(crate) fn model(model_type: ModelType, tokenizer: &Tokenizer) -> Model {
     let config = pico_config(model_type, tokenizer.vocab_size(), 96, 1);
     Model::init(&config, &mut SplitMix64::new(4)).expect("a valid config")

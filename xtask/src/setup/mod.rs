@@ -6,6 +6,7 @@ mod browser;
 mod cargo_tools;
 mod debian_rust;
 mod front_end;
+mod models;
 mod vulkan;
 mod wasm_opt;
 mod wasm_target;
@@ -42,6 +43,7 @@ pub(crate) fn for_page() -> Result<PageTools> {
     // The quick steps that can fail come before those that compile for minutes.
     wasm_opt::ensure()?;
     front_end::ensure()?;
+    models::ensure()?;
     let tools = for_wasm_tests()?;
     cargo_tools::ensure_trunk()?;
     Ok(tools)
@@ -49,6 +51,7 @@ pub(crate) fn for_page() -> Result<PageTools> {
 
 /// Whatever compiling to WebAssembly and testing the result needs, the browser apart.
 pub(crate) fn for_wasm_tests() -> Result<PageTools> {
+    models::ensure()?;
     let wasm_toolchain = wasm_target::ensure()?;
     cargo_tools::ensure_wasm_bindgen()?;
     Ok(PageTools { wasm_toolchain })
@@ -57,6 +60,7 @@ pub(crate) fn for_wasm_tests() -> Result<PageTools> {
 /// Whatever the native tests need.
 pub(crate) fn for_native_tests() -> Result<()> {
     front_end::ensure()?;
+    models::ensure()?;
     vulkan::ensure();
     cargo_tools::ensure_nextest()
 }

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use steps::Steps;
 
+use crate::models::{self, Store};
 use crate::setup::{self, PageTools};
 use crate::{command, page, paths};
 
@@ -94,6 +95,7 @@ fn nextest() -> Command {
     let mut nextest = cargo();
     // One failure does not hide the next.
     nextest.args(["nextest", "run", "--release", "--workspace", "--no-fail-fast"]);
+    models::tell(&Store::shared(), &mut nextest);
     nextest
 }
 
@@ -105,6 +107,7 @@ fn wasm_tests(tools: &PageTools) -> Command {
     tests.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
     // Seconds; a software GPU compiles shaders slowly.
     tests.env("WASM_BINDGEN_TEST_TIMEOUT", "1200");
+    models::tell(&Store::shared(), &mut tests);
     tests
 }
 

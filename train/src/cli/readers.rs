@@ -1,0 +1,146 @@
+//! `recent`, `readers`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use llavacode_train::{
+    checkpoint::write_whole,
+    corpus::{self, Corpus, Manifest, Split},
+    readers::{self, BundleReader, Counts, ReadersReport, document, table, tasks},
+    report,
+    samples::{self, CutConfig},
+};
+
+use super::{open_samples, outcome::write_between, samples_path};
+
+/// Bytes around a cursor: more than the budgets of any bundle here, and what a name is looked for in
+/// that only a chunk is to have.
+const PREFIX_BYTES: usize = 6000;
+const SUFFIX_BYTES: usize = 1500;
+
+/// Arguments of `recent`.
+#[derive(Args)]
+pub(super) struct RecentArguments {
+    /// Names, versions, hashes and licences of the newer wheels
+    #[arg(long, default_value = "train/recent.toml")]
+    manifest: PathBuf,
+    /// The corpus: files that repeat one of its are left out
+    #[arg(long, default_value = "train/corpus.toml")]
+    corpus: PathBuf,
+    /// Where wheels are kept
+    #[arg(long)]
+    wheels: Option<PathBuf>,
+    /// Lines cut; about one in fifteen needs a name only a chunk has
+    #[arg(long, default_value_t = 12_000)]
+    samples: usize,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Arguments of `readers`.
+#[derive(Args)]
+pub(super) struct ReadersArguments {
+    /// Folder of a bundle; may be given several times
+    #[arg(long, required = true)]
+    bundle: Vec<PathBuf>,
+    /// Any lines, the cursor before the whole line
+    #[arg(long, default_value_t = 500)]
+    whole: usize,
+    /// Any lines, the cursor inside the line
+    #[arg(long, default_value_t = 500)]
+    inside: usize,
+    /// Lines that need a name only a chunk has
+    #[arg(long, default_value_t = 500)]
+    cross_file: usize,
+    /// Only write down what was measured so far
+    #[arg(long)]
+    report: bool,
+    /// Where the scores are kept, in the work folder
+    #[arg(long, default_value = "readers")]
+    out: PathBuf,
+    /// Folder of `evaluation.json`, into which the readers are written, and of their plot
+    #[arg(long, default_value = "docs")]
+    docs: PathBuf,
+    /// Document into which the table is written, between its marks `readers:begin` and `:end`
+    #[arg(long, default_value = "README.md")]
+    readme: PathBuf,
+}
+
+fn folder(work: &Path) -> PathBuf {
+    work.join("recent")
+}
+
+pub(super) fn make_recent(work: &Path, arguments: RecentArguments) -> Result<()> {
+    let known = Corpus::open(work, &Manifest::read(&arguments.corpus)?)?;
+    let manifest = Manifest::read_held_out(&arguments.manifest)?;
+    let (wheels, work) = (arguments.wheels.unwrap_or_else(|| work.join("wheels")), folder(work));
+    corpus::fetch(&manifest, &wheels, |line| println!("{line}"))?;
+    let report = corpus::build(&manifest, &wheels, &work, known.seen()?, |line| println!("{line}"))?;
+    println!("{report}");
+
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let config = CutConfig {
+        threads,
+        prefix_bytes: PREFIX_BYTES,
+        suffix_bytes: SUFFIX_BYTES,
+        ..CutConfig::new(arguments.samples, arguments.seed)
+    };
+    let found = samples::cut(
+        &Corpus::open(&work, &manifest)?,
+        Split::Test,
+        &config,
+        &samples_path(&work, Split::Test),
+    )?;
+    let (tasks, _) = open_samples(&work, Split::Test)?;
+    println!(
+        "{} samples, {} of them inside a line, {} that need a name only a chunk has",
+        found.samples,
+        found.inside,
+        tasks.needing_context(usize::MAX)?.len()
+    );
+    Ok(())
+}
+
+pub(super) fn run_readers(work: &Path, arguments: ReadersArguments) -> Result<()> {
+    let (samples, mark) = open_samples(&folder(work), Split::Test)
+        .context("there are no tasks from newer packages: run the step `recent` first")?;
+    let ReadersArguments { whole, inside, cross_file, .. } = arguments;
+    let tasks = tasks::choose(&samples, Counts { whole, inside, cross_file })?;
+    let mut readers = Vec::new();
+    for folder in &arguments.bundle {
+        let reader = BundleReader::load(folder)?;
+        ensure!(
+            readers.iter().all(|other: &BundleReader| other.name != reader.name),
+            "two bundles are called {}: give one of them another name",
+            reader.name
+        );
+        readers.push(reader);
+    }
+    let measured = if arguments.report { &[] } else { &tasks[..] };
+    let scores = work.join(&arguments.out).join("scores.jsonl");
+    // The samples' mark is long: its beginning tells them from others.
+    let records = readers::measure(&mut readers, measured, &mark[..16], &scores, |line| println!("{line}"))?;
+    let found = readers::summarise(&records, &tasks);
+    ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
+    write_down(&found, &arguments.docs, &arguments.readme)
+}
+
+/// Puts the readers into the documents, beside what else is there.
+fn write_down(found: &ReadersReport, docs: &Path, readme: &Path) -> Result<()> {
+    let path = docs.join("evaluation.json");
+    let json = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let unusable = || format!("the readers cannot be written into {}", path.display());
+    let mut all = document::readers_of(&json).with_context(unusable)?;
+    all.extend(found.clone());
+    write_whole(&path, document::with_readers(&json, &all).with_context(unusable)?.as_bytes())?;
+    report::plot_readers(&all, &docs.join("readers.svg"))?;
+    let table = table::markdown(&all);
+    write_between(readme, "readers", &table)?;
+    println!("{table}");
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! A bundle's reader as the page runs it.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
+use llavacode_core::{
+    bundle::load_bundle,
+    config::{BundleManifest, PromptConfig},
+    engine::{ChunkPlace, Lane},
+    index::ChunkId,
+    model::reader::Reader,
+    prompt::{Cursor, PromptBuilder, PromptChunk, Segment},
+    tokenize::Tokenizer,
+    weights::{FolderFiles, sha256_hex},
+};
+
+use crate::samples::Sample;
+
+/// A reader, and how prompts are laid out for it.
+#[derive(Debug)]
+pub struct BundleReader {
+    /// What the report calls it.
+    pub name: String,
+    /// Tells its bundle from others of this name.
+    pub mark: String,
+    pub(super) reader: Reader,
+    pub(super) tokenizer: Arc<Tokenizer>,
+    pub(super) config: PromptConfig,
+    prompts: PromptBuilder,
+    /// The same without token healing.
+    unhealed: PromptBuilder,
+}
+
+/// A way to ask a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    /// As in the report.
+    pub name: &'static str,
+    pub(super) lane: Lane,
+    pub(super) healing: bool,
+}
+
+/// What a reader reads before the first token it chooses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Question {
+    /// A position each.
+    pub tokens: Vec<u32>,
+    /// What the completion has to begin with; no part of it.
+    pub held: String,
+}
+
+impl BundleReader {
+    /// Loads a bundle onto the CPU: its weights are rounded as on the page.
+    ///
+    /// # Errors
+    /// If the folder holds no such bundle.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let files = FolderFiles { root: folder.into() };
+        let models = pollster::block_on(load_bundle(&files, &Device::flex(), |_| {}))
+            .with_context(|| format!("the bundle {} cannot be loaded", folder.display()))?;
+        let tokenizer = Arc::new(models.reader_tokenizer);
+        // What was measured of it at its release changes nothing of what it says.
+        let settings = BundleManifest { evaluation: serde_json::Value::Null, ..models.manifest };
+        let mark = sha256_hex(&serde_json::to_vec(&settings)?);
+        Self::new(key(&settings.name), mark[..16].into(), models.reader, tokenizer, settings.prompt)
+    }
+
+    /// A reader with its tokenizer and prompts.
+    ///
+    /// # Errors
+    /// If the tokenizer lacks a token that the prompts need.
+    pub fn new(
+        name: String,
+        mark: String,
+        reader: Reader,
+        tokenizer: Arc<Tokenizer>,
+        config: PromptConfig,
+    ) -> Result<Self> {
+        ensure!(!name.is_empty(), "a bundle without a name cannot be reported: give it one in bundle.json");
+        let prompts = PromptBuilder::new(Arc::clone(&tokenizer), config.clone())?;
+        let without = PromptConfig { token_healing: false, ..config.clone() };
+        let unhealed = PromptBuilder::new(Arc::clone(&tokenizer), without)?;
+        Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed })
+    }
+
+    /// The model.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// What it is asked, in this order.
+    pub fn lanes(&self) -> Vec<Asking> {
+        let lane = |name, lane, healing| Asking { name, lane, healing };
+        if !self.config.token_healing {
+            return vec![lane("base", Lane::Base, false), lane("full_rag", Lane::FullRag, false)];
+        }
+        vec![
+            lane("base", Lane::Base, true),
+            lane("base.unhealed", Lane::Base, false),
+            lane("full_rag", Lane::FullRag, true),
+            lane("full_rag.unhealed", Lane::FullRag, false),
+        ]
+    }
+
+    /// Most positions a question and its answer take.
+    pub(super) fn capacity(&self) -> usize {
+        // A line has 500 bytes at most.
+        (self.prompts.max_prompt_tokens() + 512 + self.config.max_new_tokens)
+            .min(self.reader.config().max_position_embeddings)
+    }
+
+    /// A task in a lane.
+    pub fn question(&self, lane: Asking, sample: &Sample) -> Question {
+        let places: Vec<ChunkPlace> = sample
+            .chunks
+            .iter()
+            .map(|chunk| ChunkPlace {
+                path: chunk.path.clone(),
+                start_line: chunk.start_line,
+                end_line: chunk.end_line,
+            })
+            .collect();
+        let chunks: Vec<PromptChunk<'_>> = sample
+            .chunks
+            .iter()
+            .zip(&places)
+            .enumerate()
+            .map(|(i, (chunk, place))| PromptChunk {
+                id: ChunkId::new(i as u32, 0),
+                place,
+                text: &chunk.text,
+            })
+            .collect();
+        let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
+        let prompts = if lane.healing { &self.prompts } else { &self.unhealed };
+        let prompt = prompts.build(lane.lane, cursor, &chunks);
+        let tokens = prompt.segments.into_iter().flat_map(|segment| match segment {
+            Segment::Tokens(tokens) => tokens,
+            // Neither lane has any.
+            Segment::Soft(_) => Vec::new(),
+        });
+        Question { tokens: tokens.collect(), held: prompt.taken_back }
+    }
+}
+
+/// A name as keys are written: `SmolLM2 135M` becomes `smollm2-135m`.
+fn key(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_keys() {
+        assert_eq!(key("SmolLM2 (135M)"), "smollm2-135m");
+        assert_eq!(key("pico"), "pico");
+    }
+}

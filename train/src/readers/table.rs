@@ -1,0 +1,83 @@
+//! The readers as a table.
+
+use std::fmt::Write as _;
+
+use llavacode_core::metrics::Interval;
+
+use super::{
+    summary::{LaneSummary, ReadersReport},
+    tasks::Set,
+};
+
+/// The table, in Markdown.
+pub fn markdown(report: &ReadersReport) -> String {
+    let mut text = String::new();
+    for set in Set::ALL {
+        let of_set: Vec<_> = report
+            .iter()
+            .filter_map(|(reader, sets)| sets.get(set.name()).map(|found| (reader, found)))
+            .collect();
+        let Some((_, first)) = of_set.first() else { continue };
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let counts: Vec<String> =
+            of_set.iter().map(|(reader, found)| format!("{reader} {}", found.tasks)).collect();
+        let tasks = if of_set.iter().all(|(_, found)| found.tasks == first.tasks) {
+            format!("{} tasks", first.tasks)
+        } else {
+            format!("Tasks ({})", counts.join(", "))
+        };
+        let _ = match set {
+            Set::Any => writeln!(
+                text,
+                "{tasks}, any lines, in {} of them the cursor stands inside the line. Differences are against the reader's own `base`, with 95 % paired bootstrap intervals.\n",
+                first.inside_a_line
+            ),
+            Set::CrossFile => writeln!(
+                text,
+                "{tasks}, lines that need a name which a retrieved chunk has and which stands nowhere around the cursor:\n"
+            ),
+        };
+        text.push_str(
+            "| reader | lane | exact match, % | edit similarity, % | nats a character | positions | Δ exact match | Δ edit similarity | Δ nats a character |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+        );
+        for (reader, found) in of_set {
+            for (name, lane) in &found.lanes {
+                push_row(&mut text, reader, name, lane);
+            }
+        }
+    }
+    text
+}
+
+fn push_row(text: &mut String, reader: &str, name: &str, lane: &LaneSummary) {
+    let [exact, similar, nats] = match &lane.against_base {
+        Some(d) => [
+            interval(d.exact_match, 1),
+            interval(d.edit_similarity, 1),
+            interval(d.cross_entropy_per_character, 3),
+        ],
+        None => ["–", "–", "–"].map(String::from),
+    };
+    let _ = writeln!(
+        text,
+        "| {reader} | {} | {:.1} | {:.1} | {:.3} | {:.0} | {exact} | {similar} | {nats} |",
+        title(name),
+        lane.exact_match,
+        lane.edit_similarity,
+        lane.cross_entropy_per_character,
+        lane.positions,
+    );
+}
+
+/// `full_rag.unhealed` as a person says it.
+pub(crate) fn title(name: &str) -> String {
+    let (lane, healing) = name.split_once('.').unwrap_or((name, ""));
+    let lane = if lane == "full_rag" { "full RAG" } else { lane };
+    if healing.is_empty() { lane.into() } else { format!("{lane}, token healing off") }
+}
+
+fn interval(Interval { difference, low, high }: Interval, digits: usize) -> String {
+    format!("{difference:+.digits$} ({low:+.digits$} … {high:+.digits$})")
+}

@@ -1,0 +1,196 @@
+//! Readers of bundles on tasks: what they are asked, what they say, and how that is counted.
+
+mod common;
+
+use std::{fs, path::Path, sync::Arc};
+
+use burn::tensor::Device;
+use llavacode_core::{
+    config::{ModelType, PromptConfig, PromptStyle},
+    model::reader::{Reader, token_ids},
+};
+use llavacode_train::{
+    model::pico_config,
+    readers::{
+        self, BundleReader, Counts, Task,
+        bundle::Question,
+        tasks::{self, Set},
+    },
+};
+
+use common::{samples, tokenizer};
+
+const NEW_TOKENS: usize = 12;
+
+/// A freshly drawn reader of two layers.
+fn reader(name: &str, token_healing: bool) -> BundleReader {
+    let tokenizer = tokenizer();
+    let config = pico_config(ModelType::Qwen2, tokenizer.vocab_size(), 64, 2);
+    let reader = Reader::init(&config, &Device::flex()).expect("a valid config");
+    let prompt = PromptConfig {
+        style: Some(PromptStyle::Causal),
+        prefix_tokens: 64,
+        context_tokens: 64,
+        max_new_tokens: NEW_TOKENS,
+        token_healing,
+        ..PromptConfig::default()
+    };
+    BundleReader::new(name.into(), "mark".into(), reader, Arc::clone(&tokenizer), prompt).expect("a reader")
+}
+
+/// Twelve tasks, cursors inside a line, of which four are asked as lines that need their chunk.
+fn tasks(folder: &Path) -> Vec<Task> {
+    tasks::choose(&samples(folder), Counts { whole: 0, inside: 8, cross_file: 4 }).expect("tasks")
+}
+
+/// Logits behind a whole sequence, without a cache that was used before.
+fn logits(reader: &BundleReader, tokens: &[u32]) -> Vec<f32> {
+    let mut cache = reader.reader().cache(1, tokens.len());
+    let span = cache.next(1, tokens.len());
+    let inputs = reader.reader().embed(token_ids(tokens, &Device::flex()));
+    let hidden = reader.reader().forward(inputs, &mut cache, span);
+    reader.reader().logits(hidden.narrow(0, tokens.len() - 1, 1)).into_data().iter::<f32>().collect()
+}
+
+/// Token by token, as it is defined: what agrees with `held` is chosen from.
+fn probabilities(reader: &BundleReader, tokens: &[u32], held: &[u8]) -> Vec<f64> {
+    let tokenizer = tokenizer();
+    let weight = |(id, logit): (u32, f32)| {
+        let bytes = tokenizer.token_bytes(id);
+        let agrees = held.is_empty()
+            || (!tokenizer.is_special(id) && (bytes.starts_with(held) || held.starts_with(bytes)));
+        if agrees { f64::from(logit).exp() } else { 0.0 }
+    };
+    let weights: Vec<f64> = (0..).zip(logits(reader, tokens)).map(weight).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.into_iter().map(|weight| weight / sum).collect()
+}
+
+fn left<'a>(held: &'a str, said: &[u8]) -> &'a [u8] {
+    held.as_bytes().get(said.len()..).unwrap_or_default()
+}
+
+/// The greedy line, one token after the other.
+fn greedy(reader: &BundleReader, question: &Question) -> String {
+    let tokenizer = tokenizer();
+    let (mut tokens, mut said) = (question.tokens.clone(), Vec::new());
+    for _ in 0..NEW_TOKENS {
+        let chances = probabilities(reader, &tokens, left(&question.held, &said));
+        let best = chances.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("tokens").0 as u32;
+        if tokenizer.is_special(best) {
+            break;
+        }
+        tokens.push(best);
+        said.extend_from_slice(tokenizer.token_bytes(best));
+    }
+    let line = said.get(question.held.len()..).unwrap_or_default();
+    String::from_utf8_lossy(line).split(['\n', '\r']).next().unwrap_or_default().to_owned()
+}
+
+fn questions(reader: &BundleReader) -> Vec<Question> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let task = tasks(folder.path()).swap_remove(0);
+    reader.lanes().into_iter().map(|lane| reader.question(lane, &task.sample)).collect()
+}
+
+#[test]
+fn lanes_differ_in_context_and_healing() {
+    let plain = reader("tiny", false);
+    let names = |reader: &BundleReader| reader.lanes().iter().map(|lane| lane.name).collect::<Vec<_>>();
+    assert_eq!(names(&plain), ["base", "full_rag"]);
+    let healing = reader("tiny", true);
+    assert_eq!(names(&healing), ["base", "base.unhealed", "full_rag", "full_rag.unhealed"]);
+
+    let questions = questions(&healing);
+    let text = |question: &Question| tokenizer().decode(&question.tokens) + &question.held;
+    assert_eq!(text(&questions[0]), text(&questions[1]), "healing changes nothing of the prompt's text");
+    assert_eq!(text(&questions[2]), text(&questions[3]));
+    assert!(text(&questions[2]).contains("def value_") && !text(&questions[0]).contains("def value_"));
+    assert!(!questions[0].held.is_empty() && questions[0].tokens.len() < questions[1].tokens.len());
+    assert!(questions[1].held.is_empty());
+}
+
+#[test]
+fn a_line_is_the_greedy_one_whatever_is_guessed_before() {
+    let reader = reader("tiny", true);
+    for question in questions(&reader) {
+        let expected = greedy(&reader, &question);
+        let longer = format!("{expected} and more");
+        let beginning: String = expected.chars().take(3).collect();
+        for drafts in [vec![], vec![expected.clone()], vec![longer, beginning, "self.x".into()]] {
+            let mut session = reader.session();
+            for target in ["other.value_1()", expected.as_str()] {
+                if target.is_empty() {
+                    continue;
+                }
+                let found = reader.answer(&mut session, &question, target, &drafts).expect("an answer");
+                assert_eq!(found.text, expected, "{drafts:?}");
+                assert_eq!(found.positions, question.tokens.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn cross_entropy_is_of_the_target_and_chosen_among_what_agrees() {
+    let (reader, tokenizer) = (reader("tiny", true), tokenizer());
+    let target = "other.value_1()";
+    for question in questions(&reader) {
+        let natural = tokenizer.encode(&format!("{}{target}", question.held));
+        let (mut tokens, mut said) = (question.tokens.clone(), Vec::new());
+        let (mut nats, mut of_target) = (0.0, 0);
+        for &token in &natural {
+            nats -= probabilities(&reader, &tokens, left(&question.held, &said))[token as usize].ln();
+            tokens.push(token);
+            said.extend_from_slice(tokenizer.token_bytes(token));
+            of_target += usize::from(said.len() > question.held.len());
+        }
+        let mut session = reader.session();
+        let found = reader.answer(&mut session, &question, target, &[]).expect("an answer");
+        assert!((found.nats - nats).abs() < 1e-3, "{} and {nats}", found.nats);
+        assert_eq!(found.target_tokens, of_target);
+        // The session holds another text now.
+        reader.answer(&mut session, &question, "x", &[]).expect("an answer");
+        let again = reader.answer(&mut session, &question, target, &[]).expect("an answer");
+        assert!((again.nats - nats).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_to_the_same_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tasks = tasks(folder.path());
+    let mut both = [reader("healing", true), reader("plain", false)];
+    let path = folder.path().join("scores.jsonl");
+    let mut lines = 0;
+    let whole = readers::measure(&mut both, &tasks, "twelve", &path, |_| lines += 1).expect("measured");
+    assert!(lines > 0, "it says how far it is");
+    assert_eq!(whole.len(), 12 * (4 + 2));
+    let file = fs::read(&path).expect("scores");
+
+    // Killed in the middle of a line, in the middle of a task.
+    fs::write(&path, &file[..file.len() / 2]).expect("written");
+    let again = readers::measure(&mut both, &tasks, "twelve", &path, |_| ()).expect("measured");
+    let (whole, again) = (readers::summarise(&whole, &tasks), readers::summarise(&again, &tasks));
+    assert_eq!(whole.keys().collect::<Vec<_>>(), ["healing", "plain"]);
+    for (name, sets) in &whole {
+        for (set, found) in sets {
+            let other = &again[name][set];
+            assert_eq!((found.tasks, found.inside_a_line), (other.tasks, other.inside_a_line));
+            for (lane, summary) in &found.lanes {
+                let other = &other.lanes[lane];
+                assert_eq!(summary.exact_match, other.exact_match, "{name} {set} {lane}");
+                assert_eq!(summary.edit_similarity, other.edit_similarity, "{name} {set} {lane}");
+                assert!((summary.cross_entropy - other.cross_entropy).abs() < 1e-4);
+            }
+        }
+    }
+    assert_eq!(whole["plain"][Set::CrossFile.name()].tasks, 4);
+
+    // Nothing is measured twice, and with other tasks nothing counts.
+    let before = fs::read(&path).expect("scores");
+    readers::measure(&mut both, &tasks, "twelve", &path, |_| ()).expect("measured");
+    assert_eq!(fs::read(&path).expect("scores"), before);
+    let none = readers::measure(&mut both, &[], "others", &path, |_| ()).expect("measured");
+    assert!(none.is_empty());
+}
