@@ -1,6 +1,6 @@
 //! The engine's worker, as the page sees it: requests out, replies in.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use js_sys::{Array, Object, Reflect};
 use serde::Serialize;
@@ -15,6 +15,10 @@ use crate::protocol::{Envelope, Reply, Request, RequestId};
 /// before it listens (`app/js/engine_loader.js`).
 const SCRIPT: &str = "engine_loader.js";
 
+/// The next request's id. One counter for all workers: what answers a request of one is never taken
+/// for an answer to another's.
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
 /// What comes from the worker.
 pub enum Incoming {
     /// An answer.
@@ -26,7 +30,6 @@ pub enum Incoming {
 /// A running worker. Dropping it ends the worker and frees what it held on the device.
 pub struct Client {
     worker: Worker,
-    next: Cell<RequestId>,
     // Held so that the browser may call them.
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut(ErrorEvent)>,
@@ -60,7 +63,7 @@ impl Client {
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        Ok(Self { worker, next: Cell::new(1), _on_message: on_message, _on_error: on_error })
+        Ok(Self { worker, _on_message: on_message, _on_error: on_error })
     }
 
     /// Sends a request.
@@ -76,8 +79,7 @@ impl Client {
     /// # Errors
     /// A sentence, if it cannot be posted.
     pub fn send_with_files(&self, request: Request, files: &[Candidate]) -> Result<RequestId, String> {
-        let id = self.next.get();
-        self.next.set(id.wrapping_add(1));
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let post = || -> Result<(), JsValue> {
             let message = Envelope { id, request }.serialize(&Serializer::json_compatible())?;
             if !files.is_empty() {

@@ -179,6 +179,8 @@ pub struct EngineInfo {
     pub fallback_reason: Option<String>,
     /// Whether WebGPU could be had all the same, by asking for it.
     pub webgpu_possible: bool,
+    /// Whether the processor plays the GPU.
+    pub software_gpu: bool,
     /// Bytes of weights and caches on the device.
     pub memory_bytes: u64,
     /// Time from the request to ready, in milliseconds.

@@ -52,6 +52,15 @@ impl Control {
     /// Asks for completions at the cursor. `asked` tells a person's wish from a pause in typing: the
     /// wish is answered with a sentence where it cannot be fulfilled.
     pub fn complete(self, asked: bool) {
+        self.complete_here(asked, false);
+    }
+
+    /// Asks again at the place that the texts shown are for, which stand until others come.
+    pub(super) fn complete_again(self) {
+        self.complete_here(false, true);
+    }
+
+    fn complete_here(self, asked: bool, again: bool) {
         self.inner().pause.replace(None);
         if !self.state.engine.with_untracked(|engine| engine.is_ready()) {
             if asked {
@@ -75,7 +84,9 @@ impl Control {
             return;
         };
         self.stop();
-        self.with_editor(Editor::clear_ghost);
+        if !again {
+            self.with_editor(Editor::clear_ghost);
+        }
         let settings = self.state.settings.get_untracked();
         let offered = self.state.offered.get_untracked();
         let turns = Turns::new(untrack(|| self.state.ghost_lane()), settings.compare, &offered);
@@ -88,6 +99,7 @@ impl Control {
             ghost: None,
             multi_line: settings.multi_line,
             cold: settings.compare && settings.cold,
+            again,
         });
         self.state.in_place.set(true);
         self.next_lane();
@@ -114,7 +126,8 @@ impl Control {
             self.stop();
             return;
         };
-        self.state.lane(lane).update(|run| run.start(id));
+        let again = inner.round.borrow().again;
+        self.state.lane(lane).update(|run| if again { run.start_again(id) } else { run.start(id) });
         if lane == untrack(|| self.state.ghost_lane()) {
             inner.round.borrow_mut().ghost = Some(id);
         }
@@ -150,9 +163,13 @@ impl Control {
     pub(super) fn on_completion(&self, id: RequestId, event: CompletionEvent) {
         let Some(lane) = self.lane_of(id) else { return };
         let done = matches!(event, CompletionEvent::Done(_));
+        let has_text = done || matches!(event, CompletionEvent::Text { .. });
         let run = self.state.lane(lane);
         run.update(|run| run.apply(event));
-        if self.inner().round.borrow().ghost == Some(id) {
+        if has_text && self.state.shown.get_untracked() != self.state.offered.get_untracked() {
+            self.state.shown.set(self.state.offered.get_untracked());
+        }
+        if has_text && self.inner().round.borrow().ghost == Some(id) {
             let text = run.with_untracked(|run| run.text.clone());
             if done && !text.is_empty() {
                 self.state.announcement.set(format!("{} suggests: {text}", title(lane)));
@@ -160,6 +177,7 @@ impl Control {
             self.with_editor(|editor| editor.set_ghost(id, &text));
         }
         if done {
+            self.offer_better();
             self.next_lane();
         }
     }

@@ -24,6 +24,7 @@ impl Control {
         }
         self.inner().unindexed.replace(None);
         self.state.index.set(IndexState::Running { done: 0, total: 0 });
+        self.tell_next(|| Request::Index { workspace: workspace.clone(), files: files.clone() });
         let id = self.send(Request::Index { workspace, files });
         self.inner().index.set(id);
     }
@@ -47,7 +48,9 @@ impl Control {
         let (workspace, text) =
             self.state.workspace.with_untracked(|w| (w.name.clone(), w.files.get(&path).cloned()));
         let Some(text) = text else { return };
-        let id = self.send(Request::UpdateFile { workspace, file: SourceFile { path, text } });
+        let file = SourceFile { path, text };
+        self.tell_next(|| Request::UpdateFile { workspace: workspace.clone(), file: file.clone() });
+        let id = self.send(Request::UpdateFile { workspace, file });
         self.inner().index.set(id);
     }
 

@@ -32,10 +32,11 @@ impl Control {
     }
 
     /// Stops measuring.
-    pub fn stop_measuring(&self) {
+    pub fn stop_measuring(self) {
         if let Some(target) = self.inner().measure.take() {
             self.send(Request::Cancel { target });
             self.state.measure.set(MeasureState::Idle);
+            self.take_over();
         }
     }
 

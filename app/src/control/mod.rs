@@ -1,5 +1,6 @@
 //! What the page does when a person does something, or when the engine answers.
 
+mod arriving;
 mod completion;
 mod import;
 mod indexing;
@@ -19,12 +20,14 @@ use crate::client::{Client, Incoming};
 use crate::editor::{Editor, EditorEvent};
 use crate::protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
 use crate::state::State;
+use crate::state::choice::Index;
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::lanes::Turns;
 use crate::state::measure::MeasureState;
 use crate::state::notices::{Gravity, Remedy};
 use crate::state::settings::{Settings, Theme};
 
+use arriving::Next;
 pub use models::Chosen;
 
 /// Acts on the page. A copy is a handle to the same one.
@@ -39,6 +42,20 @@ pub struct Control {
 #[derive(Default)]
 struct Inner {
     client: RefCell<Option<Client>>,
+    /// Names the client in use among all that were started.
+    number: Cell<u32>,
+    /// The newest of these numbers.
+    newest: Cell<u32>,
+    /// The worker that is to take its place.
+    next: RefCell<Option<Next>>,
+    /// What could not be loaded, and its name.
+    failed: RefCell<Option<(Chosen, String)>>,
+    /// The models beside the page.
+    beside: RefCell<Index>,
+    /// A better model was looked for.
+    looked: Cell<bool>,
+    /// One is there that may be too slow: to be offered once a completion was timed.
+    may_offer: Cell<bool>,
     editor: RefCell<Option<Editor>>,
     /// The bundle and device in use, or last asked for.
     chosen: RefCell<Option<Chosen>>,
@@ -66,6 +83,8 @@ struct Round {
     ghost: Option<RequestId>,
     multi_line: bool,
     cold: bool,
+    /// What is shown stands until new text comes.
+    again: bool,
 }
 
 impl Control {
@@ -122,6 +141,7 @@ impl Control {
             Remedy::UseWebgpu => self.load(Chosen { device: DeviceChoice::Webgpu, ..self.chosen() }),
             Remedy::DefaultBundle => self.load(Chosen::default()),
             Remedy::Reindex => self.index_all(),
+            Remedy::TryModelAgain => self.try_again(),
         }
     }
 
@@ -158,7 +178,22 @@ impl Control {
         }
     }
 
-    fn on_incoming(self, incoming: Incoming) {
+    /// A number for a worker that is about to be started.
+    fn next_number(&self) -> u32 {
+        let inner = self.inner();
+        inner.newest.set(inner.newest.get() + 1);
+        inner.newest.get()
+    }
+
+    fn on_incoming(self, number: u32, incoming: Incoming) {
+        let inner = self.inner();
+        if inner.number.get() != number {
+            let is_next = inner.next.borrow().as_ref().is_some_and(|next| next.number == number);
+            if is_next {
+                self.on_next(incoming);
+            }
+            return;
+        }
         match incoming {
             Incoming::Reply(Reply { id, event }) => self.on_event(id, event),
             Incoming::Crashed(message) => self.on_crash(message),
@@ -194,6 +229,7 @@ impl Control {
             Event::Measured { report } => {
                 if inner.measure.take() == Some(id) {
                     self.on_measured(report);
+                    self.take_over();
                 }
             }
             Event::Notice { message } => self.notify(Gravity::Warning, message, &[]),
@@ -202,19 +238,20 @@ impl Control {
         }
     }
 
-    fn on_cancelled(&self, id: RequestId) {
+    fn on_cancelled(self, id: RequestId) {
         let inner = self.inner();
         if inner.index.get() == Some(id) {
             self.state.index.set(IndexState::Cancelled);
         } else if inner.measure.get() == Some(id) {
             inner.measure.set(None);
             self.state.measure.set(MeasureState::Idle);
+            self.take_over();
         } else {
             self.on_completion_ended(id, None);
         }
     }
 
-    fn on_failed(&self, id: RequestId, message: String) {
+    fn on_failed(self, id: RequestId, message: String) {
         let inner = self.inner();
         if inner.load.get() == Some(id) {
             self.on_load_failed(message);
@@ -224,6 +261,7 @@ impl Control {
         } else if inner.measure.get() == Some(id) {
             inner.measure.set(None);
             self.state.measure.set(MeasureState::Failed { message });
+            self.take_over();
         } else {
             self.on_completion_ended(id, Some(message));
         }

@@ -74,9 +74,12 @@ impl Control {
     pub fn load(self, chosen: Chosen) {
         let inner = self.inner();
         inner.client.replace(None);
+        self.abandon_next();
         self.forget_requests();
         self.state.engine.set(EngineState::Starting);
-        let started = Client::spawn(move |incoming| self.on_incoming(incoming)).and_then(|client| {
+        let number = self.next_number();
+        inner.number.set(number);
+        let started = Client::spawn(move |incoming| self.on_incoming(number, incoming)).and_then(|client| {
             let request = Request::Load { bundle: chosen.bundle.clone(), device: chosen.device };
             let id = client.send_with_files(request, &chosen.files)?;
             Ok((client, id))
@@ -111,7 +114,7 @@ impl Control {
         self.state.index.set(IndexState::Waiting);
     }
 
-    pub(super) fn on_ready(&self, info: EngineInfo) {
+    pub(super) fn on_ready(self, info: EngineInfo) {
         if let Some(reason) = &info.fallback_reason {
             let text = format!("The models run on the CPU: {}.", reason.trim_end_matches('.'));
             match info.webgpu_possible {
@@ -120,6 +123,8 @@ impl Control {
             }
         }
         self.state.offered.set(info.lanes.clone());
+        self.state.shown.set(info.lanes.clone());
+        self.look_for_better(&info);
         self.state.engine.set(EngineState::Ready(info));
         announce_ready();
         self.index_all();

@@ -54,6 +54,8 @@ pub struct LaneRun {
     pub error: Option<String>,
     /// Whether the first token of this run has come.
     started: bool,
+    /// Whether the text is the run's before and stands until this one has some.
+    kept: bool,
 }
 
 impl LaneRun {
@@ -63,6 +65,7 @@ impl LaneRun {
         self.request = None;
         self.error = None;
         self.started = false;
+        self.kept = false;
     }
 
     /// It was sent as `request`.
@@ -73,11 +76,21 @@ impl LaneRun {
         self.text.clear();
     }
 
+    /// It was sent as `request`, at the place that the text shown is for: that stands until another
+    /// comes.
+    pub fn start_again(&mut self, request: RequestId) {
+        self.queue();
+        self.phase = Phase::Running;
+        self.request = Some(request);
+        self.kept = true;
+    }
+
     /// Stops waiting for an answer; what has come stays.
     pub fn stop(&mut self) {
         if matches!(self.phase, Phase::Queued | Phase::Running) {
             self.phase = Phase::Idle;
             self.request = None;
+            self.kept = false;
         }
     }
 
@@ -95,9 +108,15 @@ impl LaneRun {
                 self.started = true;
                 self.ttft = Some(ttft);
             }
-            CompletionEvent::Text { text } => self.text.push_str(&text),
+            CompletionEvent::Text { text } => {
+                if std::mem::take(&mut self.kept) {
+                    self.text.clear();
+                }
+                self.text.push_str(&text);
+            }
             CompletionEvent::Done(completion) => {
                 self.phase = Phase::Done;
+                self.kept = false;
                 self.text.clone_from(&completion.text);
                 self.ttft = Some(completion.ttft);
                 self.done = Some(completion);
@@ -107,7 +126,7 @@ impl LaneRun {
 
     /// Whether the text shown belongs to an earlier place of the cursor.
     pub fn text_is_old(&self) -> bool {
-        self.phase == Phase::Queued
+        self.phase == Phase::Queued || self.kept
     }
 
     /// Whether the time to the first token shown is the run's before.
@@ -227,6 +246,21 @@ mod tests {
         assert!(!run.text_is_old() && run.text.is_empty() && run.ttft.is_some());
         run.apply(CompletionEvent::FirstToken { ttft: ttft(3.0) });
         assert!(!run.ttft_is_old() && run.numbers_are_old());
+    }
+
+    #[test]
+    fn asked_again_at_the_same_place_the_text_stands_until_another_comes() {
+        let mut run = LaneRun::default();
+        run.start(1);
+        run.apply(CompletionEvent::Done(completion("by the first model")));
+        run.start_again(2);
+        run.apply(CompletionEvent::FirstToken { ttft: ttft(3.0) });
+        assert!(run.text_is_old());
+        assert_eq!(run.text, "by the first model");
+        run.apply(CompletionEvent::Text { text: "by the ".into() });
+        run.apply(CompletionEvent::Text { text: "second".into() });
+        assert!(!run.text_is_old());
+        assert_eq!(run.text, "by the second");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the page knows, as plain data in signals.
 
+pub mod choice;
 pub mod engine;
+pub mod known;
 pub mod lanes;
 pub mod measure;
 pub mod notices;
@@ -13,6 +15,7 @@ pub mod workspace;
 use leptos::prelude::*;
 use llavacode_common::completion::Lane;
 
+use choice::{Arriving, Offer};
 use engine::{EngineState, IndexState};
 use lanes::LaneRun;
 use measure::MeasureState;
@@ -46,6 +49,13 @@ pub struct State {
     pub lanes: [RwSignal<LaneRun>; Lane::ALL.len()],
     /// The lanes that the bundle has models for; while none is loaded, those of the last one.
     pub offered: RwSignal<Vec<Lane>>,
+    /// The lanes whose cards are shown: those on offer, and after a change of models those of the
+    /// one before until the new one has completed something.
+    pub shown: RwSignal<Vec<Lane>>,
+    /// The model that is loaded behind the one in use.
+    pub arriving: RwSignal<Option<Arriving>>,
+    /// A better model that is there and would be slow here.
+    pub offer: RwSignal<Option<Offer>>,
     /// Whether the lanes' texts still fit the place of the cursor.
     pub in_place: RwSignal<bool>,
     /// What a screen reader hears when a suggestion is whole.
@@ -75,6 +85,9 @@ impl State {
             cursor: RwSignal::new((0, 0)),
             lanes: Lane::ALL.map(|_| RwSignal::new(LaneRun::default())),
             offered: RwSignal::new(Lane::ALL.to_vec()),
+            shown: RwSignal::new(Lane::ALL.to_vec()),
+            arriving: RwSignal::new(None),
+            offer: RwSignal::new(None),
             in_place: RwSignal::new(false),
             announcement: RwSignal::new(String::new()),
             dark: RwSignal::new(false),
@@ -96,9 +109,13 @@ impl State {
         }
     }
 
-    /// Whose text is shown as ghost text: the person's choice, where the bundle offers it.
+    /// Whose text is shown as ghost text: the person's choice, where the model offers it; else the
+    /// lane with the most context of those it offers.
     pub fn ghost_lane(&self) -> Lane {
         let chosen = self.settings.with(|settings| settings.ghost_lane);
-        if self.offered.with(|lanes| lanes.contains(&chosen)) { chosen } else { Lane::Compressed }
+        self.offered.with(|lanes| {
+            let in_order = [chosen, Lane::Compressed, Lane::FullRag];
+            in_order.into_iter().find(|lane| lanes.contains(lane)).unwrap_or(Lane::Base)
+        })
     }
 }

@@ -35,6 +35,8 @@ pub enum Remedy {
     DefaultBundle,
     /// Index again.
     Reindex,
+    /// Load the model again that could not be loaded behind the one in use.
+    TryModelAgain,
 }
 
 impl Remedy {
@@ -46,6 +48,7 @@ impl Remedy {
             Self::UseWebgpu => "Use WebGPU",
             Self::DefaultBundle => "Use built-in model",
             Self::Reindex => "Index again",
+            Self::TryModelAgain => "Try again",
         }
     }
 }

@@ -34,6 +34,8 @@ impl Theme {
 pub struct Settings {
     /// `None` follows the system.
     pub theme: Option<Theme>,
+    /// The model to complete with, by its id; `None` leaves it to the page.
+    pub model: Option<String>,
     /// Whose text is shown as ghost text.
     pub ghost_lane: Lane,
     /// Run the other lanes too.
@@ -58,6 +60,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             theme: None,
+            model: None,
             ghost_lane: Lane::Compressed,
             compare: true,
             cold: true,

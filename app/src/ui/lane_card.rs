@@ -44,7 +44,7 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
     let control = control();
     let run = control.state.lane(lane);
     let key = lane.key();
-    let offered = move || control.state.offered.with(|lanes| lanes.contains(&lane));
+    let offered = move || control.state.shown.with(|lanes| lanes.contains(&lane));
     let is_ghost = move || control.state.ghost_lane() == lane;
     let off = move || control.state.settings.with(|settings| !settings.compare) && !is_ghost();
     let usable = move || {

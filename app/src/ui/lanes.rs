@@ -7,6 +7,8 @@ use super::chunks::Chunks;
 use super::control;
 use super::lane_card::LaneCard;
 use super::toggle::Toggle;
+use crate::state::choice::Offer;
+use crate::state::engine::{bytes, duration};
 use crate::state::lanes::Phase;
 
 /// The panel.
@@ -53,7 +55,33 @@ pub(super) fn Lanes() -> impl IntoView {
                 disabled=move || control.state.engine.with(|engine| !engine.is_ready()) on:click=act
             >{move || if busy() { "Stop" } else { "Complete" }}</button>
         </div>
+        {move || control.state.offer.get().map(|offer| view! { <BetterModel offer/> })}
         <div class="lane-list">{Lane::ALL.map(|lane| view! { <LaneCard lane=lane scale=scale/> })}</div>
         <Chunks/>
+    }
+}
+
+/// A better model is there: what it would cost here, and the person's choice.
+#[component]
+fn BetterModel(offer: Offer) -> impl IntoView {
+    let control = control();
+    let Offer { name, bytes: size, measured_ms, estimate_ms } = offer;
+    let text = format!(
+        "{name} ({}) is here too and completes far more lines. On this device it would take about {} to its \
+         first token, estimated from the {} that pico took.",
+        bytes(size),
+        duration(estimate_ms),
+        duration(measured_ms)
+    );
+    view! {
+        <div class="offer" role="region" aria-label="A better model" data-testid="offer">
+            <p>{text}</p>
+            <button data-testid="offer-accept" on:click=move |_| control.answer_offer(true)>
+                {format!("Use {name} all the same")}
+            </button>
+            <button class="quiet" data-testid="offer-decline" on:click=move |_| control.answer_offer(false)>
+                "Keep pico"
+            </button>
+        </div>
     }
 }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::control;
+use crate::state::choice::Arriving;
 use crate::state::engine::{EngineState, IndexState, bytes, percent};
 use crate::state::notices::Remedy;
 
@@ -32,6 +33,12 @@ pub(super) fn StatusLine() -> impl IntoView {
     let facts =
         move || engine.with(|engine| if let EngineState::Ready(i) = engine { Some(i.clone()) } else { None });
     let backend = move || facts().map(|info| info.backend).unwrap_or_default();
+    let arriving = move || {
+        control.state.arriving.with(|arriving| {
+            let Arriving { name, read, total } = arriving.as_ref()?;
+            Some(format!("{name} is loading, {} %", percent(*read, *total)))
+        })
+    };
     let index = move || {
         control.state.index.with(|index| match index {
             IndexState::Ready(info) if info.persisted => "index kept",
@@ -64,6 +71,9 @@ pub(super) fn StatusLine() -> impl IntoView {
                     <span class="fact backend" title=why data-testid="backend">{name}</span>
                     <span class="fact" data-testid="adapter" hidden=info.adapter.is_empty()>{info.adapter.clone()}</span>
                     <span class="fact" data-testid="model">{info.model}</span>
+                    <span class="fact arriving" data-testid="arriving" hidden=move || arriving().is_none()>
+                        {move || arriving().unwrap_or_default()}
+                    </span>
                     <span class="fact" data-testid="memory">{bytes(info.memory_bytes)}</span>
                 }
             })}

@@ -24,6 +24,8 @@ pub(super) struct Chosen {
     pub(super) fallback_reason: Option<String>,
     /// Whether WebGPU would have run: it was only thought slower.
     pub(super) webgpu_possible: bool,
+    /// Whether the processor plays the GPU.
+    pub(super) software_gpu: bool,
 }
 
 /// Opens the device asked for.
@@ -34,6 +36,7 @@ pub(super) async fn choose(choice: DeviceChoice) -> Chosen {
         adapter: String::new(),
         fallback_reason,
         webgpu_possible,
+        software_gpu: false,
     };
     if choice == DeviceChoice::Cpu {
         return cpu(None, false);
@@ -48,24 +51,30 @@ pub(super) async fn choose(choice: DeviceChoice) -> Chosen {
         Err(reason) => return cpu(Some(reason), false),
     };
     let name = adapter_name(&adapter);
-    if choice == DeviceChoice::Auto && is_software(&adapter, &name) {
+    let software_gpu = is_software(&adapter, &name);
+    if choice == DeviceChoice::Auto && software_gpu {
         let reason = format!("this browser's GPU is a software one ({name}), which would be slower");
         return cpu(Some(reason), true);
     }
-    match open_webgpu(&adapter, &name).await {
-        Ok(device) => {
-            Chosen { device, backend: "webgpu", adapter: name, fallback_reason: None, webgpu_possible: true }
-        }
+    match open_webgpu(software_gpu).await {
+        Ok(device) => Chosen {
+            device,
+            backend: "webgpu",
+            adapter: name,
+            fallback_reason: None,
+            webgpu_possible: true,
+            software_gpu,
+        },
         Err(reason) => cpu(Some(reason), false),
     }
 }
 
-async fn open_webgpu(adapter: &Object, name: &str) -> Result<Device, String> {
+async fn open_webgpu(software: bool) -> Result<Device, String> {
     let (device, setup) = Device::wgpu_options()
         .init_with_setup_async()
         .await
         .map_err(|error| format!("the GPU could not be opened ({error})"))?;
-    kernel::use_software_kernels(is_software(adapter, name));
+    kernel::use_software_kernels(software);
     kernel::check_shaders(&setup.device)
         .await
         .map_err(|refused| format!("this browser's shader compiler refused a kernel ({refused})"))?;

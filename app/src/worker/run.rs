@@ -110,12 +110,14 @@ impl Runner {
             send(id, Event::Loading { file: progress.file, read: progress.read, total: progress.total });
         });
         let engine = engine.await?;
+        // Here a device that computes wrongly is to be refused, by `engine.manifest.self_test`.
         let info = EngineInfo {
-            model: format!("{} {}", engine.manifest.name, engine.manifest.version),
+            model: format!("{} {}", engine.manifest.name, engine.manifest.version).trim_end().to_owned(),
             backend: chosen.backend.into(),
             adapter: chosen.adapter,
             fallback_reason: chosen.fallback_reason,
             webgpu_possible: chosen.webgpu_possible,
+            software_gpu: chosen.software_gpu,
             memory_bytes: engine.memory_bytes(),
             load_ms: WorkerHost.now_ms() - started,
             lanes: engine.lanes(),
@@ -150,12 +152,13 @@ impl Runner {
 
     /// Takes the workspace's stored index up, where there is one and it fits the models.
     async fn recall(&mut self, id: RequestId, workspace: &str) -> Result<(), Error> {
+        let manifest = &self.engine()?.manifest;
+        let (chunking, key) = (manifest.chunking, model_key(manifest));
         let stored = match self.storage().await {
-            Ok(storage) => storage.get(workspace).await,
+            Ok(storage) => storage.get(&storage_key(workspace, &key)).await,
             Err(error) => Err(error),
         };
         let engine = self.engine()?;
-        let (chunking, key) = (engine.manifest.chunking, model_key(&engine.manifest));
         let recalled = match stored {
             Ok(Some(bytes)) => Index::from_bytes(&bytes, chunking, &key),
             Ok(None) => Ok(Index::new(chunking, key.clone())),
@@ -208,8 +211,9 @@ impl Runner {
     }
 
     async fn keep(&mut self, workspace: &str) -> Result<(), Error> {
-        let bytes = self.engine()?.index.to_bytes();
-        self.storage().await?.put(workspace, bytes).await
+        let engine = self.engine()?;
+        let (bytes, key) = (engine.index.to_bytes(), model_key(&engine.manifest));
+        self.storage().await?.put(&storage_key(workspace, &key), bytes).await
     }
 
     async fn storage(&mut self) -> Result<&IndexedDb, Error> {
@@ -248,4 +252,9 @@ impl Runner {
         report["load"] = serde_json::json!({ "ms": info.load_ms });
         Ok(Event::Measured { report: report.to_string() })
     }
+}
+
+/// Where a workspace's index is kept: models that make other vectors have an index of their own.
+fn storage_key(workspace: &str, model_key: &str) -> String {
+    format!("{workspace}\n{model_key}")
 }

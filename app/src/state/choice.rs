@@ -1,0 +1,168 @@
+//! Which model completes: pico answers first, and a better one takes its place where it is there
+//! and the device can carry it, or the person says so.
+
+use std::collections::BTreeMap;
+
+use llavacode_common::completion::Completion;
+use serde::Deserialize;
+
+use super::known::{self, PICO, SMOLLM2};
+use crate::protocol::EngineInfo;
+
+/// `models/index.json`: the models that set-up put beside the page, by id.
+pub type Index = BTreeMap<String, Beside>;
+
+/// A model that lies beside the page.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Beside {
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
+/// A model that is loaded while another answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arriving {
+    /// Its name for a person.
+    pub name: String,
+    /// Bytes read so far.
+    pub read: u64,
+    /// Bytes altogether; 0 while that is not known.
+    pub total: u64,
+}
+
+/// A better model that is there, and what it would cost on this device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// Its name for a person.
+    pub name: &'static str,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Time to the first token of the model in use, as measured.
+    pub measured_ms: f64,
+    /// What that makes for this one.
+    pub estimate_ms: f64,
+}
+
+/// What to do once the first model answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// It stays.
+    Stay,
+    /// Load this one behind it.
+    Bring(String),
+    /// Time the first completion and say what the better one would cost.
+    Offer,
+}
+
+/// Decides. `asked` is the address's `?model=`, `chosen` what the person chose at an earlier visit;
+/// `brought` says whether a model that the person brought is on this device.
+pub fn plan(
+    asked: Option<&str>,
+    chosen: Option<&str>,
+    index: &Index,
+    brought: impl Fn(&str) -> bool,
+    info: &EngineInfo,
+) -> Plan {
+    let there = |id: &str| index.contains_key(id) || brought(id);
+    match asked.or(chosen) {
+        Some(PICO) => return Plan::Stay,
+        Some(id) if there(id) => return Plan::Bring(id.to_owned()),
+        _ => {}
+    }
+    if !there(SMOLLM2) {
+        Plan::Stay
+    } else if info.backend == "webgpu" && !info.software_gpu {
+        Plan::Bring(SMOLLM2.to_owned())
+    } else {
+        Plan::Offer
+    }
+}
+
+/// What SmolLM2 would take for the prompt of one of pico's completions, by the ratio of the weights
+/// that a token is multiplied with. `None` where so little was read that it says nothing.
+pub fn estimate(index: &Index, done: &Completion) -> Option<Offer> {
+    const LEAST_TOKENS: usize = 64;
+    let read = done.prompt_tokens.saturating_sub(done.reused_tokens);
+    let (pico, better) = (known::find(PICO)?, known::find(SMOLLM2)?);
+    let ratio = better.shape.weights_a_token() as f64 / pico.shape.weights_a_token() as f64;
+    let other = (done.ttft.total_ms - done.ttft.prefill_ms).max(0.0);
+    let bytes = index.get(SMOLLM2)?.bytes;
+    (read >= LEAST_TOKENS).then(|| Offer {
+        name: better.name,
+        bytes,
+        measured_ms: done.ttft.total_ms,
+        estimate_ms: other + done.ttft.prefill_ms * ratio,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use llavacode_common::completion::{StopReason, Ttft};
+
+    use super::*;
+
+    fn info(backend: &str, software_gpu: bool) -> EngineInfo {
+        EngineInfo {
+            model: "pico 5".into(),
+            backend: backend.into(),
+            adapter: String::new(),
+            fallback_reason: None,
+            webgpu_possible: true,
+            software_gpu,
+            memory_bytes: 0,
+            load_ms: 0.0,
+            lanes: Vec::new(),
+            description: String::new(),
+            license: String::new(),
+            evaluation: String::new(),
+        }
+    }
+
+    fn index() -> Index {
+        serde_json::from_str(r#"{ "smollm2-135m": { "bytes": 98362432 } }"#).expect("an index")
+    }
+
+    #[test]
+    fn a_real_gpu_gets_the_better_model_and_a_slow_device_an_offer() {
+        let nothing = |_: &str| false;
+        let decide = |index: &Index, info| plan(None, None, index, nothing, &info);
+        assert_eq!(decide(&index(), info("webgpu", false)), Plan::Bring(SMOLLM2.into()));
+        assert_eq!(decide(&index(), info("webgpu", true)), Plan::Offer);
+        assert_eq!(decide(&index(), info("cpu", false)), Plan::Offer);
+        assert_eq!(decide(&Index::new(), info("webgpu", false)), Plan::Stay);
+    }
+
+    #[test]
+    fn what_a_person_says_comes_first_and_what_the_address_says_before_that() {
+        let nothing = |_: &str| false;
+        let decide = |asked, chosen| plan(asked, chosen, &index(), nothing, &info("webgpu", false));
+        assert_eq!(decide(None, Some(PICO)), Plan::Stay);
+        assert_eq!(decide(Some(SMOLLM2), Some(PICO)), Plan::Bring(SMOLLM2.into()));
+        assert_eq!(decide(Some(PICO), Some(SMOLLM2)), Plan::Stay);
+        // What was chosen and deleted since.
+        assert_eq!(decide(None, Some("gone")), Plan::Bring(SMOLLM2.into()));
+        let brought = plan(None, Some("mine"), &index(), |id| id == "mine", &info("cpu", false));
+        assert_eq!(brought, Plan::Bring("mine".into()));
+    }
+
+    #[test]
+    fn the_estimate_follows_the_weights() {
+        let ttft = Ttft { prefill_ms: 100.0, total_ms: 110.0, ..Ttft::default() };
+        let done = |prompt_tokens, reused_tokens| Completion {
+            text: String::new(),
+            prompt_tokens,
+            soft_tokens: 0,
+            reused_tokens,
+            new_tokens: 1,
+            stop: StopReason::EndOfLine,
+            ttft,
+            decode_tokens_per_s: None,
+            launches_per_step: None,
+            prompt: Vec::new(),
+        };
+        let offer = estimate(&index(), &done(400, 0)).expect("an estimate");
+        assert_eq!((offer.bytes, offer.measured_ms), (98_362_432, 110.0));
+        assert!((offer.estimate_ms - 6_010.0).abs() < 100.0, "{}", offer.estimate_ms);
+        assert_eq!(estimate(&index(), &done(400, 390)), None, "ten tokens are no measure");
+    }
+}
