@@ -55,17 +55,19 @@ pub struct AgainstBase {
     pub cross_entropy_per_character: Interval,
 }
 
+/// Scores by lane and by the task's number.
+type Lanes<'a> = BTreeMap<&'a str, BTreeMap<usize, &'a Record>>;
+
 /// What was found, of the tasks that a reader has done in all of its lanes.
 pub fn summarise(records: &[Record], tasks: &[Task]) -> ReadersReport {
-    // Reader, set, lane: scores by the task's number.
-    let mut found: BTreeMap<&str, BTreeMap<Set, BTreeMap<&str, BTreeMap<usize, &Record>>>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, BTreeMap<Set, Lanes<'_>>> = BTreeMap::new();
     for record in records {
         let sets = found.entry(&record.key.reader).or_default();
         let lanes = sets.entry(record.key.set).or_default();
         lanes.entry(&record.key.lane).or_default().insert(record.key.task, record);
     }
-    let sets = |sets: BTreeMap<Set, BTreeMap<&str, BTreeMap<usize, &Record>>>| {
-        let report = |(set, lanes): (Set, BTreeMap<&str, BTreeMap<usize, &Record>>)| {
+    let sets = |sets: BTreeMap<Set, Lanes<'_>>| {
+        let report = |(set, lanes): (Set, Lanes<'_>)| {
             let done = |task: &&Task| {
                 task.set == set && lanes.values().all(|scores| scores.contains_key(&task.number))
             };
