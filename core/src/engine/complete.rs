@@ -1,25 +1,19 @@
 //! One completion: retrieve → assemble → prefill → decode.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::{
-    CancelFlag, Completion, CompletionEvent, CompletionRequest, Engine, Host, Lane, RetrievedChunk,
-    StopReason, Ttft,
+    CancelFlag, Completion, CompletionEvent, CompletionRequest, Engine, Host, Lane, RetrievedChunk, Ttft,
+    generation::Generation,
     session::{Position, Session},
-    stop::StopRule,
 };
 use crate::{
     Error, Result,
     bundle::{PROJECTOR, XRAG_PROJECTOR},
     index::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
-    kernel,
     model::reader::token_ids,
-    prompt::{Cursor, Healing, Prompt, PromptChunk, Segment},
-    tokenize::StreamDecoder,
+    prompt::{Cursor, Prompt, PromptChunk, Segment},
 };
-
-/// Rows read in one pass. Between passes a newer request can cancel this one.
-const PREFILL_ROWS: usize = 512;
 
 impl<H: Host> Engine<H> {
     /// Completes at a cursor, telling what happens as it happens; `Done` comes last.
@@ -116,7 +110,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// The prompt, position by position.
-    fn positions(&self, prompt: &Prompt) -> Vec<Position> {
+    pub(super) fn positions(&self, prompt: &Prompt) -> Vec<Position> {
         let mut positions = Vec::with_capacity(prompt.prompt_tokens);
         for segment in &prompt.segments {
             match segment {
@@ -134,7 +128,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Input vectors of some positions, `[positions, hidden]`.
-    fn embed_positions(&self, lane: Lane, positions: &[Position]) -> Tensor<2> {
+    pub(super) fn embed_positions(&self, lane: Lane, positions: &[Position]) -> Tensor<2> {
         let same_kind =
             |a: &Position, b: &Position| matches!(a, Position::Token(_)) == matches!(b, Position::Token(_));
         let runs: Vec<_> = positions
@@ -157,191 +151,4 @@ impl<H: Host> Engine<H> {
         let rows = values.len() / width;
         Tensor::from_data(TensorData::new(values, [rows, width]), &self.device)
     }
-}
-
-/// A completion under way.
-struct Generation<'a, H> {
-    engine: &'a Engine<H>,
-    lane: Lane,
-    prompt: &'a Prompt,
-    positions: Vec<Position>,
-    rule: StopRule,
-    healing: Healing,
-    decoder: StreamDecoder,
-    /// Everything generated, what the stop rule will cut off included.
-    text: String,
-    /// How much of it was told.
-    told: usize,
-    /// Tokens that brought new text.
-    new_tokens: usize,
-    /// Tokens generated, those that healing took back included.
-    generated: usize,
-}
-
-/// A token that was chosen.
-struct Chosen {
-    /// Its id.
-    id: u32,
-    /// The same on the device, `[1]`.
-    on_device: Tensor<1, Int>,
-}
-
-impl<'a, H: Host> Generation<'a, H> {
-    fn new(engine: &'a Engine<H>, request: &CompletionRequest, prompt: &'a Prompt) -> Self {
-        Self {
-            engine,
-            lane: request.lane,
-            prompt,
-            positions: engine.positions(prompt),
-            rule: StopRule::new(&request.prefix, &request.suffix, request.multi_line, engine.prompts.style()),
-            healing: Healing::new(&prompt.taken_back),
-            decoder: StreamDecoder::new(),
-            text: String::new(),
-            told: 0,
-            new_tokens: 0,
-            generated: 0,
-        }
-    }
-
-    async fn run(
-        &mut self,
-        session: &mut Session,
-        cold: bool,
-        cancel: &CancelFlag,
-        emit: &mut impl FnMut(CompletionEvent),
-        ttft: impl FnOnce(f64) -> Ttft,
-    ) -> Result<Completion> {
-        let engine = self.engine;
-        let reused_tokens = session.reuse(&self.positions, cold);
-        let logits = self.prefill(session, cancel).await?;
-        let mut chosen = self.choose(logits).await?;
-        session.hold(&self.positions);
-        while self.stands_before_cursor(chosen.id) {
-            cancel.check()?;
-            self.heal(chosen.id);
-            chosen = self.step(chosen, session).await?;
-        }
-        let first_token = engine.host.now_ms();
-        let ttft = ttft(first_token);
-        emit(CompletionEvent::FirstToken { ttft });
-
-        let mut launches_per_step = None;
-        let (end, stop) = loop {
-            if let Some(stop) = self.accept(chosen.id, emit) {
-                break stop;
-            }
-            cancel.check()?;
-            let before = kernel::launches();
-            chosen = self.step(chosen, session).await?;
-            let launches = (kernel::launches() - before) as usize;
-            launches_per_step = (launches > 0).then_some(launches);
-            if !kernel::has_kernels(&engine.device) {
-                engine.host.yield_now().await;
-            }
-        };
-        let decode_seconds = (engine.host.now_ms() - first_token) / 1e3;
-        self.text.truncate(end);
-        let end = self.rule.before_rest(&self.text).max(self.told);
-        self.text.truncate(end);
-        self.tell(end, emit);
-        Ok(Completion {
-            text: std::mem::take(&mut self.text),
-            prompt_tokens: self.prompt.prompt_tokens,
-            soft_tokens: self.prompt.soft_tokens,
-            reused_tokens,
-            new_tokens: self.new_tokens,
-            stop,
-            ttft,
-            decode_tokens_per_s: (self.new_tokens > 1).then(|| (self.new_tokens - 1) as f64 / decode_seconds),
-            launches_per_step,
-            prompt: self.prompt.parts.clone(),
-        })
-    }
-
-    /// Reads what the session does not hold yet; gives the first token's logits, `[1, vocabulary]`.
-    async fn prefill(&self, session: &mut Session, cancel: &CancelFlag) -> Result<Tensor<2>> {
-        let mut last = None;
-        for rows in self.positions[session.cache.len..].chunks(PREFILL_ROWS) {
-            cancel.check()?;
-            let span = session.cache.next(1, rows.len());
-            let inputs = self.engine.embed_positions(self.lane, rows);
-            let hidden = self.engine.reader.forward(inputs, &mut session.cache, span);
-            last = Some(hidden.narrow(0, rows.len() - 1, 1));
-            self.engine.host.yield_now().await;
-        }
-        // A prompt is never empty: it has its special tokens, or its path's line.
-        let last = last.ok_or_else(|| Error::Device { reason: "there was nothing to read".into() })?;
-        Ok(self.engine.reader.logits(last))
-    }
-
-    /// One decode step: from a token to the next one.
-    async fn step(&self, chosen: Chosen, session: &mut Session) -> Result<Chosen> {
-        let span = session.cache.next(1, 1);
-        let reader = &self.engine.reader;
-        // The chosen token goes to the next step on the device.
-        let hidden = reader.forward(reader.embed(chosen.on_device), &mut session.cache, span);
-        self.choose(reader.logits(hidden)).await
-    }
-
-    /// The likeliest token; while text before the cursor is being written anew, of those that do.
-    async fn choose(&self, logits: Tensor<2>) -> Result<Chosen> {
-        if self.healing.is_over() {
-            let on_device = kernel::argmax(logits);
-            return Ok(Chosen { id: read_id(&on_device).await?, on_device });
-        }
-        let data = logits.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-        let logits: Vec<f32> = data.iter().collect();
-        // Every byte has a token, so there is one.
-        let id = self.healing.choose(&self.engine.tokenizer, &logits).unwrap_or_default();
-        Ok(Chosen { id, on_device: token_ids(&[id], &self.engine.device) })
-    }
-
-    /// Whether a token brings nothing new: it stands before the cursor, and there is room for more.
-    fn stands_before_cursor(&self, id: u32) -> bool {
-        let bytes = self.engine.tokenizer.token_bytes(id).len();
-        (1..=self.healing.left()).contains(&bytes)
-            && self.generated + 1 < self.engine.manifest.prompt.max_new_tokens
-    }
-
-    /// Takes in a token that stands before the cursor.
-    fn heal(&mut self, id: u32) {
-        self.generated += 1;
-        self.healing.advance(self.engine.tokenizer.token_bytes(id));
-    }
-
-    /// Takes a token in. Says where the text ends once it does, and why.
-    fn accept(&mut self, id: u32, emit: &mut impl FnMut(CompletionEvent)) -> Option<(usize, StopReason)> {
-        self.new_tokens += 1;
-        self.generated += 1;
-        if self.engine.tokenizer.is_special(id) {
-            return Some((self.text.len(), StopReason::EndOfText));
-        }
-        let bytes = self.engine.tokenizer.token_bytes(id);
-        let known = self.healing.advance(bytes);
-        let whole = self.decoder.push_bytes(&bytes[known..]);
-        self.text.push_str(&whole);
-        if let Some(cut) = self.rule.cut(&self.text) {
-            return Some(cut);
-        }
-        if self.generated >= self.engine.manifest.prompt.max_new_tokens {
-            return Some((self.text.len(), StopReason::MaxTokens));
-        }
-        // A line break is told with the line after it: the completion may end before it.
-        self.tell(self.rule.certain(&self.text), emit);
-        None
-    }
-
-    fn tell(&mut self, end: usize, emit: &mut impl FnMut(CompletionEvent)) {
-        if end > self.told {
-            emit(CompletionEvent::Text { text: self.text[self.told..end].to_owned() });
-            self.told = end;
-        }
-    }
-}
-
-/// Reads one id back: four bytes.
-async fn read_id(id: &Tensor<1, Int>) -> Result<u32> {
-    let data = id.clone().into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-    let id = data.iter::<u32>().next();
-    id.ok_or_else(|| Error::Device { reason: "it gave no token back".into() })
 }

@@ -5,6 +5,7 @@
 //! it decides what comes next.
 
 mod complete;
+mod generation;
 mod host;
 mod indexing;
 mod self_test;

@@ -60,6 +60,7 @@ type Lanes<'a> = BTreeMap<&'a str, BTreeMap<usize, &'a Record>>;
 
 /// What was found, of the tasks that a reader has done in all of its lanes.
 pub fn summarise(records: &[Record], tasks: &[Task]) -> ReadersReport {
+    // By reader and set.
     let mut found: BTreeMap<&str, BTreeMap<Set, Lanes<'_>>> = BTreeMap::new();
     for record in records {
         let sets = found.entry(&record.key.reader).or_default();
