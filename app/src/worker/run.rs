@@ -110,7 +110,9 @@ impl Runner {
             send(id, Event::Loading { file: progress.file, read: progress.read, total: progress.total });
         });
         let engine = engine.await?;
-        // Here a device that computes wrongly is to be refused, by `engine.manifest.self_test`.
+        if chosen.backend == "webgpu" {
+            engine.self_test().await?;
+        }
         let info = EngineInfo {
             model: format!("{} {}", engine.manifest.name, engine.manifest.version).trim_end().to_owned(),
             backend: chosen.backend.into(),
