@@ -14,7 +14,7 @@ use crate::protocol::{EngineInfo, Event, IndexInfo, Reply, Request, RequestId};
 use crate::state::choice::{self, Arriving, Plan};
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::known::{self, PICO, SMOLLM2};
-use crate::state::lanes::LaneRun;
+use crate::state::lanes::{LaneRun, Phase};
 use crate::state::notices::{Gravity, Remedy};
 
 /// What set-up put beside the page.
@@ -205,19 +205,31 @@ impl Control {
         }
     }
 
-    /// Puts the next model in the place of the one in use, once its index stands and nothing is being
-    /// measured. What is shown stays until it has completed something.
-    pub(super) fn take_over(self) {
+    /// Whether the model in use is on its way to a suggestion, which comes before any change.
+    fn suggestion_is_under_way(&self) -> bool {
+        let indexing = self.state.index.with_untracked(|index| matches!(index, IndexState::Running { .. }));
+        let lane = untrack(|| self.state.ghost_lane());
+        let phase = self.state.lane(lane).with_untracked(|run| run.phase);
+        indexing || matches!(phase, Phase::Queued | Phase::Running)
+    }
+
+    /// Puts the next model in the place of the one in use, once its index stands, the one in use has
+    /// suggested what it was asked for, and nothing is being measured. Says whether it did. What is
+    /// shown stays until it has completed something.
+    pub(super) fn take_over(self) -> bool {
         let inner = self.inner();
         let ready = |next: &Next| next.indexed.is_some() && next.info.is_some();
-        if inner.measure.get().is_some() || !inner.next.borrow().as_ref().is_some_and(ready) {
-            return;
+        if inner.measure.get().is_some()
+            || !inner.next.borrow().as_ref().is_some_and(ready)
+            || self.suggestion_is_under_way()
+        {
+            return false;
         }
         let Some(Next {
             client, number, chosen, load, index, info: Some(info), indexed: Some(indexed), ..
         }) = inner.next.take()
         else {
-            return;
+            return false;
         };
         let ghost = inner.round.borrow().ghost.is_some();
         inner.round.replace(Round::default());
@@ -239,5 +251,6 @@ impl Control {
         if ghost && automatic && self.state.in_place.get_untracked() {
             self.complete_again();
         }
+        true
     }
 }

@@ -160,7 +160,7 @@ impl Control {
         })
     }
 
-    pub(super) fn on_completion(&self, id: RequestId, event: CompletionEvent) {
+    pub(super) fn on_completion(self, id: RequestId, event: CompletionEvent) {
         let Some(lane) = self.lane_of(id) else { return };
         let done = matches!(event, CompletionEvent::Done(_));
         let has_text = done || matches!(event, CompletionEvent::Text { .. });
@@ -178,18 +178,22 @@ impl Control {
         }
         if done {
             self.offer_better();
-            self.next_lane();
+            if !self.take_over() {
+                self.next_lane();
+            }
         }
     }
 
     /// A completion ended without a result: cancelled, or failed with a sentence.
-    pub(super) fn on_completion_ended(&self, id: RequestId, failure: Option<String>) {
+    pub(super) fn on_completion_ended(self, id: RequestId, failure: Option<String>) {
         let Some(lane) = self.lane_of(id) else { return };
         self.state.lane(lane).update(|run| match failure {
             Some(message) => run.fail(message),
             None => run.stop(),
         });
-        self.next_lane();
+        if !self.take_over() {
+            self.next_lane();
+        }
     }
 
     /// Shows a lane's text as ghost text, if the cursor is still where it was asked for.

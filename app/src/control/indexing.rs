@@ -76,5 +76,6 @@ impl Control {
         if first && automatic && !self.state.in_place.get_untracked() {
             self.complete(false);
         }
+        self.take_over();
     }
 }

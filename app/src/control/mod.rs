@@ -242,6 +242,7 @@ impl Control {
         let inner = self.inner();
         if inner.index.get() == Some(id) {
             self.state.index.set(IndexState::Cancelled);
+            self.take_over();
         } else if inner.measure.get() == Some(id) {
             inner.measure.set(None);
             self.state.measure.set(MeasureState::Idle);

@@ -87,7 +87,7 @@ pub fn estimate(index: &Index, done: &Completion) -> Option<Offer> {
     let ratio = better.shape.weights_a_token() as f64 / pico.shape.weights_a_token() as f64;
     let other = (done.ttft.total_ms - done.ttft.prefill_ms).max(0.0);
     let bytes = index.get(SMOLLM2)?.bytes;
-    (read >= LEAST_TOKENS).then(|| Offer {
+    (read >= LEAST_TOKENS).then_some(Offer {
         name: better.name,
         bytes,
         measured_ms: done.ttft.total_ms,

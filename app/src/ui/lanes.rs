@@ -67,7 +67,7 @@ fn BetterModel(offer: Offer) -> impl IntoView {
     let control = control();
     let Offer { name, bytes: size, measured_ms, estimate_ms } = offer;
     let text = format!(
-        "{name} ({}) is here too and completes far more lines. On this device it would take about {} to its \
+        "{name} ({}) is here too and completes more lines. On this device it would take about {} to its \
          first token, estimated from the {} that pico took.",
         bytes(size),
         duration(estimate_ms),

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 mod bad_bundles;
 mod bad_files;
+mod better_model;
 mod journey;
 mod looks;
 mod without_storage;
