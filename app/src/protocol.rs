@@ -65,7 +65,7 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum BundleSource {
-    /// A URL that ends in `/`, in which `bundle.json` lies.
+    /// A URL that ends in `/`, in which `bundle.json` lies, or that of a GGUF file.
     Url {
         /// Absolute, or relative to the page.
         url: String,

@@ -10,7 +10,7 @@ use web_sys::UrlSearchParams;
 use super::measure::fetch_json;
 use super::{Chosen, Control, Round};
 use crate::client::{Client, Incoming};
-use crate::protocol::{EngineInfo, Event, IndexInfo, Reply, Request, RequestId};
+use crate::protocol::{DeviceChoice, EngineInfo, Event, IndexInfo, Reply, Request, RequestId};
 use crate::state::choice::{self, Arriving, Plan};
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::known::{self, PICO, SMOLLM2};
@@ -53,10 +53,10 @@ impl Control {
             let index = fetch_json::<choice::Index>(BESIDE).await.unwrap_or_default();
             let chosen = self.state.settings.with_untracked(|settings| settings.model.clone());
             let plan = choice::plan(asked().as_deref(), chosen.as_deref(), &index, |_| false, &info);
-            self.inner().beside.replace(index);
+            self.state.beside.set(index);
             match plan {
                 Plan::Stay => {}
-                Plan::Bring(id) => self.bring_known(&id),
+                Plan::Bring(id) => self.bring_known(&id, self.device()),
                 Plan::Offer => {
                     self.inner().may_offer.set(true);
                     self.offer_better();
@@ -71,7 +71,7 @@ impl Control {
         if !inner.may_offer.get() {
             return;
         }
-        let index = inner.beside.borrow();
+        let index = self.state.beside.get_untracked();
         let estimate = |done: &Completion| choice::estimate(&index, done);
         let offer = Lane::ALL.iter().find_map(|&lane| {
             self.state.lane(lane).with_untracked(|run| run.done.as_ref().and_then(estimate))
@@ -85,27 +85,28 @@ impl Control {
     /// The person decides about the offer, for this visit and those to come.
     pub fn answer_offer(self, accepted: bool) {
         self.state.offer.set(None);
-        self.use_model(if accepted { SMOLLM2 } else { PICO });
+        self.use_model(if accepted { SMOLLM2 } else { PICO }, self.device());
     }
 
-    /// Changes to a model for good.
-    pub fn use_model(self, id: &str) {
+    /// Changes to a known model, for this visit and those to come.
+    pub fn use_model(self, id: &str, device: DeviceChoice) {
         self.settings(|settings| settings.model = Some(id.to_owned()));
         self.inner().may_offer.set(false);
         self.state.offer.set(None);
         if id == PICO {
             self.abandon_next();
-            if self.chosen().bundle != Chosen::default().bundle {
-                self.load(Chosen { device: self.device(), ..Chosen::default() });
+            let runs = self.state.engine.with_untracked(EngineState::is_ready);
+            if !runs || self.chosen().bundle != Chosen::default().bundle || self.device() != device {
+                self.load(Chosen { device, ..Chosen::default() });
             }
             return;
         }
-        self.bring_known(id);
+        self.bring_known(id, device);
     }
 
-    fn bring_known(self, id: &str) {
+    fn bring_known(self, id: &str, device: DeviceChoice) {
         let Some(known) = known::find(id) else { return };
-        self.bring(Chosen::at(&format!("models/{id}/"), self.device()), known.name);
+        self.bring(Chosen::at(&format!("models/{id}/"), device), known.name);
     }
 
     /// Loads a model in a worker of its own. The one in use goes on answering until this one can.

@@ -20,7 +20,6 @@ use crate::client::{Client, Incoming};
 use crate::editor::{Editor, EditorEvent};
 use crate::protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
 use crate::state::State;
-use crate::state::choice::Index;
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::lanes::Turns;
 use crate::state::measure::MeasureState;
@@ -50,8 +49,6 @@ struct Inner {
     next: RefCell<Option<Next>>,
     /// What could not be loaded, and its name.
     failed: RefCell<Option<(Chosen, String)>>,
-    /// The models beside the page.
-    beside: RefCell<Index>,
     /// A better model was looked for.
     looked: Cell<bool>,
     /// One is there that may be too slow: to be offered once a completion was timed.

@@ -5,6 +5,7 @@ use web_sys::{Url, UrlSearchParams};
 
 use super::{Control, Round};
 use crate::client::Client;
+use crate::editor::Editor;
 use crate::files::Candidate;
 use crate::protocol::{BundleSource, DeviceChoice, EngineInfo, Request};
 use crate::state::engine::{EngineState, IndexState};
@@ -52,10 +53,12 @@ impl Chosen {
     }
 }
 
-/// The URL as seen from the page, with the `/` at its end that makes it a folder. What is no URL
-/// stays as it is: the engine's sentence names it.
+/// The URL as seen from the page, a GGUF file's or with the `/` at its end that makes it a folder. What
+/// is no URL stays as it is: the engine's sentence names it.
 fn absolute(url: &str) -> String {
-    let url = format!("{}/", url.trim().trim_end_matches('/'));
+    let url = url.trim().trim_end_matches('/');
+    let is_file = url.split(['?', '#']).next().is_some_and(|path| path.to_lowercase().ends_with(".gguf"));
+    let url = if is_file { url.to_owned() } else { format!("{url}/") };
     let base = document().base_uri().ok().flatten().unwrap_or_default();
     Url::new_with_base(&url, &base).map_or(url, |url| url.href())
 }
@@ -76,6 +79,9 @@ impl Control {
         inner.client.replace(None);
         self.abandon_next();
         self.forget_requests();
+        // What the model before suggested is not this one's; it is asked once its index stands.
+        self.state.in_place.set(false);
+        self.with_editor(Editor::clear_ghost);
         self.state.engine.set(EngineState::Starting);
         let number = self.next_number();
         inner.number.set(number);

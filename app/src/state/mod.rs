@@ -15,7 +15,7 @@ pub mod workspace;
 use leptos::prelude::*;
 use llavacode_common::completion::Lane;
 
-use choice::{Arriving, Offer};
+use choice::{Arriving, Index, Offer};
 use engine::{EngineState, IndexState};
 use lanes::LaneRun;
 use measure::MeasureState;
@@ -54,6 +54,8 @@ pub struct State {
     pub shown: RwSignal<Vec<Lane>>,
     /// The model that is loaded behind the one in use.
     pub arriving: RwSignal<Option<Arriving>>,
+    /// The models that set-up put beside the page.
+    pub beside: RwSignal<Index>,
     /// A better model that is there and would be slow here.
     pub offer: RwSignal<Option<Offer>>,
     /// Whether the lanes' texts still fit the place of the cursor.
@@ -87,6 +89,7 @@ impl State {
             offered: RwSignal::new(Lane::ALL.to_vec()),
             shown: RwSignal::new(Lane::ALL.to_vec()),
             arriving: RwSignal::new(None),
+            beside: RwSignal::new(Index::new()),
             offer: RwSignal::new(None),
             in_place: RwSignal::new(false),
             announcement: RwSignal::new(String::new()),

@@ -12,6 +12,7 @@ use crate::files::pick;
 use crate::protocol::{BundleSource, DeviceChoice};
 use crate::state::Dialog;
 use crate::state::engine::{EngineState, bytes};
+use crate::state::known::{self, PICO};
 
 /// The dialog.
 #[component]
@@ -39,6 +40,7 @@ pub(super) fn ModelsDialog() -> impl IntoView {
     ];
     let url = NodeRef::<Input>::new();
     let folder = NodeRef::<Input>::new();
+    let files = NodeRef::<Input>::new();
     let load = move |chosen: Chosen| {
         close();
         control.load(chosen);
@@ -50,17 +52,28 @@ pub(super) fn ModelsDialog() -> impl IntoView {
             load(Chosen::at(&url, device.get_untracked()));
         }
     };
-    let load_built_in = move |_| load(Chosen { device: device.get_untracked(), ..Chosen::default() });
-    let load_folder = move |_| {
-        let Some(input) = folder.get_untracked() else { return };
-        let files = pick::from_input(&input).candidates;
-        if !files.is_empty() {
-            load(Chosen { bundle: BundleSource::Files, files, device: device.get_untracked() });
+    let use_known = move |id: &str| {
+        close();
+        control.use_model(id, device.get_untracked());
+    };
+    let beside = move || {
+        let known = control.state.beside.get().into_keys().filter_map(|id| known::find(&id));
+        known.collect::<Vec<_>>()
+    };
+    let load_chosen = move |input: NodeRef<Input>| {
+        move |_| {
+            let Some(input) = input.get_untracked() else { return };
+            let files = pick::from_input(&input).candidates;
+            if !files.is_empty() {
+                load(Chosen { bundle: BundleSource::Files, files, device: device.get_untracked() });
+            }
         }
     };
-    let choose_folder = move |_| {
-        if let Some(input) = folder.get_untracked() {
-            input.click();
+    let choose = |input: NodeRef<Input>| {
+        move |_| {
+            if let Some(input) = input.get_untracked() {
+                input.click();
+            }
         }
     };
     view! {
@@ -79,25 +92,45 @@ pub(super) fn ModelsDialog() -> impl IntoView {
             </fieldset>
             <section>
                 <h3>"Built-in"</h3>
-                <p class="hint">"The small trio that comes with this page."</p>
-                <button data-testid="load-built-in" on:click=load_built_in>"Load"</button>
+                <p class="hint">"Pico, the small trio that comes with this page."</p>
+                <button data-testid="load-built-in" on:click=move |_| use_known(PICO)>"Use pico"</button>
             </section>
+            {move || beside().into_iter().map(|model| view! {
+                <section>
+                    <h3>{model.name}</h3>
+                    <p class="hint">
+                        {format!("It lies beside this page. Licence: {}. It is loaded while the model in use goes on.", model.license)}
+                    </p>
+                    <button data-testid=format!("use-{}", model.id) on:click=move |_| use_known(model.id)>
+                        {format!("Use {}", model.name)}
+                    </button>
+                </section>
+            }).collect_view()}
             <section>
                 <h3>"From a URL"</h3>
-                <p class="hint">"A folder that holds bundle.json, served with CORS if it is elsewhere."</p>
+                <p class="hint">
+                    "A GGUF file of Qwen2's or Llama's architecture, or a folder that holds bundle.json; served with \
+                     CORS if it is elsewhere."
+                </p>
                 <form on:submit=load_url>
-                    <input type="text" inputmode="url" aria-label="URL of the bundle's folder" node_ref=url
-                        placeholder="https://…/my-bundle/" data-testid="bundle-url"/>
+                    <input type="text" inputmode="url" aria-label="URL of a GGUF file or a bundle's folder" node_ref=url
+                        placeholder="https://…/model.gguf" data-testid="bundle-url"/>
                     <button data-testid="load-url">"Load"</button>
                 </form>
             </section>
             <section>
-                <h3>"From a folder"</h3>
-                <p class="hint">"Nothing is uploaded: the files are read where they are."</p>
-                <button data-testid="load-folder" on:click=choose_folder>"Choose folder"</button>
+                <h3>"From your disk"</h3>
+                <p class="hint">
+                    "A GGUF file, with that of an embedding model beside it if you like; a bundle's folder, or a \
+                     checkpoint's. Nothing is uploaded: the files are read where they are."
+                </p>
+                <button data-testid="load-files" on:click=choose(files)>"Choose files"</button>
+                <button data-testid="load-folder" on:click=choose(folder)>"Choose folder"</button>
+                <input type="file" multiple=true hidden=true tabindex="-1" accept=".gguf,.safetensors,.json"
+                    aria-label="Model files" data-testid="model-files-input" node_ref=files on:change=load_chosen(files)/>
                 <input type="file" multiple=true hidden=true tabindex="-1" {..custom_attribute("webkitdirectory", "")}
                     aria-label="Folder of the bundle" data-testid="bundle-input" node_ref=folder
-                    on:change=load_folder/>
+                    on:change=load_chosen(folder)/>
             </section>
         </dialog>
     }

@@ -1,11 +1,13 @@
 //! A bundle's files in the browser: fetched, or chosen by the user. Either way a `Blob`, which the
 //! browser keeps outside the worker's memory and hands out in ranges.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use js_sys::{Array, Reflect, Uint8Array};
 use llavacode_core::{
     Error, Result,
+    bundle::{arrange, manifest_of, read_manifest},
+    config::BundleManifest,
     weights::{BundleFiles, ByteSource},
 };
 use wasm_bindgen::{JsCast, JsValue};
@@ -15,6 +17,7 @@ use web_sys::{Blob, File, Response};
 use super::host::{describe, scope};
 
 /// Bytes of one file.
+#[derive(Clone)]
 pub(super) struct BlobSource {
     file: String,
     blob: Blob,
@@ -39,6 +42,56 @@ pub(super) enum BrowserFiles {
     Url(String),
     /// Among files the user chose, by the end of their path.
     Chosen(Vec<ChosenFile>),
+    /// Checkpoints without a manifest, by their place in a bundle.
+    Checkpoints(BTreeMap<String, BlobSource>),
+}
+
+impl BrowserFiles {
+    /// What is at an address: a bundle's folder, or a GGUF file, which is fetched at once.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if the file cannot be fetched.
+    pub(super) async fn at(url: String) -> Result<Self> {
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        if !path.to_lowercase().ends_with(".gguf") {
+            return Ok(Self::Url(url));
+        }
+        let file = path.rsplit('/').next().unwrap_or(path).to_owned();
+        let blob = fetch(&url).await.map_err(|reason| Error::Read { file: file.clone(), reason })?;
+        Ok(Self::Checkpoints([("reader/model.gguf".into(), BlobSource { file, blob })].into()))
+    }
+
+    /// Files a person chose: a bundle, or checkpoints without a manifest.
+    pub(super) fn chosen(files: Vec<ChosenFile>) -> Self {
+        let places = arrange(files.iter().map(|chosen| chosen.path.as_str()));
+        if places.is_empty() {
+            return Self::Chosen(files);
+        }
+        let source = |(place, path): (String, String)| {
+            let chosen = files.iter().find(|chosen| chosen.path == path)?;
+            Some((place, BlobSource { file: path, blob: Blob::from(chosen.file.clone()) }))
+        };
+        Self::Checkpoints(places.into_iter().filter_map(source).collect())
+    }
+
+    /// The manifest: the bundle's own, or one made for checkpoints that have none.
+    ///
+    /// # Errors
+    /// As [`read_manifest`].
+    pub(super) async fn manifest(&self) -> Result<BundleManifest> {
+        let Self::Checkpoints(sources) = self else { return read_manifest(self).await };
+        let sizes = sources.iter().map(|(place, source)| (place.clone(), source.blob.size() as u64));
+        let mut manifest = manifest_of(sizes.collect());
+        let names: Vec<&str> = sources.values().map(|source| source.file.as_str()).collect();
+        let lanes = match sources.keys().any(|place| place.starts_with("projector")) {
+            true => "",
+            false => {
+                " Without a projector it runs the lanes base and full RAG; the README says how one is trained."
+            }
+        };
+        manifest.description = format!("{}, as you brought it.{lanes}", names.join(" with "));
+        Ok(manifest)
+    }
 }
 
 /// A file the user chose, and its path in the folder it was chosen from.
@@ -56,6 +109,9 @@ impl BundleFiles for BrowserFiles {
         let blob = match self {
             Self::Url(base) => fetch(&format!("{base}{path}")).await,
             Self::Chosen(files) => choose(files, path),
+            Self::Checkpoints(sources) => {
+                sources.get(path).map(|source| source.blob.clone()).ok_or("it is not there".into())
+            }
         };
         let file = path.to_owned();
         match blob {
@@ -66,7 +122,13 @@ impl BundleFiles for BrowserFiles {
 }
 
 async fn fetch(url: &str) -> Result<Blob, String> {
-    let response = JsFuture::from(scope().fetch_with_str(url)).await.map_err(describe)?;
+    let unreachable = |error| {
+        format!(
+            "{url} could not be fetched ({}); is the address right, and does its server allow this page (CORS)?",
+            describe(error)
+        )
+    };
+    let response = JsFuture::from(scope().fetch_with_str(url)).await.map_err(unreachable)?;
     let response: Response = response.unchecked_into();
     if !response.ok() {
         return Err(format!("{url} answered {} {}", response.status(), response.status_text()));
@@ -79,7 +141,7 @@ async fn fetch(url: &str) -> Result<Blob, String> {
 fn choose(files: &[ChosenFile], path: &str) -> Result<Blob, String> {
     let below = format!("/{path}");
     let found = files.iter().find(|chosen| chosen.path == path || chosen.path.ends_with(&below));
-    let chosen = found.ok_or("it is not among the chosen files")?;
+    let chosen = found.ok_or("it is not among the chosen files, and neither is a GGUF file")?;
     Ok(Blob::from(chosen.file.clone()))
 }
 

@@ -71,8 +71,8 @@ impl Runner {
         match work {
             Work::Load { bundle, files, device } => {
                 let files = match bundle {
-                    BundleSource::Url { url } => BrowserFiles::Url(url),
-                    BundleSource::Files => BrowserFiles::Chosen(files),
+                    BundleSource::Url { url } => BrowserFiles::at(url).await?,
+                    BundleSource::Files => BrowserFiles::chosen(files),
                 };
                 self.load(id, files, device).await.map(Outcome::Over)
             }
@@ -106,7 +106,8 @@ impl Runner {
         if chosen.backend == "webgpu" {
             self.webgpu = Some(chosen.clone());
         }
-        let engine = Engine::load(&files, &chosen.device, WorkerHost, |progress| {
+        let manifest = files.manifest().await?;
+        let engine = Engine::load_models(&files, manifest, &chosen.device, WorkerHost, |progress| {
             send(id, Event::Loading { file: progress.file, read: progress.read, total: progress.total });
         });
         let engine = engine.await?;

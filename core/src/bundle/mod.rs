@@ -12,8 +12,10 @@
 //! `tokenizer.json` may be left out, since such a file holds both. Encoder and projector may be left
 //! out too: such a bundle has the lanes that need no soft tokens.
 //!
-//! Checkpoints without a manifest are loaded by one made for them, [`manifest_of`].
+//! Checkpoints without a manifest are loaded by one made for them: [`arrange`] says which file is what,
+//! [`manifest_of`] makes the manifest.
 
+mod arrange;
 mod checks;
 mod loader;
 
@@ -28,6 +30,7 @@ use crate::{
     tokenize::Tokenizer,
     weights::{BundleFiles, ByteSource},
 };
+pub use arrange::arrange;
 use loader::Loader;
 
 /// The manifest's path.

@@ -20,7 +20,12 @@ impl Header {
     /// # Errors
     /// [`Error::Format`] if it is neither.
     pub async fn read<S: ByteSource>(reader: &mut VerifiedReader<'_, S>) -> Result<Self> {
-        let (tensors, metadata) = match reader.peek().await?.starts_with(gguf::MAGIC) {
+        let is_gguf = reader.peek().await?.starts_with(gguf::MAGIC);
+        if !is_gguf && reader.file().ends_with(".gguf") {
+            let reason = "it does not begin as such a file does; is it what was to be downloaded?".into();
+            return Err(Error::Format { file: reader.file().into(), format: "GGUF", reason });
+        }
+        let (tensors, metadata) = match is_gguf {
             true => gguf::read(reader).await.map(|(tensors, metadata)| (tensors, Some(metadata)))?,
             false => (safetensors::read_tensors(reader).await?, None),
         };

@@ -13,6 +13,7 @@ mod bad_files;
 mod better_model;
 mod journey;
 mod looks;
+mod own_models;
 mod without_storage;
 mod without_webgpu;
 
