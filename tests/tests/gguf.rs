@@ -153,9 +153,9 @@ async fn nonsense_headers() {
         ("too many dimensions", one(&[1; 5], 0, 0).data(4), "5 dimensions"),
         ("a shape that overflows", one(&[1 << 40, 1 << 40], 0, 0).data(0), "shape"),
         ("half a block", one(&[16], 2, 0).data(64), "shape"),
-        ("beyond the file", one(&[512, 3], 0, 0).data(6000), "file's end"),
-        ("an offset that overflows", one(&[8], 0, u64::MAX - 8).data(64), "file's end"),
-        ("one in another", overlapping, "file's end"),
+        ("beyond the file", one(&[512, 3], 0, 0).data(6000), "cut short"),
+        ("an offset that overflows", one(&[8], 0, u64::MAX - 8).data(64), "lies in the one before"),
+        ("one in another", overlapping, "lies in the one before"),
         ("the same name twice", twice, "two tensors"),
         (
             "the same key twice",

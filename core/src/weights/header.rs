@@ -22,7 +22,7 @@ impl Header {
     pub async fn read<S: ByteSource>(reader: &mut VerifiedReader<'_, S>) -> Result<Self> {
         let is_gguf = reader.peek().await?.starts_with(gguf::MAGIC);
         if !is_gguf && reader.file().ends_with(".gguf") {
-            let reason = "it does not begin as such a file does; is it what was to be downloaded?".into();
+            let reason = "it does not begin as such a file does, so it is another one than was meant".into();
             return Err(Error::Format { file: reader.file().into(), format: "GGUF", reason });
         }
         let (tensors, metadata) = match is_gguf {

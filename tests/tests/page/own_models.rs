@@ -46,7 +46,7 @@ async fn addresses_of_no_model_are_refused_with_a_sentence() -> Result<()> {
         for (address, parts) in [
             ("elsewhere/nothing.gguf", ["nothing.gguf", "404"]),
             ("elsewhere/page.gguf", ["GGUF", "does not begin as such a file does"]),
-            ("elsewhere/half.gguf", ["GGUF", "file's end"]),
+            ("elsewhere/half.gguf", ["GGUF", "cut short"]),
         ] {
             load_from(page, address).await?;
             page.wait_for_notice(&parts, SOON).await?;

@@ -102,9 +102,12 @@ fn place_tensors(
     let mut tensors = BTreeMap::new();
     for (name, mut stored) in found {
         let place = first.checked_add(stored.place.start).zip(first.checked_add(stored.place.end));
-        let Some((start, stop)) = place.filter(|&(start, stop)| start >= free && stop <= end) else {
-            return Err(format!("{name} does not lie between the tensor before it and the file's end"));
+        let Some((start, stop)) = place.filter(|&(start, _)| start >= free) else {
+            return Err(format!("its tensor {name} lies in the one before it"));
         };
+        if stop > end {
+            return Err(format!("it ends before its tensor {name} does: it was cut short, so load it again"));
+        }
         stored.place = start..stop;
         free = stop;
         if tensors.insert(hugging_face_name(&name), stored).is_some() {
