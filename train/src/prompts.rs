@@ -8,7 +8,7 @@ use llavacode_core::{
     config::{ChunkOrder, ContextPlacement, PromptConfig, PromptStyle},
     engine::{ChunkPlace, Lane},
     index::{ChunkId, chunker::parts},
-    prompt::{Cursor, PromptBuilder, PromptChunk, Segment},
+    prompt::{Cursor, Prompt, PromptBuilder, PromptChunk, Segment},
     tokenize::Tokenizer,
 };
 use serde::Serialize;
@@ -110,6 +110,30 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
     }
 }
 
+/// A sample's prompt in a lane, as the page builds it.
+pub fn prompt_of(builder: &PromptBuilder, lane: Lane, sample: &Sample) -> Prompt {
+    let places: Vec<ChunkPlace> = sample
+        .chunks
+        .iter()
+        .map(|chunk| ChunkPlace {
+            path: chunk.path.clone(),
+            start_line: chunk.start_line,
+            end_line: chunk.end_line,
+        })
+        .collect();
+    let numbered = sample.chunks.iter().zip(&places).enumerate();
+    let chunks: Vec<PromptChunk<'_>> = numbered
+        .map(|(number, (chunk, place))| PromptChunk { id: chunk_id(number), place, text: &chunk.text })
+        .collect();
+    let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
+    builder.build(lane, cursor, &chunks)
+}
+
+/// What the soft tokens of a sample's chunk are found by.
+fn chunk_id(number: usize) -> ChunkId {
+    ChunkId::new(number as u32, 0)
+}
+
 impl Prompts {
     /// Prompts of this layout.
     ///
@@ -146,30 +170,14 @@ impl Prompts {
 
     /// A sample in a lane. Soft vectors are numbered by chunk: `soft_tokens · chunk + i`.
     pub fn sequence(&self, lane: Lane, sample: &Sample, weights: Weights) -> Sequence {
-        let places: Vec<ChunkPlace> = sample
-            .chunks
-            .iter()
-            .map(|chunk| ChunkPlace {
-                path: chunk.path.clone(),
-                start_line: chunk.start_line,
-                end_line: chunk.end_line,
-            })
-            .collect();
-        let numbered = sample.chunks.iter().zip(&places).enumerate();
-        let ids: Vec<ChunkId> = (0..sample.chunks.len()).map(|i| ChunkId::new(i as u32, 0)).collect();
-        let chunks: Vec<PromptChunk<'_>> = numbered
-            .map(|(i, (chunk, place))| PromptChunk { id: ids[i], place, text: &chunk.text })
-            .collect();
-        let prompt = {
-            let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
-            self.builder.build(lane, cursor, &chunks)
-        };
+        let prompt = prompt_of(&self.builder, lane, sample);
         let mut sequence = Sequence::default();
         for segment in prompt.segments {
             match segment {
                 Segment::Tokens(tokens) => sequence.tokens.extend(tokens),
                 Segment::Soft(id) => {
-                    let chunk = ids.iter().position(|&other| other == id).unwrap_or(0);
+                    let is_it = |&number: &usize| chunk_id(number) == id;
+                    let chunk = (0..sample.chunks.len()).find(is_it).unwrap_or(0);
                     for i in 0..self.soft_tokens() {
                         sequence.soft.push((sequence.tokens.len(), chunk * self.soft_tokens() + i));
                         sequence.tokens.push(0);

@@ -25,7 +25,7 @@ use burn::tensor::Device;
 
 use crate::{
     Error, Result,
-    config::{BundleManifest, FileEntry},
+    config::{BundleManifest, FileEntry, PromptConfig},
     model::{decoder::DecoderFormats, encoder::Encoder, projector::Projector, reader::Reader},
     tokenize::Tokenizer,
     weights::{BundleFiles, ByteSource},
@@ -116,6 +116,10 @@ pub async fn load_models<F: BundleFiles>(
     let mut found =
         loader.decoder("reader", |config, prefix| Reader::plan(config, linear_and_head, prefix)).await?;
     checks::soft_tokens(&manifest, &found.config)?;
+    if manifest.prompt == PromptConfig::default() {
+        // Nobody chose these budgets for this reader.
+        manifest.prompt = manifest.prompt.within(found.config.max_position_embeddings);
+    }
     let reader = Reader::from_weights(&found.config, &mut found.weights)?;
     let reader_tokenizer = found.tokenizer;
     name_after(&mut manifest, found.name, found.license);

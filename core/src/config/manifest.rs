@@ -113,6 +113,27 @@ impl Default for PromptConfig {
     }
 }
 
+/// Positions of a prompt beside its budgets: special tokens, the line that names the file.
+const AROUND: usize = 96;
+
+impl PromptConfig {
+    /// The same with budgets lowered, all by the same factor, so that a prompt and its completion have
+    /// room in so many positions.
+    pub fn within(mut self, positions: usize) -> Self {
+        let local = self.prefix_tokens.saturating_add(self.suffix_tokens);
+        let wanted = local.saturating_add(self.context_tokens);
+        let room = positions.saturating_sub(AROUND.saturating_add(self.max_new_tokens));
+        if wanted > room {
+            let lower = |budget: usize| (budget as f64 * room as f64 / wanted as f64) as usize;
+            self.prefix_tokens = lower(self.prefix_tokens);
+            self.suffix_tokens = lower(self.suffix_tokens);
+            self.context_tokens = lower(self.context_tokens);
+            self.chunk_tokens = lower(self.chunk_tokens);
+        }
+        self
+    }
+}
+
 /// What a reader was trained to do with the text around a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -174,5 +195,23 @@ impl Default for EncoderInput {
     /// The paper's: 512 tokens, and no token of its own for pooling.
     fn default() -> Self {
         Self { max_tokens: 512, append: String::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_are_lowered_to_the_readers_positions() {
+        let usual = PromptConfig::default();
+        assert_eq!(usual.clone().within(8192), usual);
+        for positions in [0, 64, 256, 512, 1024] {
+            let config = usual.clone().within(positions);
+            let budgets = config.prefix_tokens + config.suffix_tokens + config.context_tokens;
+            assert!(budgets + AROUND + config.max_new_tokens <= positions.max(AROUND + 50), "{config:?}");
+        }
+        let half = usual.clone().within(512 + AROUND + usual.max_new_tokens);
+        assert_eq!([half.prefix_tokens, half.suffix_tokens, half.context_tokens], [192, 64, 256]);
     }
 }

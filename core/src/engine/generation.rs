@@ -149,7 +149,7 @@ impl<'a, H: Host> Generation<'a, H> {
         }
         let data = logits.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
         let logits: Vec<f32> = data.iter().collect();
-        // Every byte has a token, so there is one.
+        // The text that was taken back is made of tokens, so one of them is allowed.
         let id = self.healing.choose(&self.engine.tokenizer, &logits).unwrap_or_default();
         Ok(Chosen { id, on_device: token_ids(&[id], &self.engine.device) })
     }

@@ -7,15 +7,14 @@ use burn::tensor::Device;
 use llavacode_core::{
     bundle::load_bundle,
     config::{BundleManifest, PromptConfig},
-    engine::{ChunkPlace, Lane},
-    index::ChunkId,
+    engine::Lane,
     model::reader::Reader,
-    prompt::{Cursor, PromptBuilder, PromptChunk, Segment},
+    prompt::{PromptBuilder, Segment},
     tokenize::Tokenizer,
     weights::{FolderFiles, sha256_hex},
 };
 
-use crate::samples::Sample;
+use crate::{prompts::prompt_of, samples::Sample};
 
 /// A reader, and how prompts are laid out for it.
 #[derive(Debug)]
@@ -112,29 +111,8 @@ impl BundleReader {
 
     /// A task in a lane.
     pub fn question(&self, lane: Asking, sample: &Sample) -> Question {
-        let places: Vec<ChunkPlace> = sample
-            .chunks
-            .iter()
-            .map(|chunk| ChunkPlace {
-                path: chunk.path.clone(),
-                start_line: chunk.start_line,
-                end_line: chunk.end_line,
-            })
-            .collect();
-        let chunks: Vec<PromptChunk<'_>> = sample
-            .chunks
-            .iter()
-            .zip(&places)
-            .enumerate()
-            .map(|(i, (chunk, place))| PromptChunk {
-                id: ChunkId::new(i as u32, 0),
-                place,
-                text: &chunk.text,
-            })
-            .collect();
-        let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
         let prompts = if lane.healing { &self.prompts } else { &self.unhealed };
-        let prompt = prompts.build(lane.lane, cursor, &chunks);
+        let prompt = prompt_of(prompts, lane.lane, sample);
         let tokens = prompt.segments.into_iter().flat_map(|segment| match segment {
             Segment::Tokens(tokens) => tokens,
             // Neither lane has any.
