@@ -20,8 +20,9 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   const inScope = request.url.startsWith(self.registration.scope);
-  // Parts of files are read again and again while a model loads: the cache cannot hold them.
-  if (request.method !== "GET" || !inScope || url.origin !== self.location.origin || request.headers.has("range")) {
+  // Models are kept by the page itself, in the origin-private file system: not a second time here.
+  const keptElsewhere = request.headers.has("range") || request.cache === "no-store";
+  if (request.method !== "GET" || !inScope || url.origin !== self.location.origin || keptElsewhere) {
     return;
   }
   event.respondWith(fromNetworkOrCache(event));
@@ -42,6 +43,7 @@ async function keepAll() {
   const page = await text("./");
   const assets = [...page.matchAll(/(?:src|href)="(\.?\/?[^":?#]+\.(?:js|css))"|['"](\.\/[^'"]+\.(?:js|wasm))['"]/g)];
   const manifest = JSON.parse((await text("bundle/bundle.json")) || "{}");
+  const beside = Object.keys(JSON.parse((await text("models/index.json")) || "{}"));
   const addresses = new Set([
     "./",
     "icon.svg",
@@ -52,6 +54,8 @@ async function keepAll() {
     "demo/workspace.json",
     "demo/tasks.json",
     "bundle/bundle.json",
+    "models/index.json",
+    ...beside.map((id) => `models/${id}/bundle.json`),
     ...assets.map((match) => match[1] ?? match[2]),
     ...Object.keys(manifest.files ?? {}).map((file) => `bundle/${file}`),
   ]);

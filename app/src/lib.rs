@@ -6,6 +6,7 @@ pub mod control;
 pub mod editor;
 pub mod files;
 pub mod keep;
+pub mod model_store;
 pub mod protocol;
 pub mod state;
 pub mod transaction;

@@ -7,6 +7,8 @@ pub use llavacode_common::completion::Task;
 use llavacode_common::completion::{CompletionEvent, CompletionRequest, Lane};
 use serde::{Deserialize, Serialize};
 
+pub use crate::model_store::{ModelFile, transfer::Step};
+
 /// Names a request.
 pub type RequestId = u32;
 
@@ -54,6 +56,12 @@ pub enum Request {
         /// The request to stop.
         target: RequestId,
     },
+    /// Fetch files into the store, one after the other; what is there already is passed over.
+    /// Answers: `Fetching`…, then `Fetched`, or `Cancelled` or `Failed`. What came stays in any case.
+    Fetch {
+        /// The files.
+        files: Vec<ModelFile>,
+    },
     /// Measure on the tasks of a workspace. Answers: `Measuring`…, then `Measured` or `Failed`.
     Measure {
         /// Line-completion tasks; `path` is left out of each task's retrieval.
@@ -65,10 +73,18 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum BundleSource {
-    /// A URL that ends in `/`, in which `bundle.json` lies, or that of a GGUF file.
+    /// A URL that ends in `/`, in which `bundle.json` lies. Files of it that are in the store are taken
+    /// from there.
     Url {
-        /// Absolute, or relative to the page.
+        /// Absolute.
         url: String,
+    },
+    /// GGUF files that need no manifest, by their addresses; from the store if they are there.
+    Gguf {
+        /// The reader's, absolute.
+        reader: String,
+        /// The encoder's, absolute.
+        encoder: Option<String>,
     },
     /// Files the user chose, sent beside the message.
     Files,
@@ -120,6 +136,15 @@ pub enum Event {
     },
     /// The models can be used.
     Ready(EngineInfo),
+    /// A file is being fetched into the store.
+    Fetching {
+        /// Its address.
+        url: String,
+        /// How far it is.
+        step: Step,
+    },
+    /// The files are in the store.
+    Fetched,
     /// Chunks are being embedded.
     Indexing {
         /// Chunks done.

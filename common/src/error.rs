@@ -48,6 +48,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file could not be fetched into the browser's store.
+    #[error("{sentence}")]
+    Fetch {
+        /// What happened and what to do.
+        sentence: String,
+    },
+
     // === Building a model ===
     /// The checkpoint lacks a tensor the architecture needs.
     #[error(

@@ -68,6 +68,33 @@ impl Page {
         self.client().refresh().await.context("the page did not load again")
     }
 
+    /// Waits until the service worker keeps what a visit needs: the page, the engine, the built-in models.
+    ///
+    /// # Errors
+    /// If it does not within a minute.
+    pub async fn wait_until_kept(&self) -> Result<()> {
+        let kept = "window.kept === true || (Promise.all(\
+            ['./', 'engine_bg.wasm', 'bundle/reader/model.safetensors'].map(path => caches.match(path)))\
+            .then(found => { window.kept = found.every(Boolean) && !!navigator.serviceWorker.controller; }), false)";
+        self.wait_until("the page is kept for offline use", kept, Duration::from_secs(60)).await.map(|_| ())
+    }
+
+    /// Ends the server for good: what the page still shows, it has from this device.
+    pub fn go_offline(&self) {
+        self.server.stop();
+    }
+
+    /// Clicks the element with `data-testid` `button` within the one with `within`.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be clicked.
+    pub async fn click_in(&self, within: &str, button: &str) -> Result<()> {
+        let selector = format!("[data-testid='{within}'] [data-testid='{button}']");
+        let found = self.client().find(Locator::Css(&selector)).await;
+        found.with_context(|| format!("there is no {button} in {within}"))?.click().await?;
+        Ok(())
+    }
+
     /// The browser it is open in.
     pub fn browser(&self) -> &Browser {
         &self.browser
@@ -99,6 +126,19 @@ impl Page {
             .execute(&format!("return ({expression});"), Vec::new())
             .await
             .with_context(|| format!("the script failed: {expression}"))
+    }
+
+    /// The value of a promise.
+    ///
+    /// # Errors
+    /// If it is rejected.
+    pub async fn evaluate_async(&self, promise: &str) -> Result<Value> {
+        let script = format!(
+            "const done = arguments[0]; ({promise}).then(done, error => done({{ failed: String(error) }}));"
+        );
+        let value = self.client().execute_async(&script, Vec::new()).await.context("the script failed")?;
+        ensure!(value.get("failed").is_none(), "{promise}: {value}");
+        Ok(value)
     }
 
     /// Waits until an expression is truthy and returns it; `what` names it in the error.

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::runtime::Runtime;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -20,6 +23,15 @@ use tower_http::set_header::SetResponseHeaderLayer;
 pub struct Site {
     dist: PathBuf,
     replaced: HashMap<String, Vec<u8>>,
+    stalls: HashMap<String, Stall>,
+}
+
+/// A connection that gives nothing from some byte on, as one does whose other end is gone.
+#[derive(Debug, Clone)]
+struct Stall {
+    at: usize,
+    /// Answers that are still to stall.
+    left: Arc<AtomicUsize>,
 }
 
 impl Site {
@@ -45,7 +57,7 @@ impl Site {
             "{} holds no page: build it with `cargo xtask build`",
             dist.display()
         );
-        Ok(Self { dist, replaced: HashMap::new() })
+        Ok(Self { dist, replaced: HashMap::new(), stalls: HashMap::new() })
     }
 
     /// A file of the page, by its path without a leading `/`.
@@ -78,6 +90,13 @@ impl Site {
     #[must_use]
     pub fn replace(mut self, path: &str, bytes: Vec<u8>) -> Self {
         self.replaced.insert(path.to_owned(), bytes);
+        self
+    }
+
+    /// Has the first answer with a replaced file give nothing from byte `at` on.
+    #[must_use]
+    pub fn stall_once(mut self, path: &str, at: usize) -> Self {
+        self.stalls.insert(path.to_owned(), Stall { at, left: Arc::new(AtomicUsize::new(1)) });
         self
     }
 
@@ -121,7 +140,8 @@ fn collect(root: &Path, folder: &Path, paths: &mut Vec<String>) -> Result<()> {
 #[derive(Debug)]
 pub struct Server {
     url: String,
-    task: JoinHandle<()>,
+    /// Its own, so that stopping it ends the connections too.
+    runtime: Mutex<Option<Runtime>>,
 }
 
 impl Server {
@@ -130,26 +150,38 @@ impl Server {
     /// # Errors
     /// If no port can be had.
     pub async fn start(site: Site) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port can be listened on")?;
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("no port can be listened on")?;
+        listener.set_nonblocking(true)?;
         // Not 127.0.0.1: only the name is a secure context in every browser.
         let url = format!("http://localhost:{}/", listener.local_addr()?.port());
         let app = router(site);
-        let task = tokio::spawn(async move {
-            // It ends by being aborted.
-            let _ = axum::serve(listener, app).await;
+        let runtime = Runtime::new().context("the server has no threads")?;
+        runtime.spawn(async move {
+            if let Ok(listener) = TcpListener::from_std(listener) {
+                // It ends with its runtime.
+                let _ = axum::serve(listener, app).await;
+            }
         });
-        Ok(Self { url, task })
+        Ok(Self { url, runtime: Mutex::new(Some(runtime)) })
     }
 
     /// Where the page is, with `/` at the end.
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Ends it: every connection is lost, and nothing answers any more.
+    pub fn stop(&self) {
+        let runtime = self.runtime.lock().map(|mut runtime| runtime.take());
+        if let Ok(Some(runtime)) = runtime {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.task.abort();
+        self.stop();
     }
 }
 
@@ -176,9 +208,40 @@ async fn replaced(State(site): State<Arc<Site>>, request: Request, next: Next) -
         path => path,
     };
     match site.replaced.get(path) {
-        Some(bytes) => ([(header::CONTENT_TYPE, media_type(path))], bytes.clone()).into_response(),
+        Some(bytes) => part(&request, path, bytes, site.stalls.get(path)),
         None => next.run(request).await,
     }
+}
+
+/// A file from where the request asks for it (`range: bytes=N-`).
+fn part(request: &Request, path: &str, bytes: &[u8], stall: Option<&Stall>) -> Response {
+    let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
+    let start = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let total = bytes.len();
+    let Some(rest) = bytes.get(start.unwrap_or(0)..).filter(|rest| !rest.is_empty() || start.is_none())
+    else {
+        return StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+    };
+    let one_less = |left: usize| left.checked_sub(1);
+    let stall =
+        stall.filter(|stall| stall.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok());
+    let body = match stall {
+        Some(stall) => {
+            let first = rest[..stall.at.min(rest.len())].to_vec();
+            Body::from_stream(stream::iter([Ok::<_, std::io::Error>(first)]).chain(stream::pending()))
+        }
+        None => Body::from(rest.to_vec()),
+    };
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
+    headers.insert(header::CONTENT_LENGTH, rest.len().into());
+    if let Some(start) = start {
+        let range = format!("bytes {start}-{}/{total}", total.saturating_sub(1));
+        headers.extend(HeaderValue::try_from(range).map(|range| (header::CONTENT_RANGE, range)));
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    response
 }
 
 /// Browsers refuse scripts and WebAssembly of another type.

@@ -4,17 +4,18 @@ use std::cell::Cell;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use llavacode_common::completion::{Completion, Lane};
+use llavacode_common::completion::Completion;
 use web_sys::UrlSearchParams;
 
 use super::measure::fetch_json;
 use super::{Chosen, Control, Round};
 use crate::client::{Client, Incoming};
 use crate::protocol::{DeviceChoice, EngineInfo, Event, IndexInfo, Reply, Request, RequestId};
-use crate::state::choice::{self, Arriving, Plan};
+use crate::state::choice::{self, Arriving, Plan, Timed};
 use crate::state::engine::{EngineState, IndexState};
-use crate::state::known::{self, PICO, SMOLLM2};
+use crate::state::known::{PICO, SMOLLM2};
 use crate::state::lanes::{LaneRun, Phase};
+use crate::state::library::Standing;
 use crate::state::notices::{Gravity, Remedy};
 
 /// What set-up put beside the page.
@@ -52,11 +53,25 @@ impl Control {
             // A server without one may answer with its start page: neither names a model.
             let index = fetch_json::<choice::Index>(BESIDE).await.unwrap_or_default();
             let chosen = self.state.settings.with_untracked(|settings| settings.model.clone());
-            let plan = choice::plan(asked().as_deref(), chosen.as_deref(), &index, |_| false, &info);
-            self.state.beside.set(index);
+            self.state.beside.set(index.clone());
+            self.look_at_library().await;
+            let standing = |id: &str| {
+                let files = self.model_files_untracked(id);
+                self.state.library.with_untracked(|library| library.standing(id, &files))
+            };
+            let brought = |id: &str| matches!(standing(id), Standing::Whole(_));
+            let plan = choice::plan(asked().as_deref(), chosen.as_deref(), &index, brought, &info);
+            if let Some(id) = chosen.filter(|id| matches!(standing(id), Standing::Paused(_)))
+                && plan != Plan::Bring(id.clone())
+            {
+                let text =
+                    format!("{} is here only in part: its download was interrupted.", self.model_name(&id));
+                self.inner().unfetched.replace(Some(id));
+                self.notify(Gravity::Info, text, &[Remedy::Resume]);
+            }
             match plan {
                 Plan::Stay => {}
-                Plan::Bring(id) => self.bring_known(&id, self.device()),
+                Plan::Bring(id) => self.fetch_and_use(&id, self.device()),
                 Plan::Offer => {
                     self.inner().may_offer.set(true);
                     self.offer_better();
@@ -72,13 +87,19 @@ impl Control {
             return;
         }
         let index = self.state.beside.get_untracked();
-        let estimate = |done: &Completion| choice::estimate(&index, done);
-        let offer = Lane::ALL.iter().find_map(|&lane| {
-            self.state.lane(lane).with_untracked(|run| run.done.as_ref().and_then(estimate))
-        });
+        let offer = self.state.timed.get_untracked().and_then(|timed| choice::offer(&index, &timed));
         if offer.is_some() {
             inner.may_offer.set(false);
             self.state.offer.set(offer);
+        }
+    }
+
+    /// Keeps what pico's first completion took.
+    pub(super) fn time(&self, done: &Completion) {
+        if self.state.timed.with_untracked(Option::is_none)
+            && self.chosen().bundle == Chosen::default().bundle
+        {
+            self.state.timed.set(Timed::of(done));
         }
     }
 
@@ -88,7 +109,7 @@ impl Control {
         self.use_model(if accepted { SMOLLM2 } else { PICO }, self.device());
     }
 
-    /// Changes to a known model, for this visit and those to come.
+    /// Changes to a model, for this visit and those to come: by its id, or its GGUF file's address.
     pub fn use_model(self, id: &str, device: DeviceChoice) {
         self.settings(|settings| settings.model = Some(id.to_owned()));
         self.inner().may_offer.set(false);
@@ -101,12 +122,7 @@ impl Control {
             }
             return;
         }
-        self.bring_known(id, device);
-    }
-
-    fn bring_known(self, id: &str, device: DeviceChoice) {
-        let Some(known) = known::find(id) else { return };
-        self.bring(Chosen::at(&format!("models/{id}/"), device), known.name);
+        self.fetch_and_use(id, device);
     }
 
     /// Loads a model in a worker of its own. The one in use goes on answering until this one can.

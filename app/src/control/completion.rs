@@ -162,6 +162,9 @@ impl Control {
 
     pub(super) fn on_completion(self, id: RequestId, event: CompletionEvent) {
         let Some(lane) = self.lane_of(id) else { return };
+        if let CompletionEvent::Done(done) = &event {
+            self.time(done);
+        }
         let done = matches!(event, CompletionEvent::Done(_));
         let has_text = done || matches!(event, CompletionEvent::Text { .. });
         let run = self.state.lane(lane);

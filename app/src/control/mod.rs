@@ -5,6 +5,7 @@ mod completion;
 mod import;
 mod indexing;
 mod keeping;
+mod library;
 mod measure;
 mod models;
 mod workspace;
@@ -27,7 +28,8 @@ use crate::state::notices::{Gravity, Remedy};
 use crate::state::settings::{Settings, Theme};
 
 use arriving::Next;
-pub use models::Chosen;
+use library::Fetcher;
+pub use models::{Chosen, absolute, is_gguf};
 
 /// Acts on the page. A copy is a handle to the same one.
 #[derive(Clone, Copy)]
@@ -49,6 +51,10 @@ struct Inner {
     next: RefCell<Option<Next>>,
     /// What could not be loaded, and its name.
     failed: RefCell<Option<(Chosen, String)>>,
+    /// Fetches models onto this device.
+    fetcher: RefCell<Option<Fetcher>>,
+    /// The model whose fetching was interrupted last.
+    unfetched: RefCell<Option<String>>,
     /// A better model was looked for.
     looked: Cell<bool>,
     /// One is there that may be too slow: to be offered once a completion was timed.
@@ -139,6 +145,7 @@ impl Control {
             Remedy::DefaultBundle => self.load(Chosen::default()),
             Remedy::Reindex => self.index_all(),
             Remedy::TryModelAgain => self.try_again(),
+            Remedy::Resume => self.resume(),
         }
     }
 
@@ -230,6 +237,8 @@ impl Control {
                 }
             }
             Event::Notice { message } => self.notify(Gravity::Warning, message, &[]),
+            // The engine in use is not asked to fetch.
+            Event::Fetching { .. } | Event::Fetched => {}
             Event::Cancelled => self.on_cancelled(id),
             Event::Failed { message } => self.on_failed(id, message),
         }

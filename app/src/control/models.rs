@@ -34,9 +34,13 @@ impl Default for Chosen {
 }
 
 impl Chosen {
-    /// A bundle at a URL, which may be relative to the page.
+    /// A bundle or a GGUF file at a URL, which may be relative to the page.
     pub fn at(url: &str, device: DeviceChoice) -> Self {
-        Self { bundle: BundleSource::Url { url: absolute(url) }, files: Vec::new(), device }
+        let bundle = match is_gguf(url) {
+            true => BundleSource::Gguf { reader: absolute(url), encoder: None },
+            false => BundleSource::Url { url: absolute(&format!("{}/", url.trim().trim_end_matches('/'))) },
+        };
+        Self { bundle, files: Vec::new(), device }
     }
 
     /// What the page's address asks for: `?bundle=URL`, `?device=cpu` or `?device=webgpu`.
@@ -53,14 +57,17 @@ impl Chosen {
     }
 }
 
-/// The URL as seen from the page, a GGUF file's or with the `/` at its end that makes it a folder. What
-/// is no URL stays as it is: the engine's sentence names it.
-fn absolute(url: &str) -> String {
-    let url = url.trim().trim_end_matches('/');
-    let is_file = url.split(['?', '#']).next().is_some_and(|path| path.to_lowercase().ends_with(".gguf"));
-    let url = if is_file { url.to_owned() } else { format!("{url}/") };
+/// Whether a URL's path is that of a GGUF file.
+pub fn is_gguf(url: &str) -> bool {
+    url.split(['?', '#']).next().is_some_and(|path| path.trim().to_lowercase().ends_with(".gguf"))
+}
+
+/// The URL as seen from the page, without what stands behind `#`. What is no URL stays as it is: the
+/// engine's sentence names it.
+pub fn absolute(url: &str) -> String {
+    let url = url.trim().split('#').next().unwrap_or_default();
     let base = document().base_uri().ok().flatten().unwrap_or_default();
-    Url::new_with_base(&url, &base).map_or(url, |url| url.href())
+    Url::new_with_base(url, &base).map_or_else(|_| url.to_owned(), |url| url.href())
 }
 
 /// Tells the page's script that the network is free: it keeps the page for offline use.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use llavacode_common::completion::Completion;
 use serde::Deserialize;
 
-use super::known::{self, PICO, SMOLLM2};
+use super::known::{self, PICO, SMOLLM2, Shape};
 use crate::protocol::EngineInfo;
 
 /// `models/index.json`: the models that set-up put beside the page, by id.
@@ -78,21 +78,38 @@ pub fn plan(
     }
 }
 
-/// What SmolLM2 would take for the prompt of one of pico's completions, by the ratio of the weights
-/// that a token is multiplied with. `None` where so little was read that it says nothing.
-pub fn estimate(index: &Index, done: &Completion) -> Option<Offer> {
-    const LEAST_TOKENS: usize = 64;
-    let read = done.prompt_tokens.saturating_sub(done.reused_tokens);
-    let (pico, better) = (known::find(PICO)?, known::find(SMOLLM2)?);
-    let ratio = better.shape.weights_a_token() as f64 / pico.shape.weights_a_token() as f64;
-    let other = (done.ttft.total_ms - done.ttft.prefill_ms).max(0.0);
+/// What a completion of pico's took: where it read enough to say something of the device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timed {
+    /// Its time to first token.
+    pub ttft_ms: f64,
+    /// The part of it that reading the prompt took.
+    pub prefill_ms: f64,
+}
+
+impl Timed {
+    /// The times of a completion; `None` where so little was read that they say nothing.
+    pub fn of(done: &Completion) -> Option<Self> {
+        const LEAST_TOKENS: usize = 64;
+        let read = done.prompt_tokens.saturating_sub(done.reused_tokens);
+        let times = Self { ttft_ms: done.ttft.total_ms, prefill_ms: done.ttft.prefill_ms };
+        (read >= LEAST_TOKENS).then_some(times)
+    }
+
+    /// The time to first token that another model would take for such a prompt, by the ratio of the
+    /// weights that a token is multiplied with.
+    pub fn estimate_ms(&self, other: &Shape) -> Option<f64> {
+        let ratio = other.weights_a_token() as f64 / known::find(PICO)?.shape.weights_a_token() as f64;
+        Some((self.ttft_ms - self.prefill_ms).max(0.0) + self.prefill_ms * ratio)
+    }
+}
+
+/// SmolLM2, where it is there: what it would cost.
+pub fn offer(index: &Index, timed: &Timed) -> Option<Offer> {
+    let better = known::find(SMOLLM2)?;
     let bytes = index.get(SMOLLM2)?.bytes;
-    (read >= LEAST_TOKENS).then_some(Offer {
-        name: better.name,
-        bytes,
-        measured_ms: done.ttft.total_ms,
-        estimate_ms: other + done.ttft.prefill_ms * ratio,
-    })
+    let estimate_ms = timed.estimate_ms(&better.shape)?;
+    Some(Offer { name: better.name, bytes, measured_ms: timed.ttft_ms, estimate_ms })
 }
 
 #[cfg(test)]
@@ -160,9 +177,10 @@ mod tests {
             launches_per_step: None,
             prompt: Vec::new(),
         };
-        let offer = estimate(&index(), &done(400, 0)).expect("an estimate");
+        let timed = Timed::of(&done(400, 0)).expect("enough was read");
+        let offer = offer(&index(), &timed).expect("an offer");
         assert_eq!((offer.bytes, offer.measured_ms), (98_362_432, 110.0));
         assert!((offer.estimate_ms - 6_010.0).abs() < 100.0, "{}", offer.estimate_ms);
-        assert_eq!(estimate(&index(), &done(400, 390)), None, "ten tokens are no measure");
+        assert_eq!(Timed::of(&done(400, 390)), None, "ten tokens are no measure");
     }
 }

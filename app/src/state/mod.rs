@@ -2,8 +2,10 @@
 
 pub mod choice;
 pub mod engine;
+pub mod fit;
 pub mod known;
 pub mod lanes;
+pub mod library;
 pub mod measure;
 pub mod notices;
 pub mod prompt;
@@ -15,9 +17,10 @@ pub mod workspace;
 use leptos::prelude::*;
 use llavacode_common::completion::Lane;
 
-use choice::{Arriving, Index, Offer};
+use choice::{Arriving, Index, Offer, Timed};
 use engine::{EngineState, IndexState};
 use lanes::LaneRun;
+use library::Library;
 use measure::MeasureState;
 use notices::Notices;
 use settings::Settings;
@@ -54,6 +57,10 @@ pub struct State {
     pub shown: RwSignal<Vec<Lane>>,
     /// The model that is loaded behind the one in use.
     pub arriving: RwSignal<Option<Arriving>>,
+    /// The models on this device.
+    pub library: RwSignal<Library>,
+    /// What pico's first completion took, by which others' times are estimated.
+    pub timed: RwSignal<Option<Timed>>,
     /// The models that set-up put beside the page.
     pub beside: RwSignal<Index>,
     /// A better model that is there and would be slow here.
@@ -89,6 +96,8 @@ impl State {
             offered: RwSignal::new(Lane::ALL.to_vec()),
             shown: RwSignal::new(Lane::ALL.to_vec()),
             arriving: RwSignal::new(None),
+            library: RwSignal::new(Library::default()),
+            timed: RwSignal::new(None),
             beside: RwSignal::new(Index::new()),
             offer: RwSignal::new(None),
             in_place: RwSignal::new(false),

@@ -37,6 +37,8 @@ pub enum Remedy {
     Reindex,
     /// Load the model again that could not be loaded behind the one in use.
     TryModelAgain,
+    /// Fetch on the model whose fetching was interrupted.
+    Resume,
 }
 
 impl Remedy {
@@ -49,6 +51,7 @@ impl Remedy {
             Self::DefaultBundle => "Use built-in model",
             Self::Reindex => "Index again",
             Self::TryModelAgain => "Try again",
+            Self::Resume => "Resume",
         }
     }
 }

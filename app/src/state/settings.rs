@@ -34,8 +34,11 @@ impl Theme {
 pub struct Settings {
     /// `None` follows the system.
     pub theme: Option<Theme>,
-    /// The model to complete with, by its id; `None` leaves it to the page.
+    /// The model to complete with, by its id or the address of its GGUF file; `None` leaves it to the
+    /// page.
     pub model: Option<String>,
+    /// Fetch and load an encoder with the readers that are known to have one.
+    pub with_encoder: bool,
     /// Whose text is shown as ghost text.
     pub ghost_lane: Lane,
     /// Run the other lanes too.
@@ -61,6 +64,7 @@ impl Default for Settings {
         Self {
             theme: None,
             model: None,
+            with_encoder: false,
             ghost_lane: Lane::Compressed,
             compare: true,
             cold: true,

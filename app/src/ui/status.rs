@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::control;
 use crate::state::choice::Arriving;
 use crate::state::engine::{EngineState, IndexState, bytes, percent};
+use crate::state::library::{Amount, Library};
 use crate::state::notices::Remedy;
 
 /// The line.
@@ -33,7 +34,12 @@ pub(super) fn StatusLine() -> impl IntoView {
     let facts =
         move || engine.with(|engine| if let EngineState::Ready(i) = engine { Some(i.clone()) } else { None });
     let backend = move || facts().map(|info| info.backend).unwrap_or_default();
+    // What is on its way: first onto this device, then into memory.
     let arriving = move || {
+        let fetching = control.state.library.with(Library::fetching);
+        if let Some((id, Amount { read, total })) = fetching {
+            return Some(format!("{} is downloading, {} %", control.model_name(&id), percent(read, total)));
+        }
         control.state.arriving.with(|arriving| {
             let Arriving { name, read, total } = arriving.as_ref()?;
             Some(format!("{name} is loading, {} %", percent(*read, *total)))

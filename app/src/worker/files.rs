@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use js_sys::{Array, Reflect, Uint8Array};
+use llavacode_app::model_store::{name_of, opfs};
 use llavacode_core::{
     Error, Result,
     bundle::{arrange, manifest_of, read_manifest},
@@ -47,18 +48,19 @@ pub(super) enum BrowserFiles {
 }
 
 impl BrowserFiles {
-    /// What is at an address: a bundle's folder, or a GGUF file, which is fetched at once.
+    /// GGUF files at these addresses.
     ///
     /// # Errors
-    /// [`Error::Read`] if the file cannot be fetched.
-    pub(super) async fn at(url: String) -> Result<Self> {
-        let path = url.split(['?', '#']).next().unwrap_or_default();
-        if !path.to_lowercase().ends_with(".gguf") {
-            return Ok(Self::Url(url));
+    /// [`Error::Read`] if one is not in the store and cannot be fetched.
+    pub(super) async fn gguf(reader: &str, encoder: Option<&str>) -> Result<Self> {
+        let mut sources = BTreeMap::new();
+        let places = [("reader/model.gguf", Some(reader)), ("encoder/model.gguf", encoder)];
+        for (place, url) in places.into_iter().filter_map(|(place, url)| Some((place, url?))) {
+            let file = name_of(url).to_owned();
+            let blob = find(url).await.map_err(|reason| Error::Read { file: file.clone(), reason })?;
+            sources.insert(place.to_owned(), BlobSource { file, blob });
         }
-        let file = path.rsplit('/').next().unwrap_or(path).to_owned();
-        let blob = fetch(&url).await.map_err(|reason| Error::Read { file: file.clone(), reason })?;
-        Ok(Self::Checkpoints([("reader/model.gguf".into(), BlobSource { file, blob })].into()))
+        Ok(Self::Checkpoints(sources))
     }
 
     /// Files a person chose: a bundle, or checkpoints without a manifest.
@@ -107,7 +109,7 @@ impl BundleFiles for BrowserFiles {
 
     async fn open(&self, path: &str) -> Result<BlobSource> {
         let blob = match self {
-            Self::Url(base) => fetch(&format!("{base}{path}")).await,
+            Self::Url(base) => find(&format!("{base}{path}")).await,
             Self::Chosen(files) => choose(files, path),
             Self::Checkpoints(sources) => {
                 sources.get(path).map(|source| source.blob.clone()).ok_or("it is not there".into())
@@ -118,6 +120,14 @@ impl BundleFiles for BrowserFiles {
             Ok(blob) => Ok(BlobSource { file, blob }),
             Err(reason) => Err(Error::Read { file, reason }),
         }
+    }
+}
+
+/// The file of an address: what the store has of it whole, else what the network gives.
+async fn find(url: &str) -> Result<Blob, String> {
+    match opfs::whole_file(url).await {
+        Some(file) => Ok(file.into()),
+        None => fetch(url).await,
     }
 }
 

@@ -9,7 +9,9 @@ use llavacode_core::{
 };
 
 use super::{files::ChosenFile, send};
-use llavacode_app::protocol::{BundleSource, DeviceChoice, Envelope, Event, Request, RequestId, SourceFile};
+use llavacode_app::protocol::{
+    BundleSource, DeviceChoice, Envelope, Event, ModelFile, Request, RequestId, SourceFile,
+};
 
 /// A request on its way.
 pub(super) struct Job {
@@ -33,6 +35,8 @@ pub(super) enum Work {
     Embed(Embedding),
     /// Complete.
     Complete(CompletionRequest),
+    /// Fetch files into the store.
+    Fetch { files: Vec<ModelFile> },
     /// Measure.
     Measure { tasks: Vec<Task> },
 }
@@ -63,6 +67,7 @@ enum Kind {
     Load,
     Index,
     Complete(Lane),
+    Fetch,
     Measure,
 }
 
@@ -88,6 +93,7 @@ impl Jobs {
                 return;
             }
             Request::Complete(request) => (Kind::Complete(request.lane), Work::Complete(request)),
+            Request::Fetch { files } => (Kind::Fetch, Work::Fetch { files }),
             Request::Measure { tasks } => (Kind::Measure, Work::Measure { tasks }),
         };
         for (_, flag) in self.flags.values().filter(|(other, _)| *other == kind) {

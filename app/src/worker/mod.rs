@@ -2,6 +2,7 @@
 //! happens is told in events.
 
 mod device;
+mod fetch;
 mod files;
 mod host;
 mod jobs;

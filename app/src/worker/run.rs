@@ -14,6 +14,7 @@ use llavacode_core::{
 
 use super::{
     device::{self, Chosen},
+    fetch,
     files::BrowserFiles,
     host::WorkerHost,
     jobs::{Embedding, Job, Jobs, Work},
@@ -71,7 +72,10 @@ impl Runner {
         match work {
             Work::Load { bundle, files, device } => {
                 let files = match bundle {
-                    BundleSource::Url { url } => BrowserFiles::at(url).await?,
+                    BundleSource::Url { url } => BrowserFiles::Url(url),
+                    BundleSource::Gguf { reader, encoder } => {
+                        BrowserFiles::gguf(&reader, encoder.as_deref()).await?
+                    }
                     BundleSource::Files => BrowserFiles::chosen(files),
                 };
                 self.load(id, files, device).await.map(Outcome::Over)
@@ -79,6 +83,7 @@ impl Runner {
             Work::Index { workspace, files } => self.index(id, workspace, files).await,
             Work::UpdateFile { workspace, file } => self.update(workspace, file).await,
             Work::Embed(embedding) => self.embed(id, cancel, embedding).await,
+            Work::Fetch { files } => fetch::all(id, cancel, &files).await.map(Outcome::Over),
             Work::Complete(request) => self.complete(id, cancel, &request).await.map(Outcome::Over),
             Work::Measure { tasks } => self.measure(id, cancel, tasks).await.map(Outcome::Over),
         }

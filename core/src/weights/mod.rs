@@ -16,6 +16,7 @@ mod tensor;
 mod verified;
 
 pub use element::ElementType;
+pub(crate) use gguf::architecture;
 pub use gguf::{Metadata, Texts};
 pub use header::Header;
 pub use load::load_weights;

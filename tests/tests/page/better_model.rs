@@ -47,7 +47,14 @@ async fn pico_answers_first_and_smollm2_takes_over_without_a_flicker() -> Result
             let shown = page.element(lane).await?.is_displayed().await?;
             ensure!(shown != hidden, "{lane} is shown: {shown}");
         }
-        page.screenshot("takes-over").await.map(|_| ())
+        page.screenshot("takes-over").await?;
+
+        // It is on this device now: without a server it takes over again.
+        page.wait_until_kept().await?;
+        page.go_offline();
+        page.open(query).await?;
+        page.wait_until("SmolLM2 is in use offline", taken_over, PATIENCE).await?;
+        page.wait_for_state("lane-full_rag", "done", PATIENCE).await
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! How the page looks: dark and light, in a large window and in a small one.
 
 use anyhow::{Result, ensure};
-use llavacode_tests::harness::{Page, visit};
+use llavacode_tests::harness::{Key, Page, visit};
 use llavacode_tests::webdriver::BrowserOptions;
 
 use crate::site;
@@ -41,6 +41,18 @@ async fn nothing_is_cut_off_in_a_small_window() -> Result<()> {
                 let shown = page.element(part).await?.is_displayed().await?;
                 ensure!(shown, "at {width} pixels {part} is not shown");
             }
+            page.element("models-open").await?.click().await?;
+            for scheme in ["dark", "light"] {
+                page.prefer_colours(scheme).await?;
+                page.screenshot(&format!("models-{width}-{scheme}")).await?;
+            }
+            let dialog = "document.querySelector(\"[data-testid='models']\")";
+            let wider = page.evaluate(&format!("{dialog}.scrollWidth - {dialog}.clientWidth")).await?;
+            ensure!(
+                wider.as_i64().is_some_and(|pixels| pixels <= 0),
+                "at {width} pixels the dialog is cut off"
+            );
+            page.press(&[Key::Escape]).await?;
         }
         Ok(())
     })

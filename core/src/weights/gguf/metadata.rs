@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{Error, Result};
 
+/// The key of the architecture's name.
+pub(super) const ARCHITECTURE: &str = "general.architecture";
+
 /// What a GGUF file says of its model, by key (`general.architecture`, `llama.block_count`, …).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
@@ -135,7 +138,7 @@ impl Metadata {
     /// # Errors
     /// [`Error::Format`] if the file does not say.
     pub fn architecture(&self) -> Result<&str> {
-        self.text("general.architecture").ok_or_else(|| self.refuse("it does not name its architecture"))
+        self.text(ARCHITECTURE).ok_or_else(|| self.refuse("it does not name its architecture"))
     }
 
     /// An error about this file.

@@ -9,20 +9,44 @@ mod parser;
 use std::collections::BTreeMap;
 
 use super::{
-    ByteSource, VerifiedReader,
+    ByteSource, MemorySource, VerifiedReader,
     stored::{RowOrder, Stored},
 };
-use crate::Result;
+use crate::{Result, config::FileEntry};
 
+use metadata::Value;
 pub use metadata::{Metadata, Texts};
 use names::hugging_face_name;
-use parser::Parser;
+use parser::{Counts, Parser};
 
 /// What such a file begins with.
 pub(super) const MAGIC: &[u8] = b"GGUF";
 
 /// Tensors begin at multiples of it, unless `general.alignment` says otherwise.
 const DEFAULT_ALIGNMENT: u64 = 32;
+
+/// The architecture that a file's first bytes name; `None` where it stands behind them.
+///
+/// # Errors
+/// [`Error::Format`](crate::Error::Format) if they are not those of a GGUF file.
+pub(crate) async fn architecture(file: &str, first: &[u8]) -> Result<Option<String>> {
+    let entry = FileEntry { bytes: first.len() as u64, sha256: None };
+    let source = MemorySource::new(file, first);
+    let mut on_read = |_| ();
+    let mut reader = VerifiedReader::open(&source, file, &entry, &mut on_read).await?;
+    let mut parser = Parser { reader: &mut reader };
+    let Counts { pairs, .. } = parser.start().await?;
+    for _ in 0..pairs {
+        // What ends here may go on behind the first bytes.
+        let Ok(key) = parser.text().await else { break };
+        match parser.value().await {
+            Ok(Value::Text(name)) if key == metadata::ARCHITECTURE => return Ok(Some(name)),
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    Ok(None)
+}
 
 /// Reads the header: the tensors by Hugging Face's names, and the key-value pairs.
 ///
@@ -33,12 +57,7 @@ pub(super) async fn read<S: ByteSource>(
     reader: &mut VerifiedReader<'_, S>,
 ) -> Result<(BTreeMap<String, Stored>, Metadata)> {
     let mut parser = Parser { reader };
-    parser.bytes(MAGIC.len() as u64).await?;
-    let version = parser.u32().await?;
-    if !(2..=3).contains(&version) {
-        return Err(parser.refuse(format!("it is of version {version}; 2 and 3 can be read")));
-    }
-    let (tensors, pairs) = (parser.u64().await?, parser.u64().await?);
+    let Counts { tensors, pairs } = parser.start().await?;
     let mut metadata = Metadata::new(parser.reader.file());
     for _ in 0..pairs {
         let key = parser.text().await?;

@@ -5,6 +5,7 @@ use super::{
         ByteSource, ElementType, VerifiedReader,
         stored::{RowOrder, Stored},
     },
+    MAGIC,
     metadata::{Texts, Value},
     names::element_type,
 };
@@ -35,7 +36,26 @@ pub(super) struct Parser<'r, 'a, S> {
     pub(super) reader: &'r mut VerifiedReader<'a, S>,
 }
 
+/// What the header announces.
+pub(super) struct Counts {
+    pub(super) tensors: u64,
+    pub(super) pairs: u64,
+}
+
 impl<S: ByteSource> Parser<'_, '_, S> {
+    /// What every such file begins with.
+    pub(super) async fn start(&mut self) -> Result<Counts> {
+        if self.bytes(MAGIC.len() as u64).await? != MAGIC {
+            let reason = "it does not begin as such a file does, so it is another one than was meant";
+            return Err(self.refuse(reason.into()));
+        }
+        let version = self.u32().await?;
+        if !(2..=3).contains(&version) {
+            return Err(self.refuse(format!("it is of version {version}; 2 and 3 can be read")));
+        }
+        Ok(Counts { tensors: self.u64().await?, pairs: self.u64().await? })
+    }
+
     pub(super) fn refuse(&self, reason: String) -> Error {
         Error::Format { file: self.reader.file().into(), format: "GGUF", reason }
     }

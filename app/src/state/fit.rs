@@ -1,0 +1,83 @@
+//! What a model needs of this device, and whether it has that, as far as a page can tell.
+
+use super::known::Shape;
+
+/// WebAssembly addresses 4 GB; the engine and what it computes with take their part.
+const MOST_ON_CPU: u64 = 3_500_000_000;
+/// Lanes with a KV cache each: base and full RAG.
+const LANES: u64 = 2;
+/// Positions of a prompt and its completion by the default budgets.
+const POSITIONS: u64 = 1_200;
+
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// WebGPU, or the CPU.
+    pub webgpu: bool,
+    /// The device's memory in bytes as the browser tells it, which is coarse; `None` where it does not.
+    pub memory: Option<u64>,
+}
+
+/// What a model needs and whether that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// Bytes of weights on the device.
+    pub weights: u64,
+    /// Bytes of KV caches.
+    pub caches: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// Whether a model fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As far as can be told.
+    Fits,
+    /// On the CPU a page has no more than this.
+    BeyondPage(u64),
+    /// The device has no more than this.
+    BeyondDevice(u64),
+}
+
+/// What a reader of this shape, whose file has so many bytes, needs on a device. The GPU keeps blocks as
+/// they are stored, the CPU unpacks them to 32-bit floats.
+pub fn fit(shape: &Shape, file_bytes: u64, device: Device) -> Fit {
+    let weights = if device.webgpu { file_bytes } else { shape.weights() * 4 };
+    let caches = LANES * POSITIONS * shape.cache_bytes_a_position();
+    let needs = weights + caches;
+    let verdict = match device.memory {
+        _ if !device.webgpu && needs > MOST_ON_CPU => Verdict::BeyondPage(MOST_ON_CPU),
+        Some(memory) if needs > memory => Verdict::BeyondDevice(memory),
+        _ => Verdict::Fits,
+    };
+    Fit { weights, caches, verdict }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::known::{KNOWN, Place};
+
+    fn verdicts(device: Device) -> Vec<bool> {
+        let bytes = |place| if let Place::Elsewhere(file) = place { file.bytes } else { 100_000_000 };
+        KNOWN.iter().map(|k| fit(&k.shape, bytes(k.place), device).verdict == Verdict::Fits).collect()
+    }
+
+    #[test]
+    fn the_cpu_carries_half_a_billion_weights_and_a_gpu_what_its_device_has() {
+        let cpu = Device { webgpu: false, memory: None };
+        assert_eq!(verdicts(cpu), [true, true, true, false, false]);
+        let gpu = Device { webgpu: true, memory: None };
+        assert_eq!(verdicts(gpu), [true; 5]);
+        let small = Device { webgpu: true, memory: Some(2 << 30) };
+        assert_eq!(verdicts(small), [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn caches_are_counted() {
+        let half_billion = KNOWN[2];
+        let fit = fit(&half_billion.shape, 531_068_128, Device { webgpu: true, memory: None });
+        assert_eq!(fit.caches, 2 * 1_200 * 24 * 2 * 128 * 4);
+    }
+}
