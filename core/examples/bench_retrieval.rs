@@ -141,6 +141,7 @@ fn prompt_config() -> PromptConfig {
         context_header: String::new(),
         prefix_tokens: 320,
         suffix_tokens: 64,
+        suffix_as_context: false,
         chunk_tokens: 96,
         context_tokens: 512,
         top_k: 10,

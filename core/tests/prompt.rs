@@ -26,6 +26,7 @@ fn config() -> PromptConfig {
         context_header: String::new(),
         prefix_tokens: 320,
         suffix_tokens: 64,
+        suffix_as_context: false,
         chunk_tokens: 96,
         context_tokens: 512,
         top_k: 10,
@@ -405,6 +406,17 @@ fn a_causal_prompt_names_each_file_and_ends_at_the_cursor() {
     for lane in Lane::ALL {
         assert_truthful(&build(lane), &tokenizer());
     }
+}
+
+#[test]
+fn a_causal_prompt_may_have_what_stands_after_the_cursor_as_context() {
+    let config = PromptConfig { suffix_as_context: true, ..causal() };
+    let text = |suffix| shown(&builder(config.clone()).build(Lane::Base, cursor("x = ", suffix), &[]));
+    assert_eq!(text("1\ny = 2"), "# own.py, after the cursor\n1\ny = 2\n\n# own.py\nx = ");
+    assert_eq!(text(""), "# own.py\nx = ");
+    let long = "z = 3\n".repeat(2000);
+    let prompt = builder(config.clone()).build(Lane::Base, cursor(&long, &long), &[]);
+    assert!(prompt.prompt_tokens <= builder(config).max_prompt_tokens(), "{}", prompt.prompt_tokens);
 }
 
 #[test]

@@ -99,6 +99,7 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         context_header: String::new(),
         prefix_tokens: 320,
         suffix_tokens: 64,
+        suffix_as_context: false,
         chunk_tokens: 96,
         context_tokens: 512,
         top_k: chunks.top_k,

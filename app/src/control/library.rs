@@ -10,7 +10,7 @@ use crate::client::{Client, Incoming};
 use crate::model_store::{ModelFile, name_of, opfs};
 use crate::protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
 use crate::state::known::{self, Place};
-use crate::state::library::{self, Order};
+use crate::state::library::{self, Library, Order};
 use crate::state::notices::{Gravity, Remedy};
 
 /// The worker that fetches.
@@ -184,8 +184,12 @@ impl Control {
                 (Err(_), Some(message)) => {
                     let name = self.model_name(&order.id);
                     let text = format!("{name} was not fetched. {message}");
+                    let kept = |library: &Library| library.amount(&order.files).read > 0;
+                    let in_part = self.state.library.with_untracked(kept);
                     self.inner().unfetched.replace(Some(order.id));
-                    self.notify(Gravity::Warning, text, &[Remedy::Resume]);
+                    // Where nothing came the Models dialog lets one try again.
+                    let remedies = [Remedy::Resume];
+                    self.notify(Gravity::Warning, text, if in_part { &remedies } else { &[] });
                 }
                 (Err(_), None) => {}
             }

@@ -168,8 +168,8 @@ impl OpenFile {
     /// Opens the file of an address, making it if it is not there.
     ///
     /// # Errors
-    /// A sentence's part: the browser keeps no files, or another tab is writing this one.
-    pub async fn open(url: &str) -> Result<Self, Reason> {
+    /// [`Refused`]: there is no room, the browser keeps no files, or another tab is writing this one.
+    pub async fn open(url: &str) -> Result<Self, Refused> {
         let name = file_name(url);
         let open = async {
             let folder = folder().await?;
@@ -177,8 +177,8 @@ impl OpenFile {
             Ok(Self { folder, name, handle })
         };
         open.await.map_err(|error: JsValue| match named(&error, "NoModificationAllowedError") {
-            true => "another tab of this page is fetching it".to_owned(),
-            false => describe(&error),
+            true => Refused::Other("another tab of this page is fetching it".into()),
+            false => refused(error),
         })
     }
 }

@@ -240,6 +240,16 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// The disk does not do as asked with a file.
+    pub fn of(refused: Refused, file: &ModelFile) -> Self {
+        match refused {
+            Refused::Full => Self::Full,
+            Refused::Other(reason) => Self::Storage { file: name_of(&file.url).to_owned(), reason },
+        }
+    }
+}
+
 /// How a try ended, if the file is not there.
 enum Ended {
     Over(Fault),
@@ -502,10 +512,7 @@ impl<H: Host, P: Place, F: FnMut(Step)> Transfer<'_, H, P, F> {
     }
 
     fn or_fault<T>(&self, outcome: Result<T, Refused>) -> Result<T, Fault> {
-        outcome.map_err(|refused| match refused {
-            Refused::Full => Fault::Full,
-            Refused::Other(reason) => Fault::Storage { file: name_of(&self.file.url).to_owned(), reason },
-        })
+        outcome.map_err(|refused| Fault::of(refused, self.file))
     }
 }
 

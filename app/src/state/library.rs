@@ -250,7 +250,7 @@ impl Library {
     }
 
     /// What is here of some files. What is being fetched is further than when the disk was looked at.
-    fn amount(&self, files: &[ModelFile]) -> Amount {
+    pub fn amount(&self, files: &[ModelFile]) -> Amount {
         let step = self.under_way.as_ref().and_then(|under_way| under_way.step.as_ref());
         let mut amount = Amount::default();
         for ModelFile { url, .. } in files {

@@ -6,7 +6,7 @@ use gloo::timers::future::TimeoutFuture;
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use llavacode_app::{
     model_store::{
-        ModelFile, name_of,
+        ModelFile,
         opfs::{self, OpenFile},
         transfer::{Answer, Body, Fault, Host, Step, transfer},
     },
@@ -50,9 +50,7 @@ pub(super) async fn all(id: RequestId, cancel: &CancelFlag, files: &[ModelFile])
 }
 
 async fn one(id: RequestId, cancel: &CancelFlag, file: &ModelFile) -> Result<(), Fault> {
-    let mut place = OpenFile::open(&file.url)
-        .await
-        .map_err(|reason| Fault::Storage { file: name_of(&file.url).to_owned(), reason })?;
+    let mut place = OpenFile::open(&file.url).await.map_err(|refused| Fault::of(refused, file))?;
     let mut told = f64::NEG_INFINITY;
     let tell = |step: Step| {
         let now = WorkerHost.now_ms();

@@ -73,8 +73,11 @@ pub struct PromptConfig {
     pub context_header: String,
     /// Most tokens kept before the cursor.
     pub prefix_tokens: usize,
-    /// Most tokens kept after the cursor; a causal reader gets none of them.
+    /// Most tokens kept after the cursor; a causal reader gets them only with `suffix_as_context`.
     pub suffix_tokens: usize,
+    /// Whether a causal reader gets what stands after the cursor as one more piece of context, before
+    /// the file's own text.
+    pub suffix_as_context: bool,
     /// Most tokens of one chunk's text.
     pub chunk_tokens: usize,
     /// Most tokens of retrieved text altogether.
@@ -103,6 +106,7 @@ impl Default for PromptConfig {
             context_header: String::new(),
             prefix_tokens: 384,
             suffix_tokens: 128,
+            suffix_as_context: false,
             chunk_tokens: 128,
             context_tokens: 512,
             top_k: 8,

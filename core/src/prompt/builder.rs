@@ -93,8 +93,11 @@ impl PromptBuilder {
     pub fn max_prompt_tokens(&self) -> usize {
         let soft = self.config.top_k.saturating_mul(self.config.soft_tokens.get());
         let context = self.config.context_tokens.max(soft);
-        let around = match self.layout {
+        let around = match &self.layout {
             Layout::Fim { .. } => self.config.suffix_tokens.saturating_add(3),
+            Layout::Causal { blank_line } if self.config.suffix_as_context => {
+                self.config.suffix_tokens.saturating_add(2 * MAX_PATH_TOKENS + blank_line.len())
+            }
             Layout::Causal { .. } => MAX_PATH_TOKENS,
         };
         let parts = [around, self.config.prefix_tokens, self.header.len(), context];
@@ -131,8 +134,13 @@ impl PromptBuilder {
                 }
                 prompt.push_special(middle.id, middle.text);
             }
-            Layout::Causal { .. } => {
+            Layout::Causal { blank_line } => {
                 self.push_context(&mut prompt, lane, chunks);
+                let after = first_tokens(&self.tokenizer, cursor.suffix, self.config.suffix_tokens);
+                if self.config.suffix_as_context && !after.is_empty() {
+                    let path = self.path_line(&format!("{}, after the cursor", cursor.path));
+                    self.push_text(&mut prompt, &[path, after, blank_line.clone()].concat());
+                }
                 let path = self.path_line(cursor.path);
                 self.push_text(&mut prompt, &[path, before].concat());
             }

@@ -202,7 +202,9 @@ fn Actions(
             <div class="actions">
                 <button class="small" data-testid="use" hidden=move || under_way() || in_use() on:click=use_it>{use_label}</button>
                 <button class="small" data-testid="pause" hidden=move || !under_way() on:click=pause>"Pause"</button>
-                <button class="small quiet" data-testid="delete" hidden=move || !deletable() on:click=remove>"Delete"</button>
+                <button class="small quiet" data-testid="delete" hidden=move || !deletable() on:click=remove>
+                    {move || if standing.with(has_nothing) { "Dismiss" } else { "Delete" }}
+                </button>
             </div>
         </div>
     }
@@ -213,6 +215,11 @@ fn of(Amount { read, total }: &Amount) -> String {
         0 => bytes(*read),
         total => format!("{} of {}", bytes(*read), bytes(*total)),
     }
+}
+
+/// Whether there is nothing of it to delete.
+fn has_nothing(standing: &Standing) -> bool {
+    matches!(standing, Standing::Failed(amount, _) if amount.read == 0)
 }
 
 /// Where it stands, for a person.
