@@ -1,4 +1,4 @@
-// Rows of a matrix by index, as 32-bit floats: the embedding of tokens.
+// Rows of a matrix, or of a part of one, by index, as 32-bit floats: the embedding of tokens.
 //
 // A thread owns four neighbouring elements of one row of the result. `weight4` comes from
 // weights_*.wgsl.
@@ -8,7 +8,10 @@ const THREADS = 64u;
 struct Params {
     // Ids, that is rows of the result.
     count: u32,
-    // Rows and columns of the matrix.
+    // Rows of the matrix.
+    all: u32,
+    // This part's first row, how many it has, and columns.
+    first: u32,
     rows: u32,
     cols: u32,
 }
@@ -30,8 +33,13 @@ fn main(
     if (row >= params.count) {
         return;
     }
-    // An id beyond the matrix would read foreign memory; it takes the last row instead.
-    let four = weight4(min(ids[row], params.rows - 1u), col, params.cols);
+    // An id beyond the matrix would read foreign memory; it takes the last row instead. Rows of other
+    // parts are other launches'; one above this part's first wraps round to beyond its last.
+    let at = min(ids[row], params.all - 1u) - params.first;
+    if (at >= params.rows) {
+        return;
+    }
+    let four = weight4(at, col, params.cols);
     for (var i = 0u; i < 4u; i++) {
         if (col + i < params.cols) {
             y[row * params.cols + col + i] = four[i];

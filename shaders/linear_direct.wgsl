@@ -1,5 +1,6 @@
 // y = x · Wᵀ + bias + residual for many rows, where workgroup memory does not pay: on a software
 // GPU, which emulates it and its barriers at several times the price of the reads it saves.
+// W is a matrix or a part of its rows; the part's columns of y begin at `first`.
 //
 // A thread owns TILE_ROWS rows by 4 columns of y and reads x and W itself. Its sums have names
 // and no index: software GPUs keep an indexed array in memory.
@@ -13,8 +14,11 @@ const TILE_OUT = 4u;
 struct Params {
     // Rows of x and y.
     rows: u32,
-    // Width of y.
+    // Rows of this part of W, and the column of y that the first of them gives.
     out_features: u32,
+    first: u32,
+    // Width of y.
+    width: u32,
     // Width of x.
     cols: u32,
     // 1 where the input is there; where it is not, its binding repeats x.
@@ -31,10 +35,10 @@ struct Params {
 fn store(row: u32, out: u32, four: vec4<f32>) {
     for (var i = 0u; i < TILE_OUT; i++) {
         if (row < params.rows && out + i < params.out_features) {
-            let at = row * params.out_features + out + i;
+            let at = row * params.width + params.first + out + i;
             var sum = four[i];
             if (params.has_bias == 1u) {
-                sum += bias[out + i];
+                sum += bias[params.first + out + i];
             }
             if (params.has_residual == 1u) {
                 sum += residual[at];

@@ -1,4 +1,5 @@
-// y = x · Wᵀ + bias + residual for many rows: what prefilling a prompt consists of.
+// y = x · Wᵀ + bias + residual for many rows: what prefilling a prompt consists of. W is a
+// matrix or a part of its rows; the part's columns of y begin at `first`.
 //
 // A workgroup owns a tile of y, TILE_ROWS rows by TILE_OUT columns. It walks along the inner
 // dimension in steps of STEP, one block of a quantized matrix: its threads put a slice of x and a
@@ -22,8 +23,11 @@ const STRIDE = STEP_VECTORS + 1u;
 struct Params {
     // Rows of x and y.
     rows: u32,
-    // Width of y.
+    // Rows of this part of W, and the column of y that the first of them gives.
     out_features: u32,
+    first: u32,
+    // Width of y.
+    width: u32,
     // Width of x.
     cols: u32,
     // 1 where the input is there; where it is not, its binding repeats x.
@@ -93,14 +97,15 @@ fn main(
         for (var c = 0u; c < OUT_STEPS; c++) {
             let out = first_out + j + c * SIDE;
             if (row < params.rows && out < params.out_features) {
+                let at = row * params.width + params.first + out;
                 var sum = sums[r][c];
                 if (params.has_bias == 1u) {
-                    sum += bias[out];
+                    sum += bias[params.first + out];
                 }
                 if (params.has_residual == 1u) {
-                    sum += residual[row * params.out_features + out];
+                    sum += residual[at];
                 }
-                y[row * params.out_features + out] = sum;
+                y[at] = sum;
             }
         }
     }

@@ -1,4 +1,5 @@
 // y = norm(x) · Wᵀ + bias + residual for one row x: what decoding a token consists of.
+// W is a matrix or a part of its rows; the part's elements of y begin at `first`.
 //
 // A workgroup owns ROWS_PER_WORKGROUP rows of W, that is as many elements of y. Its threads form
 // GROUPS groups of LANES; a group owns ROWS rows, and its thread `lane` takes the blocks of 32
@@ -19,8 +20,9 @@ const ROWS_PER_WORKGROUP = GROUPS * ROWS;
 struct Params {
     // Width of x, a multiple of 4.
     cols: u32,
-    // Length of y.
+    // Rows of this part of W, and the element of y that the first of them gives.
     rows: u32,
+    first: u32,
     // 1 where the input is there; where it is not, its binding repeats x.
     has_norm: u32,
     has_bias: u32,
@@ -100,11 +102,12 @@ fn main(
     if (params.has_norm == 1u) {
         sum *= inverseSqrt(mean_square);
     }
+    let at = params.first + row;
     if (params.has_bias == 1u) {
-        sum += bias[row];
+        sum += bias[at];
     }
     if (params.has_residual == 1u) {
-        sum += residual[row];
+        sum += residual[at];
     }
-    y[row] = sum;
+    y[at] = sum;
 }

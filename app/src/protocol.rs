@@ -208,6 +208,8 @@ pub struct EngineInfo {
     pub software_gpu: bool,
     /// Bytes of weights and caches on the device.
     pub memory_bytes: u64,
+    /// Bytes of the worker's own memory, which never shrinks: the most that loading took.
+    pub worker_bytes: u32,
     /// Time from the request to ready, in milliseconds.
     pub load_ms: f64,
     /// The lanes the bundle has models for.

@@ -13,6 +13,11 @@
 //!
 //! An element is `(q − 8) · scale` in Q4, `q · scale` in Q8 and `q · scale + minimum` in Q4_1. So
 //! they take 4.5, 8.5 and 5 bits a weight.
+//!
+//! # Row parts
+//! A buffer may hold no more than a device binds at once; the least that WebGPU guarantees is 128 MiB,
+//! and an embedding of 150,000 tokens is larger. A matrix beyond [`part_bytes`] is a
+//! [`Matrix::Split`]: some of its rows in one buffer, the next in another. The kernels run once a part.
 
 use burn::{
     module::{Module, Param},
@@ -21,6 +26,7 @@ use burn::{
 use half::f16;
 
 pub use crate::config::WeightFormat;
+use crate::kernel;
 
 /// Values that share one scale.
 pub const BLOCK: usize = 32;
@@ -33,6 +39,8 @@ pub enum Matrix {
     Dense(DenseMatrix),
     /// Blocks of 32; what the GPU kernels read.
     Quantized(QuantizedMatrix),
+    /// Several, one below the other; what no single buffer holds.
+    Split(SplitMatrix),
 }
 
 /// A matrix of 32-bit floats.
@@ -60,6 +68,37 @@ pub struct QuantizedMatrix {
     pub format: WeightFormat,
 }
 
+/// A matrix in row parts of one width and format.
+#[derive(Module, Debug)]
+pub struct SplitMatrix {
+    /// From the first rows to the last, two at least, none of them split.
+    pub parts: Vec<Matrix>,
+}
+
+/// Bytes of values that one buffer holds at most, whatever the device would bind: what is on its way
+/// from a file to the device is in memory, and a part at a time is.
+const MAX_PART: u64 = 64 << 20;
+
+/// Bytes of values that one buffer of this device holds at most.
+pub fn part_bytes(device: &Device) -> usize {
+    let bytes = kernel::binding_bytes(device).map_or(u64::MAX, |limit| limit.min(MAX_PART));
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// Rows of `cols` values that `bytes` hold in this format, one at least. Many rows are whole tiles of
+/// the kernels.
+pub fn part_rows(bytes: usize, cols: usize, format: WeightFormat) -> usize {
+    let row = match format.has_blocks(cols) {
+        true => cols / BLOCK * format.words() * size_of::<u32>(),
+        false => cols * size_of::<f32>(),
+    };
+    let rows = bytes / row.max(1);
+    if rows > TILE { rows - rows % TILE } else { rows.max(1) }
+}
+
+/// Rows that a kernel's workgroup takes at once, at most.
+const TILE: usize = 64;
+
 impl Matrix {
     /// A dense matrix on the tensor's own device. Shape `[out_features, in_features]`.
     pub fn dense(weight: Tensor<2>) -> Self {
@@ -76,11 +115,36 @@ impl Matrix {
         format: WeightFormat,
         device: &Device,
     ) -> Self {
+        Self::in_parts(values, [rows, cols], format, part_bytes(device), device)
+    }
+
+    /// The same, in parts of no more than so many bytes of values.
+    pub fn in_parts(
+        mut values: Vec<f32>,
+        [rows, cols]: [usize; 2],
+        format: WeightFormat,
+        bytes: usize,
+        device: &Device,
+    ) -> Self {
         assert_eq!(values.len(), rows * cols, "values of a [{rows}, {cols}] matrix");
-        if format == WeightFormat::F32 || !cols.is_multiple_of(BLOCK) {
-            return Self::dense(Tensor::from_data(TensorData::new(values, [rows, cols]), device));
+        if format.has_blocks(cols) {
+            return Self::blocks_in_parts(pack(&values, format), [rows, cols], format, bytes, device);
         }
-        Self::from_blocks(pack(&values, format), rows, cols, format, device)
+        Self::parts(rows, part_rows(bytes, cols, WeightFormat::F32), |rows| {
+            let below = values.split_off(rows * cols);
+            let part = std::mem::replace(&mut values, below);
+            Self::dense(Tensor::from_data(TensorData::new(part, [rows, cols]), device))
+        })
+    }
+
+    /// One matrix of several that stand one below the other.
+    pub fn stack(parts: Vec<Self>) -> Self {
+        let flat = |part| match part {
+            Self::Split(split) => split.parts,
+            whole => vec![whole],
+        };
+        let mut parts: Vec<Self> = parts.into_iter().flat_map(flat).collect();
+        if parts.len() == 1 { parts.remove(0) } else { Self::Split(SplitMatrix { parts }) }
     }
 
     /// Puts packed blocks on the device. On one without our kernels they are unpacked, so that both
@@ -92,11 +156,30 @@ impl Matrix {
         format: WeightFormat,
         device: &Device,
     ) -> Self {
-        if !crate::kernel::has_kernels(device) {
+        Self::blocks_in_parts(blocks, [rows, cols], format, part_bytes(device), device)
+    }
+
+    fn blocks_in_parts(
+        mut blocks: Blocks,
+        [rows, cols]: [usize; 2],
+        format: WeightFormat,
+        bytes: usize,
+        device: &Device,
+    ) -> Self {
+        if !kernel::has_kernels(device) {
             let values = unpack(&blocks, format);
             return Self::dense(Tensor::from_data(TensorData::new(values, [rows, cols]), device));
         }
-        Self::Quantized(QuantizedMatrix::from_blocks(blocks, rows, cols, format, device))
+        Self::parts(rows, part_rows(bytes, cols, format), |rows| {
+            let part = blocks.take_rows(rows, cols, format);
+            Self::Quantized(QuantizedMatrix::from_blocks(part, rows, cols, format, device))
+        })
+    }
+
+    /// Puts `rows` rows on the device, `most` at a time, from the first on.
+    fn parts(rows: usize, most: usize, mut put: impl FnMut(usize) -> Self) -> Self {
+        let starts = (0..rows.max(1)).step_by(most);
+        Self::stack(starts.map(|first| put(most.min(rows - first))).collect())
     }
 
     /// `[out_features, in_features]`.
@@ -104,6 +187,10 @@ impl Matrix {
         match self {
             Self::Dense(m) => m.weight.val().dims(),
             Self::Quantized(m) => [m.rows, m.cols],
+            Self::Split(m) => {
+                let shapes = m.parts.iter().map(Self::shape);
+                shapes.fold([0, 0], |[above, _], [rows, cols]| [above + rows, cols])
+            }
         }
     }
 
@@ -113,6 +200,7 @@ impl Matrix {
         match self {
             Self::Dense(_) => rows * cols * 4,
             Self::Quantized(m) => (m.values.dims()[0] + m.scales.dims()[0]) * 4,
+            Self::Split(m) => m.parts.iter().map(Self::bytes).sum(),
         }
     }
 }
@@ -154,6 +242,11 @@ impl WeightFormat {
         if self == Self::Q8 { 8 } else { 4 }
     }
 
+    /// Whether rows of `cols` values are blocks in this format.
+    pub fn has_blocks(self, cols: usize) -> bool {
+        self != Self::F32 && cols.is_multiple_of(BLOCK)
+    }
+
     /// Numbers beside a block's values: its scale, and in Q4_1 its minimum.
     pub fn scales(self) -> usize {
         if self == Self::Q4_1 { 2 } else { 1 }
@@ -161,6 +254,12 @@ impl WeightFormat {
 }
 
 impl Blocks {
+    /// None yet, with room for so many.
+    pub(crate) fn with_room(blocks: usize, format: WeightFormat) -> Self {
+        let values = Vec::with_capacity(blocks * format.words());
+        Self { values, scales: Vec::with_capacity(blocks * format.scales()) }
+    }
+
     /// The scales, two a word.
     pub fn scale_words(&self) -> Vec<u32> {
         let half = |pair: &[f16], i: usize| pair.get(i).map_or(0, |scale: &f16| u32::from(scale.to_bits()));
@@ -226,6 +325,14 @@ impl Blocks {
         }
         self.values.extend(words);
         self.scales.push(scale);
+    }
+
+    /// Takes the first rows away, which are `cols` values wide.
+    fn take_rows(&mut self, rows: usize, cols: usize, format: WeightFormat) -> Self {
+        let blocks = rows * cols / BLOCK;
+        let values = self.values.split_off(blocks * format.words());
+        let scales = self.scales.split_off(blocks * format.scales());
+        std::mem::replace(self, Self { values, scales })
     }
 
     /// Row `r` of the result is row `order[r]`; rows are `cols` values wide.

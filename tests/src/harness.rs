@@ -280,7 +280,17 @@ impl Page {
     /// # Errors
     /// If there is no such input.
     pub async fn choose_file(&self, testid: &str, file: &Path) -> Result<()> {
-        self.element(testid).await?.send_keys(&file.to_string_lossy()).await.context("the file was not taken")
+        self.choose_files(testid, &[file]).await
+    }
+
+    /// Gives it several files at once.
+    ///
+    /// # Errors
+    /// If there is no such input, or it takes only one.
+    pub async fn choose_files(&self, testid: &str, files: &[impl AsRef<Path>]) -> Result<()> {
+        let paths: Vec<_> = files.iter().map(|file| file.as_ref().to_string_lossy()).collect();
+        let input = self.element(testid).await?;
+        input.send_keys(&paths.join("\n")).await.context("the files were not taken")
     }
 
     /// Has the browser prefer a colour scheme, `dark` or `light`.

@@ -121,6 +121,11 @@ impl Browser {
         &self.client
     }
 
+    /// Chromedriver's process, which the browser's descend from; `None` once it has ended.
+    pub fn process(&self) -> Option<u32> {
+        self.driver.id()
+    }
+
     /// The browser's name and version.
     pub fn version(&self) -> String {
         let capability = |name| {

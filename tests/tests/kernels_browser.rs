@@ -44,7 +44,17 @@ mod browser {
         )*};
     }
 
-    tests!(rms_norm, swiglu, linear, norm_gate_up, rope_and_append, attention, gather_rows, argmax);
+    tests!(
+        rms_norm,
+        swiglu,
+        linear,
+        row_parts,
+        norm_gate_up,
+        rope_and_append,
+        attention,
+        gather_rows,
+        argmax
+    );
 
     #[wasm_bindgen_test]
     async fn ceilings() {

@@ -158,7 +158,7 @@ impl Differentiated {
         let vector = |param: &Param<Tensor<1>>| param.val().grad(&gradients).map(values);
         let matrix = |matrix: &Matrix| match matrix {
             Matrix::Dense(dense) => dense.weight.val().grad(&gradients).map(values),
-            Matrix::Quantized(_) => None,
+            Matrix::Quantized(_) | Matrix::Split(_) => None,
         };
         let (mut linears, mut norms) = (self.module.linears.iter(), self.module.norms.iter());
         let mut all = Vec::with_capacity(projector.parameters.len());

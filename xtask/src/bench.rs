@@ -1,10 +1,8 @@
 //! Measuring the release page in a browser.
 
-use std::env;
-use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::{Map, json};
 
@@ -49,9 +47,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .into_iter()
         .map(|(name, size)| (name.to_owned(), json!({ "raw_bytes": size.raw, "gzip_bytes": size.gzip })))
         .collect();
-    let mut git = command::program("git");
-    git.current_dir(paths::root()).args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
-    let commit = command::output(&mut git).unwrap_or_else(|_| "unknown".into());
 
     // The features of the whole workspace and of a test, so that the dependencies are those the
     // tests have compiled.
@@ -66,9 +61,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "metrics",
     ]);
     command::run(&mut cargo)?;
-    let mut bench = Command::new(release_program("bench")?);
+    let mut bench = Command::new(command::release_program("bench")?);
     bench.arg("--dist").arg(paths::dist()).arg("--out").arg(paths::reports().join("bench"));
-    bench.args(["--wasm-sizes", &json!(sizes).to_string(), "--commit", &commit]);
+    bench.args(["--wasm-sizes", &json!(sizes).to_string(), "--commit", &command::commit()]);
     bench.args(["--device", &options.device, "--minutes", &options.minutes.to_string()]);
     if options.headed {
         bench.arg("--headed");
@@ -83,11 +78,4 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     bench.args(options.chrome_flag.iter().map(|flag| format!("--chrome-flag={flag}")));
     command::run(browser.tell(&mut bench))
-}
-
-/// Where cargo puts a program of the release profile: beside the folder of our own profile.
-fn release_program(name: &str) -> Result<PathBuf> {
-    let ours = env::current_exe()?;
-    let target = ours.ancestors().nth(2).context("xtask was not started by cargo")?;
-    Ok(target.join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX)))
 }

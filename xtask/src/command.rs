@@ -41,6 +41,20 @@ fn before_path(folders: impl IntoIterator<Item = PathBuf>, path: Option<OsString
     env::join_paths(folders.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
 }
 
+/// Where cargo puts a program of the release profile: beside the folder of our own profile.
+pub(crate) fn release_program(name: &str) -> Result<PathBuf> {
+    let ours = env::current_exe()?;
+    let target = ours.ancestors().nth(2).context("xtask was not started by cargo")?;
+    Ok(target.join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX)))
+}
+
+/// The commit that is built here, for reports.
+pub(crate) fn commit() -> String {
+    let mut git = program("git");
+    git.current_dir(paths::root()).args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
+    output(&mut git).unwrap_or_else(|_| "unknown".into())
+}
+
 /// Runs a command whose output the person sees.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("{} could not be started", shown(command)))?;

@@ -5,6 +5,7 @@ mod command;
 mod models;
 mod page;
 mod paths;
+mod real_size;
 mod setup;
 mod test;
 
@@ -30,6 +31,8 @@ enum Task {
     Test(test::Options),
     /// Drive the release page in a browser and measure it: target/bench/latest.json
     Bench(bench::Options),
+    /// Load models of real size, of random weights, into the page and have them complete
+    RealSize(real_size::Options),
     /// Only install what is missing for all of the above
     Setup,
     /// List the models that set-up fetches; fetch, remove or verify one
@@ -58,6 +61,7 @@ fn run(task: Task) -> Result<()> {
         Task::Build => page::build(&setup::for_page()?),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::RealSize(options) => real_size::run(&options),
         Task::Setup => setup::everything(),
         Task::Models { action } => models::run(action.as_ref()),
         Task::PlaceModels => page::place_models(),

@@ -11,6 +11,7 @@ use llavacode_core::{
         store::{Storage, model_key},
     },
 };
+use wasm_bindgen::JsCast;
 
 use super::{
     device::{self, Chosen},
@@ -127,6 +128,7 @@ impl Runner {
             webgpu_possible: chosen.webgpu_possible,
             software_gpu: chosen.software_gpu,
             memory_bytes: engine.memory_bytes(),
+            worker_bytes: worker_bytes(),
             load_ms: WorkerHost.now_ms() - started,
             lanes: engine.lanes(),
             description: engine.manifest.description.clone(),
@@ -260,6 +262,12 @@ impl Runner {
         report["load"] = serde_json::json!({ "ms": info.load_ms });
         Ok(Event::Measured { report: report.to_string() })
     }
+}
+
+/// The size of this WebAssembly's memory.
+fn worker_bytes() -> u32 {
+    let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
+    memory.buffer().unchecked_into::<js_sys::ArrayBuffer>().byte_length()
 }
 
 /// Where a workspace's index is kept: models that make other vectors have an index of their own.

@@ -26,6 +26,16 @@ pub fn has_kernels(device: &Device) -> bool {
     matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_)))
 }
 
+/// Bytes that a kernel can bind as one buffer of this device; `None` where there are no kernels.
+pub fn binding_bytes(device: &Device) -> Option<u64> {
+    match device.as_dispatch() {
+        DispatchDevice::Cube(device @ CubeDevice::Wgpu(_)) => {
+            Some(device.client().properties().memory.max_page_size)
+        }
+        _ => None,
+    }
+}
+
 /// Takes, from now on, the kernels made for a software GPU (SwiftShader, llvmpipe): matrix products
 /// of many rows without workgroup memory, which such a device emulates. They give the same
 /// numbers. For the whole process: a process has one device.

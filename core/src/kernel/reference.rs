@@ -41,6 +41,7 @@ pub fn dense(weight: &Matrix) -> Tensor<2> {
     match weight {
         Matrix::Dense(m) => m.weight.val(),
         Matrix::Quantized(m) => unpack(m),
+        Matrix::Split(m) => Tensor::cat(m.parts.iter().map(dense).collect(), 0),
     }
 }
 

@@ -6,19 +6,19 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
-    ByteSource, Header, Plan, VerifiedReader, Weights,
-    plan::{Kind, Parameter},
+    ByteSource, ElementType, Header, Plan, VerifiedReader, Weights,
+    plan::Kind,
     tensor::{Decoder, Values},
 };
 use crate::{
     Error, Result,
     config::{FileEntry, WeightFormat},
-    quant::Matrix,
+    quant::{Matrix, part_bytes, part_rows},
 };
 
 /// Loads a safetensors or GGUF file. `plan` says what is needed once the header is known; tensors beyond
 /// the plan are hashed and dropped. At most one parameter's tensors are held at a time, as long as
-/// the file keeps them together.
+/// the file keeps them together; of a large tensor, as many rows as one buffer of the device takes.
 ///
 /// # Errors
 /// [`Error::Truncated`] and [`Error::HashMismatch`] if the file is not the manifest's: they come
@@ -58,38 +58,59 @@ async fn stream<S: ByteSource>(
         let (element, stored) = header.expect(&tensor, shape)?;
         let (rows, cols) = (shape[0], shape.get(1).copied().unwrap_or(1));
         reader.read(stored.place.start - reader.position(), |_| ()).await?;
-        let mut decoder = Decoder::new(element, Values::new(parameter.format(&header), cols));
-        reader.read(stored.place.end - stored.place.start, |piece| decoder.push(piece)).await?;
-        let values = match stored.rows.plain(rows) {
-            Some(order) => decoder.finish().reorder_rows(&order, cols),
-            None => decoder.finish(),
-        };
-        if let Some(values) = assembly.put(&place, values) {
-            finish(parameter, values, &mut weights, device);
+        let format = parameter.format(&header);
+        let order = stored.rows.plain(rows);
+        if let (Kind::Matrix { .. }, [_], None) = (parameter.kind, parameter.parts.as_slice(), &order) {
+            let most = part_rows(part_bytes(device), cols, format);
+            for first in (0..rows).step_by(most) {
+                let rows = most.min(rows - first);
+                let values = read_rows(reader, element, format, rows, cols).await?;
+                put_rows(&parameter.key, [rows, cols], values, &mut weights, device);
+            }
+            continue;
+        }
+        let mut values = read_rows(reader, element, format, rows, cols).await?;
+        if let Some(order) = order {
+            values = values.reorder_rows(&order, cols);
+        }
+        let Some(values) = assembly.put(&place, values) else { continue };
+        match (parameter.kind, values) {
+            (Kind::Vector { len, .. }, Values::Floats(values)) => {
+                let put = |values| Tensor::from_data(TensorData::new(values, [len]), device);
+                let vector = device.memory_persistent_allocations(values, put);
+                weights.put_vector(parameter.key.clone(), vector);
+            }
+            (Kind::Vector { .. }, Values::Blocks(..)) => debug_assert!(false, "a vector is of floats"),
+            (Kind::Matrix { rows, cols, .. }, values) => {
+                put_rows(&parameter.key, [rows, cols], values, &mut weights, device);
+            }
         }
     }
     Ok(weights)
 }
 
-/// Puts a complete parameter on the device, in buffers of just its size: a browser's WebGPU makes
-/// one buffer an allocation, and what is pooled for activations is rounded up.
-fn finish(parameter: &Parameter, values: Values, weights: &mut Weights, device: &Device) {
-    let key = parameter.key.clone();
-    match parameter.kind {
-        Kind::Matrix { rows, cols, .. } => {
-            let put = |values| match values {
-                Values::Floats(values) => Matrix::from_values(values, rows, cols, WeightFormat::F32, device),
-                Values::Blocks(blocks, format) => Matrix::from_blocks(blocks, rows, cols, format, device),
-            };
-            weights.put_matrix(key, device.memory_persistent_allocations(values, put));
-        }
-        Kind::Vector { len, .. } => {
-            let put = |values| Tensor::from_data(TensorData::new(values, [len]), device);
-            if let Values::Floats(values) = values {
-                weights.put_vector(key, device.memory_persistent_allocations(values, put));
-            }
-        }
-    }
+/// The tensor's next rows.
+async fn read_rows<S: ByteSource>(
+    reader: &mut VerifiedReader<'_, S>,
+    element: ElementType,
+    format: WeightFormat,
+    rows: usize,
+    cols: usize,
+) -> Result<Values> {
+    let blocks = rows as u64 * cols as u64 / element.values() as u64;
+    let mut decoder = Decoder::new(element, Values::new(format, rows, cols));
+    reader.read(blocks * element.bytes() as u64, |piece| decoder.push(piece)).await?;
+    Ok(decoder.finish())
+}
+
+/// Puts a matrix, or its next rows, on the device, in buffers of just their size: a browser's WebGPU
+/// makes one buffer an allocation, and what is pooled for activations is rounded up.
+fn put_rows(key: &str, [rows, cols]: [usize; 2], values: Values, weights: &mut Weights, device: &Device) {
+    let put = |values| match values {
+        Values::Floats(values) => Matrix::from_values(values, rows, cols, WeightFormat::F32, device),
+        Values::Blocks(blocks, format) => Matrix::from_blocks(blocks, rows, cols, format, device),
+    };
+    weights.put_matrix(key.into(), device.memory_persistent_allocations(values, put));
 }
 
 /// Where a tensor goes.

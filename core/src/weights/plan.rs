@@ -100,7 +100,8 @@ impl Parameter {
 #[derive(Debug)]
 pub struct Weights {
     file: String,
-    matrices: HashMap<String, Matrix>,
+    /// The row parts of each, in order.
+    matrices: HashMap<String, Vec<Matrix>>,
     vectors: HashMap<String, Tensor<1>>,
     bytes: u64,
 }
@@ -126,9 +127,10 @@ impl Weights {
         weights
     }
 
+    /// Puts a matrix below the rows that are there of this key.
     pub(super) fn put_matrix(&mut self, key: String, matrix: Matrix) {
         self.bytes += matrix.bytes() as u64;
-        self.matrices.insert(key, matrix);
+        self.matrices.entry(key).or_default().push(matrix);
     }
 
     pub(super) fn put_vector(&mut self, key: String, vector: Tensor<1>) {
@@ -151,7 +153,7 @@ impl Weights {
     /// # Errors
     /// [`Error::MissingTensor`] if the plan had none of that key.
     pub fn matrix(&mut self, key: &str) -> Result<Matrix> {
-        self.matrices.remove(key).ok_or_else(|| self.missing(key))
+        self.matrices.remove(key).map(Matrix::stack).ok_or_else(|| self.missing(key))
     }
 
     /// Takes a vector.

@@ -12,12 +12,12 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// None yet. Blocks where the format has some and rows of `cols` values are whole ones.
-    pub(super) fn new(format: WeightFormat, cols: usize) -> Self {
-        match format {
-            WeightFormat::F32 => Self::Floats(Vec::new()),
-            _ if !cols.is_multiple_of(BLOCK) => Self::Floats(Vec::new()),
-            _ => Self::Blocks(Blocks::default(), format),
+    /// None yet, with room for `rows` of `cols` values: a vector that grows holds three times what is in
+    /// it while it moves. Blocks where the format has some and rows are whole ones.
+    pub(super) fn new(format: WeightFormat, rows: usize, cols: usize) -> Self {
+        match format.has_blocks(cols) {
+            true => Self::Blocks(Blocks::with_room(rows * cols / BLOCK, format), format),
+            false => Self::Floats(Vec::with_capacity(rows * cols)),
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn decode(element: ElementType, format: WeightFormat, pieces: &[&[u8]]) -> Values {
-        let mut decoder = Decoder::new(element, Values::new(format, 256));
+        let mut decoder = Decoder::new(element, Values::new(format, 3, 256));
         pieces.iter().for_each(|piece| decoder.push(piece));
         decoder.finish()
     }

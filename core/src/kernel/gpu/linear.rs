@@ -7,8 +7,8 @@ use burn_wgpu::CubeTensor;
 use cubecl::prelude::CubeCount;
 
 use super::launch::{
-    Buffer::{Read, Write},
-    Kernel, Part, empty_float, float, int, launch, shader, tensor, workgroups,
+    Buffer::{self, Read, Update, Write},
+    Kernel, Part as Text, empty_float, float, int, launch, shader, tensor, workgroups,
 };
 use crate::{
     kernel::RmsNorm,
@@ -51,7 +51,7 @@ enum Loader {
 impl Loader {
     const ALL: [Self; 5] = [Self::Q4, Self::Q4_1, Self::Q8, Self::F32, Self::F32Any];
 
-    fn weights(self) -> Part {
+    fn weights(self) -> Text {
         let (name, text) = match self {
             Self::Q4 => ("weights_q4", shader!("weights_q4.wgsl")),
             Self::Q4_1 => ("weights_q4_1", shader!("weights_q4_1.wgsl")),
@@ -59,13 +59,13 @@ impl Loader {
             Self::F32 => ("weights_f32", shader!("weights_f32.wgsl")),
             Self::F32Any => ("weights_f32_any", shader!("weights_f32_any.wgsl")),
         };
-        Part { name, text }
+        Text { name, text }
     }
 
-    fn rows(self) -> Part {
+    fn rows(self) -> Text {
         match self {
-            Self::F32Any => Part { name: "rows_any", text: shader!("rows_any.wgsl") },
-            _ => Part { name: "rows_vec4", text: shader!("rows_vec4.wgsl") },
+            Self::F32Any => Text { name: "rows_any", text: shader!("rows_any.wgsl") },
+            _ => Text { name: "rows_vec4", text: shader!("rows_vec4.wgsl") },
         }
     }
 
@@ -86,38 +86,66 @@ impl Loader {
 /// A weight matrix's buffers.
 struct Weight {
     loader: Loader,
-    values: CubeTensor,
-    scales: Option<CubeTensor>,
+    parts: Vec<Part>,
     rows: usize,
     cols: usize,
 }
 
+/// The buffers of some of its rows.
+struct Part {
+    values: CubeTensor,
+    scales: Option<CubeTensor>,
+    /// The first of them.
+    first: usize,
+    rows: usize,
+}
+
 impl Weight {
     fn new(matrix: &Matrix) -> Self {
+        let mut parts = Vec::new();
+        let loader = collect(matrix, &mut parts);
         let [rows, cols] = matrix.shape();
-        match matrix {
-            Matrix::Dense(dense) => {
-                let loader = if cols.is_multiple_of(4) { Loader::F32 } else { Loader::F32Any };
-                Self { loader, values: float(dense.weight.val()), scales: None, rows, cols }
-            }
-            Matrix::Quantized(blocks) => {
-                let loader = match blocks.format {
-                    WeightFormat::Q4 => Loader::Q4,
-                    WeightFormat::Q4_1 => Loader::Q4_1,
-                    WeightFormat::Q8 | WeightFormat::F32 => Loader::Q8,
-                };
-                let (values, scales) = (int(blocks.values.clone()), int(blocks.scales.clone()));
-                Self { loader, values, scales: Some(scales), rows, cols }
-            }
-        }
+        Self { loader, parts, rows, cols }
     }
 
-    /// Launches a kernel with this matrix: values first, scales last.
+    /// A buffer that all of the parts' launches together fill.
+    fn result<'a>(&self, y: &'a CubeTensor) -> Buffer<'a> {
+        if self.parts.len() == 1 { Write(y) } else { Update(y) }
+    }
+}
+
+/// Appends a matrix's buffers to those of the rows above; tells how they are read.
+fn collect(matrix: &Matrix, parts: &mut Vec<Part>) -> Loader {
+    let [rows, cols] = matrix.shape();
+    let first = parts.last().map_or(0, |above| above.first + above.rows);
+    match matrix {
+        Matrix::Dense(dense) => {
+            parts.push(Part { values: float(dense.weight.val()), scales: None, first, rows });
+            if cols.is_multiple_of(4) { Loader::F32 } else { Loader::F32Any }
+        }
+        Matrix::Quantized(blocks) => {
+            let (values, scales) = (int(blocks.values.clone()), int(blocks.scales.clone()));
+            parts.push(Part { values, scales: Some(scales), first, rows });
+            match blocks.format {
+                WeightFormat::Q4 => Loader::Q4,
+                WeightFormat::Q4_1 => Loader::Q4_1,
+                WeightFormat::Q8 | WeightFormat::F32 => Loader::Q8,
+            }
+        }
+        Matrix::Split(split) => {
+            let loaders = split.parts.iter().map(|part| collect(part, parts));
+            loaders.last().expect("a split matrix has parts")
+        }
+    }
+}
+
+impl Part {
+    /// Launches a kernel with these rows: values first, scales last.
     fn launch<'a>(
         &'a self,
         kernel: Kernel,
         workgroups: CubeCount,
-        between: impl IntoIterator<Item = super::launch::Buffer<'a>>,
+        between: impl IntoIterator<Item = Buffer<'a>>,
         params: &[u32],
     ) {
         let mut buffers = vec![Read(&self.values)];
@@ -215,22 +243,21 @@ fn linear_vector(
     let y = empty_float(&x, [1, weight.rows]);
     let norm_weight = norm.map(|norm| float(norm.weight.val()));
     // What is absent is bound to x, so that one kernel serves all cases.
-    let inputs = [&norm_weight, &bias, &residual].map(|input| Read(input.as_ref().unwrap_or(&x)));
-    let params = [
-        weight.cols as u32,
-        weight.rows as u32,
-        norm.is_some().into(),
-        bias.is_some().into(),
-        residual.is_some().into(),
-        norm.map_or(0.0, |norm| norm.eps as f32).to_bits(),
-    ];
-    let buffers = std::iter::once(Read(&x)).chain(inputs).chain([Write(&y)]);
-    weight.launch(
-        vector_kernel(weight.loader),
-        workgroups(weight.rows.div_ceil(VECTOR_ROWS)),
-        buffers,
-        &params,
-    );
+    for part in &weight.parts {
+        let inputs = [&norm_weight, &bias, &residual].map(|input| Read(input.as_ref().unwrap_or(&x)));
+        let params = [
+            weight.cols as u32,
+            part.rows as u32,
+            part.first as u32,
+            norm.is_some().into(),
+            bias.is_some().into(),
+            residual.is_some().into(),
+            norm.map_or(0.0, |norm| norm.eps as f32).to_bits(),
+        ];
+        let buffers = std::iter::once(Read(&x)).chain(inputs).chain([weight.result(&y)]);
+        let grid = workgroups(part.rows.div_ceil(VECTOR_ROWS));
+        part.launch(vector_kernel(weight.loader), grid, buffers, &params);
+    }
     tensor(y)
 }
 
@@ -242,25 +269,29 @@ fn linear_many(
     residual: Option<CubeTensor>,
 ) -> Tensor<2> {
     let y = empty_float(&x, [rows, weight.rows]);
-    let inputs = [&bias, &residual].map(|input| Read(input.as_ref().unwrap_or(&x)));
-    let params = [
-        rows as u32,
-        weight.rows as u32,
-        weight.cols as u32,
-        bias.is_some().into(),
-        residual.is_some().into(),
-    ];
-    let (kernel, grid) = if DIRECT.load(Ordering::Relaxed) {
-        let tiles = rows.div_ceil(DIRECT_TILE[0]) * weight.rows.div_ceil(DIRECT_TILE[1]);
-        (direct_kernel(weight.loader), workgroups(tiles.div_ceil(DIRECT_THREADS)))
-    } else {
-        let row_steps = row_steps(rows);
-        let across = weight.rows.div_ceil(TILE_OUT) as u32;
-        let down = rows.div_ceil(TILE_SIDE * row_steps as usize) as u32;
-        (tile_kernel(weight.loader, row_steps), CubeCount::Static(across, down, 1))
-    };
-    let buffers = std::iter::once(Read(&x)).chain(inputs).chain([Write(&y)]);
-    weight.launch(kernel, grid, buffers, &params);
+    for part in &weight.parts {
+        let inputs = [&bias, &residual].map(|input| Read(input.as_ref().unwrap_or(&x)));
+        let params = [
+            rows as u32,
+            part.rows as u32,
+            part.first as u32,
+            weight.rows as u32,
+            weight.cols as u32,
+            bias.is_some().into(),
+            residual.is_some().into(),
+        ];
+        let (kernel, grid) = if DIRECT.load(Ordering::Relaxed) {
+            let tiles = rows.div_ceil(DIRECT_TILE[0]) * part.rows.div_ceil(DIRECT_TILE[1]);
+            (direct_kernel(weight.loader), workgroups(tiles.div_ceil(DIRECT_THREADS)))
+        } else {
+            let row_steps = row_steps(rows);
+            let across = part.rows.div_ceil(TILE_OUT) as u32;
+            let down = rows.div_ceil(TILE_SIDE * row_steps as usize) as u32;
+            (tile_kernel(weight.loader, row_steps), CubeCount::Static(across, down, 1))
+        };
+        let buffers = std::iter::once(Read(&x)).chain(inputs).chain([weight.result(&y)]);
+        part.launch(kernel, grid, buffers, &params);
+    }
     tensor(y)
 }
 
@@ -268,15 +299,17 @@ fn linear_many(
 pub(in crate::kernel) fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Matrix) -> Tensor<2> {
     let weight = Weight::new(gate_up);
     let [rows, cols] = x.dims();
-    if rows != 1 || !weight.loader.has_vector_kernels() {
-        return super::rows::swiglu(linear(x, Some(norm), gate_up, None, None));
-    }
+    // A gate and its up lie in different parts of a split matrix.
+    let whole = match weight.parts.as_slice() {
+        [part] if rows == 1 && weight.loader.has_vector_kernels() => part,
+        _ => return super::rows::swiglu(linear(x, Some(norm), gate_up, None, None)),
+    };
     assert_eq!(cols, weight.cols, "x is [{rows}, {cols}], the matrix [{}, {}]", weight.rows, weight.cols);
     let (x, norm_weight) = (float(x), float(norm.weight.val()));
     let intermediate = weight.rows / 2;
     let y = empty_float(&x, [1, intermediate]);
     let params = [cols as u32, intermediate as u32, (norm.eps as f32).to_bits()];
-    weight.launch(
+    whole.launch(
         gate_up_kernel(weight.loader),
         workgroups(intermediate.div_ceil(VECTOR_ROWS)),
         [Read(&x), Read(&norm_weight), Write(&y)],
@@ -292,11 +325,13 @@ pub(in crate::kernel) fn gather_rows(ids: Tensor<1, Int>, weight: &Matrix) -> Te
     let ids = int(ids);
     let y = empty_float(&ids, [count, weight.cols]);
     let elements = count * weight.cols.next_multiple_of(4);
-    weight.launch(
-        gather_kernel(weight.loader),
-        workgroups(elements.div_ceil(GATHER_ELEMENTS)),
-        [Read(&ids), Write(&y)],
-        &[count as u32, weight.rows as u32, weight.cols as u32],
-    );
+    for part in &weight.parts {
+        part.launch(
+            gather_kernel(weight.loader),
+            workgroups(elements.div_ceil(GATHER_ELEMENTS)),
+            [Read(&ids), weight.result(&y)],
+            &[count as u32, weight.rows as u32, part.first as u32, part.rows as u32, weight.cols as u32],
+        );
+    }
     tensor(y)
 }
