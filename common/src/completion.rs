@@ -114,7 +114,7 @@ pub enum CompletionEvent {
 pub struct Ttft {
     /// Choosing chunks.
     pub retrieve_ms: f64,
-    /// Embedding the query; 0 with a lexical ranker.
+    /// Embedding retrieved chunks that had no vectors yet; 0 in lanes without soft tokens.
     pub encode_ms: f64,
     /// Tokenising and laying out the prompt.
     pub assemble_ms: f64,

@@ -1,5 +1,5 @@
 //! How long the pure-CPU steps of a completion take: indexing, retrieval, prompt building,
-//! reading an index back.
+//! reading vectors' records back.
 //!
 //! ```text
 //! cargo run --release -p llavacode-core --example bench_retrieval -- [folder of sources]
@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use llavacode_core::config::{ChunkOrder, ChunkingConfig, ContextPlacement, PromptConfig};
 use llavacode_core::engine::Lane;
-use llavacode_core::index::{Index, Query, Ranker, filter};
+use llavacode_core::index::{Index, Query, Ranker, Vectors, filter};
 use llavacode_core::metrics::{median, percentile};
 use llavacode_core::prompt::{Cursor, PromptBuilder, PromptChunk};
 use llavacode_core::tokenize::Tokenizer;
+use llavacode_core::workspace::{decode, encode};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
 
     let chunking = ChunkingConfig { lines: 10, stride: 5 };
-    let mut index = Index::new(chunking, "bench");
+    let mut index = Index::new(chunking);
     let took = time(|| files.iter().for_each(|(path, text)| _ = index.update_file(path, text)));
     let stats = index.stats();
     println!("index {} files, {} chunks: {took:.1?}", stats.files, stats.chunks);
@@ -41,8 +42,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let norm = direction.iter().map(|x| x * x).sum::<f32>().sqrt();
         direction.into_iter().map(|x| x / norm).collect()
     };
-    for chunk in index.pending() {
-        index.set_vectors(chunk.hash, vector(), vec![0.0; 1536]);
+    let texts: Vec<_> = index.chunks().map(|chunk| chunk.hash).collect();
+    for text in texts {
+        index.set_vectors(text, Vectors { embedding: vector().into(), projections: [0.0; 1536].into() });
     }
     let embedding = vector();
     for (name, ranker) in [
@@ -76,11 +78,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
     }
 
-    let mut bytes = Vec::new();
-    let took = time(|| bytes = index.to_bytes());
-    println!("write {} MB: {took:.1?}", bytes.len() / 1_000_000);
-    let took = time(|| _ = Index::from_bytes(&bytes, chunking, "bench"));
-    println!("read it back: {took:.1?}");
+    let vectors: Vec<_> =
+        index.chunks().filter_map(|chunk| Some((chunk.hash, index.vectors(chunk.hash)?))).collect();
+    let mut records = Vec::new();
+    let took =
+        time(|| records = vectors.iter().map(|(text, vectors)| encode("bench", *text, vectors)).collect());
+    let bytes: usize = records.iter().map(Vec::len).sum();
+    println!("write the vectors' records, {} MB: {took:.1?}", bytes / 1_000_000);
+    let read =
+        || vectors.iter().zip(&records).all(|((text, _), record)| decode("bench", *text, record).is_some());
+    let took = time(|| assert!(read()));
+    println!("read them back: {took:.1?}");
     Ok(())
 }
 

@@ -8,9 +8,10 @@ use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
 use burn::tensor::Device;
 use llavacode_core::{
-    bundle::{manifest_of, read_manifest},
-    engine::{CancelFlag, CompletionRequest, Engine, NativeHost},
+    bundle::{manifest_of, model_key, read_manifest},
+    engine::{CancelFlag, CompletionRequest, EMBED_BATCH, Engine, NativeHost},
     weights::{FolderFiles, OneFile},
+    workspace::{MemoryCache, Workspace},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -20,10 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (last, others) = paths.split_last().ok_or("give a file to complete")?;
     pollster::block_on(async {
         let mut engine = load(Path::new(&model)).await?;
+        let key = model_key(&engine.manifest);
+        let mut workspace = Workspace::new(engine.manifest.chunking, key, MemoryCache::default());
         for path in others {
-            engine.index.update_file(path, &fs::read_to_string(path)?);
+            workspace.update(path, &fs::read_to_string(path)?);
         }
-        while engine.embed_pending().await? > 0 {}
+        while !workspace.embed_next(&engine, EMBED_BATCH).await?.is_over() {}
         let prefix = fs::read_to_string(last)?;
         for lane in engine.lanes() {
             let request = CompletionRequest {
@@ -35,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 same_file: false,
                 cold: true,
             };
-            let found = engine.complete(&request, &CancelFlag::default(), |_| ()).await?;
+            let found = engine.complete(&mut workspace, &request, &CancelFlag::default(), |_| ()).await?;
             println!(
                 "{:<10} {:>5} positions, first token after {:>6.0} ms, {:>5.1} tokens/s: {:?}",
                 lane.key(),

@@ -4,13 +4,13 @@
 //! [`engine::CompletionRequest`] → [`index`] (which chunks) → [`prompt`] (tokens and soft vectors,
 //! interleaved) → [`model::reader`] (prefill, decode) → [`engine::CompletionEvent`]s.
 //!
-//! A file's way: bytes → [`index::chunker`] → [`model::encoder`] → [`model::projector`] →
-//! [`index::store`]. Its vectors stay with the chunk: the embedding for dense search, a
-//! projection for the prompt of each lane with soft tokens.
+//! A file's way: text → [`workspace`] → [`index::chunker`] → [`model::encoder`] →
+//! [`model::projector`] → [`index::store`]. Its vectors stay with the chunk: the embedding for dense
+//! search, a projection for the prompt of each lane with soft tokens.
 //!
 //! Nothing here knows Leptos or web-sys. What comes from outside comes through a trait:
-//! [`weights::ByteSource`] (bytes from somewhere), [`index::store::Storage`] (a place to keep
-//! bytes), [`engine::Host`].
+//! [`weights::ByteSource`] (bytes from somewhere), [`workspace::VectorCache`] (a place to keep
+//! vectors), [`engine::Host`].
 
 pub mod bench;
 pub mod bundle;
@@ -24,6 +24,7 @@ pub mod prompt;
 pub mod quant;
 pub mod tokenize;
 pub mod weights;
+pub mod workspace;
 
 pub use burn::tensor::Device;
 pub use llavacode_common::{Error, Result, error};

@@ -6,11 +6,12 @@ use std::{fs, num::NonZeroUsize, path::Path};
 use burn::tensor::Device;
 use llavacode_core::{
     Error,
-    bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
+    bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR, model_key},
     config::{BundleManifest, FileEntry, PromptConfig},
-    engine::{CancelFlag, CompletionRequest, Engine, Lane, NativeHost},
-    index::chunker,
+    engine::{CancelFlag, Completion, CompletionRequest, EMBED_BATCH, Engine, Lane, NativeHost},
+    index::{Vectors, chunker},
     weights::{MemoryFiles, sha256_hex},
+    workspace::{MemoryCache, Workspace},
 };
 
 /// The bundle's files, with the projector of xRAG's lane or without one, its prompts changed.
@@ -38,15 +39,34 @@ fn soft_tokens(count: usize) -> impl FnOnce(&mut PromptConfig) {
     move |prompt| prompt.soft_tokens = NonZeroUsize::new(count).expect("not none")
 }
 
-/// An engine that has indexed one file.
-async fn engine(files: MemoryFiles) -> Engine<NativeHost> {
-    let engine = Engine::load(&files, &Device::flex(), NativeHost::default(), |_| ()).await;
-    let mut engine = engine.expect("the bundle loads");
-    engine
-        .index
-        .update_file("shapes.py", "class Circle:\n    def area(self):\n        return 3 * self.radius\n");
-    while engine.embed_pending().await.expect("the CPU computes") > 0 {}
-    engine
+/// An engine, and a workspace of one file.
+struct Page {
+    engine: Engine<NativeHost>,
+    workspace: Workspace<MemoryCache>,
+}
+
+impl Page {
+    async fn open(files: MemoryFiles) -> Self {
+        let engine = Engine::load(&files, &Device::flex(), NativeHost::default(), |_| ()).await;
+        let engine = engine.expect("the bundle loads");
+        let key = model_key(&engine.manifest);
+        let workspace = Workspace::new(engine.manifest.chunking, key, MemoryCache::default());
+        let mut page = Self { engine, workspace };
+        let text = "class Circle:\n    def area(self):\n        return 3 * self.radius\n";
+        page.workspace.update("shapes.py", text);
+        page.embed().await;
+        page
+    }
+
+    async fn embed(&mut self) {
+        let step = async |page: &mut Self| page.workspace.embed_next(&page.engine, EMBED_BATCH).await;
+        while !step(self).await.expect("the CPU computes").is_over() {}
+    }
+
+    async fn complete(&mut self, request: &CompletionRequest) -> Result<Completion, Error> {
+        let cancel = CancelFlag::default();
+        self.engine.complete(&mut self.workspace, request, &cancel, |_| ()).await
+    }
 }
 
 fn request(lane: Lane) -> CompletionRequest {
@@ -72,28 +92,27 @@ fn nought() -> Vec<u8> {
 
 #[tokio::test]
 async fn without_its_projector_xrags_lane_is_refused() {
-    let mut engine = engine(bundle(None, soft_tokens(1))).await;
-    assert_eq!(engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
-    let refused = engine.complete(&request(Lane::Xrag), &CancelFlag::default(), |_| ()).await;
+    let mut page = Page::open(bundle(None, soft_tokens(1))).await;
+    assert_eq!(page.engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
+    let refused = page.complete(&request(Lane::Xrag)).await;
     assert_eq!(refused, Err(Error::LaneMissing { lane: "xrag", file: XRAG_PROJECTOR }));
-    let done = engine.complete(&request(Lane::Compressed), &CancelFlag::default(), |_| ()).await;
+    let done = page.complete(&request(Lane::Compressed)).await;
     assert_eq!(done.expect("the lane is there").soft_tokens, 1);
 }
 
 #[tokio::test]
 async fn each_lane_with_soft_tokens_reads_its_own_projection() {
-    let mut engine = engine(bundle(Some(nought()), soft_tokens(3))).await;
-    assert_eq!(engine.lanes(), Lane::ALL);
-    let texts: Vec<String> = engine.index.chunks().map(|chunk| chunk.text.to_string()).collect();
-    let vectors = engine.embed_texts(&texts).await.expect("the CPU computes");
-    for (_, projections) in vectors {
+    let mut page = Page::open(bundle(Some(nought()), soft_tokens(3))).await;
+    assert_eq!(page.engine.lanes(), Lane::ALL);
+    let texts: Vec<String> = page.workspace.index().chunks().map(|chunk| chunk.text.to_string()).collect();
+    let vectors = page.engine.embed_texts(&texts).await.expect("the CPU computes");
+    for Vectors { projections, .. } in vectors {
         let (paper, xrag) = projections.split_at(projections.len() / 2);
         assert!(paper.iter().any(|&x| x != 0.0) && xrag.iter().all(|&x| x == 0.0));
     }
-    let cancel = CancelFlag::default();
     let mut prompts = Vec::new();
     for lane in [Lane::Compressed, Lane::Xrag] {
-        let done = engine.complete(&request(lane), &cancel, |_| ()).await.expect("it completes");
+        let done = page.complete(&request(lane)).await.expect("it completes");
         assert_eq!((done.soft_tokens, done.reused_tokens), (3, 0));
         prompts.push(done.prompt);
     }
@@ -104,14 +123,15 @@ async fn each_lane_with_soft_tokens_reads_its_own_projection() {
 async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
     let text = "class Circle:\n    def area(self):\n        return 3 * self.radius".to_owned();
     let parts: Vec<String> = chunker::parts(&text, 3).map(str::to_owned).collect();
-    let (one, three) =
-        (engine(bundle(None, soft_tokens(1))).await, engine(bundle(None, soft_tokens(3))).await);
-    let (embedding, projections) = three.embed_texts(&[text]).await.expect("the CPU computes").remove(0);
+    let [one, three] = [1, 3].map(|count| Page::open(bundle(None, soft_tokens(count))));
+    let (one, three) = (one.await.engine, three.await.engine);
+    let whole = three.embed_texts(&[text]).await.expect("the CPU computes").remove(0);
+    let Vectors { embedding, projections } = whole;
     let of_parts = one.embed_texts(&parts).await.expect("the CPU computes");
-    let expected: Vec<f32> = of_parts.iter().flat_map(|(_, projection)| projection).copied().collect();
+    let expected: Vec<f32> = of_parts.iter().flat_map(|part| &part.projections).copied().collect();
     assert_eq!(projections.len(), expected.len());
     assert!(projections.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4), "in the parts' order");
-    let sum = |i: usize| of_parts.iter().map(|(embedding, _)| embedding[i]).sum::<f32>();
+    let sum = |i: usize| of_parts.iter().map(|part| part.embedding[i]).sum::<f32>();
     let length = (0..embedding.len()).map(|i| sum(i).powi(2)).sum::<f32>().sqrt();
     for (i, x) in embedding.iter().enumerate() {
         assert!((x - sum(i) / length).abs() < 1e-4, "number {i} of the mean");
@@ -120,19 +140,18 @@ async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
 
 #[tokio::test]
 async fn soft_tokens_that_did_not_change_are_not_read_again() {
-    let mut engine = engine(bundle(None, soft_tokens(3))).await;
-    let cancel = CancelFlag::default();
+    let mut page = Page::open(bundle(None, soft_tokens(3))).await;
     let mut again = CompletionRequest { cold: false, ..request(Lane::Compressed) };
-    let first = engine.complete(&again, &cancel, |_| ()).await.expect("it completes");
+    let first = page.complete(&again).await.expect("it completes");
     again.prefix.push('a');
-    let second = engine.complete(&again, &cancel, |_| ()).await.expect("it completes");
+    let second = page.complete(&again).await.expect("it completes");
     assert_eq!(first.reused_tokens, 0);
     assert!(second.reused_tokens > 3, "the three and what stands before the change: {second:?}");
 }
 
 #[tokio::test]
 async fn the_longest_prompt_of_every_lane_has_room() {
-    let mut engine = engine(bundle(Some(nought()), |prompt| {
+    let mut page = Page::open(bundle(Some(nought()), |prompt| {
         soft_tokens(6)(prompt);
         // Less text than soft tokens: the cache must be as long as the longer of the two.
         (prompt.context_tokens, prompt.max_new_tokens) = (24, 3);
@@ -140,19 +159,19 @@ async fn the_longest_prompt_of_every_lane_has_room() {
     .await;
     for n in 0..12 {
         let text = format!("def area_{n}(circle):\n    area = {n} * circle.radius\n    return area\n");
-        engine.index.update_file(&format!("shapes_{n}.py"), &text);
+        page.workspace.update(&format!("shapes_{n}.py"), &text);
     }
-    while engine.embed_pending().await.expect("the CPU computes") > 0 {}
-    let prompt = engine.manifest.prompt.clone();
+    page.embed().await;
+    let prompt = page.engine.manifest.prompt.clone();
     for lane in Lane::ALL {
         let request = CompletionRequest {
             prefix: "circle = Circle().area()\n".repeat(prompt.prefix_tokens) + "print(circle.",
             suffix: "\n    circle.radius".repeat(prompt.suffix_tokens),
             ..request(lane)
         };
-        let done = engine.complete(&request, &CancelFlag::default(), |_| ()).await.expect("it completes");
+        let done = page.complete(&request).await.expect("it completes");
         let soft = if matches!(lane, Lane::Compressed | Lane::Xrag) { 6 * prompt.top_k } else { 0 };
         assert_eq!(done.soft_tokens, soft, "{lane:?}");
-        assert!(done.prompt_tokens + prompt.max_new_tokens <= engine.capacity(), "{lane:?}");
+        assert!(done.prompt_tokens + prompt.max_new_tokens <= page.engine.capacity(), "{lane:?}");
     }
 }

@@ -3,13 +3,16 @@
 //! Jaccard, dense and hybrid are `llavacode_core`'s own index; BM25 stands here, because the page
 //! does not need it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use llavacode_core::{
     config::ChunkingConfig,
     index::{
-        Index, Query, Ranker, chunker,
+        ChunkHash, Index, Query, Ranker, Vectors, chunker,
         fusion::{Scored, best_first, distinct},
         lexical::query_window,
     },
@@ -39,15 +42,17 @@ pub fn retrieve(
     input: EncoderInput<'_>,
     soft_tokens: usize,
 ) -> BTreeMap<&'static str, Vec<Sample>> {
-    let mut index = Index::new(CHUNKING, "evaluation");
+    let mut index = Index::new(CHUNKING);
     for file in files {
         index.update_file(&file.path, &file.text);
     }
-    for pending in index.pending().chunks(BATCH) {
-        let texts: Vec<&str> = pending.iter().map(|chunk| &*chunk.text).collect();
+    let texts: BTreeMap<ChunkHash, Arc<str>> =
+        index.chunks().map(|chunk| (chunk.hash, Arc::clone(&chunk.text))).collect();
+    for batch in Vec::from_iter(texts).chunks(BATCH) {
+        let texts: Vec<&str> = batch.iter().map(|(_, text)| &**text).collect();
         let embeddings = embed(&texts, encoder, input, soft_tokens);
-        for (chunk, embedding) in pending.iter().zip(embeddings.chunks_exact(encoder.width())) {
-            index.set_vectors(chunk.hash, embedding.to_vec(), Vec::new());
+        for (&(text, _), embedding) in batch.iter().zip(embeddings.chunks_exact(encoder.width())) {
+            index.set_vectors(text, Vectors { embedding: embedding.into(), projections: [].into() });
         }
     }
     let bm25 = Bm25::new(index.chunks().map(|chunk| &*chunk.text));

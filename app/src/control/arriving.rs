@@ -224,10 +224,9 @@ impl Control {
 
     /// Whether the model in use is on its way to a suggestion, which comes before any change.
     fn suggestion_is_under_way(&self) -> bool {
-        let indexing = self.state.index.with_untracked(|index| matches!(index, IndexState::Running { .. }));
         let lane = untrack(|| self.state.ghost_lane());
         let phase = self.state.lane(lane).with_untracked(|run| run.phase);
-        indexing || matches!(phase, Phase::Queued | Phase::Running)
+        matches!(phase, Phase::Queued | Phase::Running)
     }
 
     /// Puts the next model in the place of the one in use, once its index stands, the one in use has

@@ -7,7 +7,6 @@ use llavacode_common::completion::{CompletionEvent, CompletionRequest, Lane};
 use super::{Control, Round};
 use crate::editor::Editor;
 use crate::protocol::{Request, RequestId};
-use crate::state::engine::IndexState;
 use crate::state::lanes::{LaneRun, Phase, Turns, title};
 use crate::state::notices::Gravity;
 
@@ -43,7 +42,7 @@ impl Control {
         self.with_editor(Editor::clear_ghost);
     }
 
-    fn wait_for_pause(self) {
+    pub(super) fn wait_for_pause(self) {
         let (automatic, pause_ms) = self.state.settings.with_untracked(|s| (s.automatic, s.pause_ms));
         let wait = automatic.then(|| Timeout::new(pause_ms, move || self.complete(false)));
         self.inner().pause.replace(wait);
@@ -72,9 +71,7 @@ impl Control {
             }
             return;
         }
-        let indexing = self.state.index.with_untracked(|index| matches!(index, IndexState::Running { .. }));
-        let measuring = self.inner().measure.get().is_some();
-        if !asked && (indexing || measuring) {
+        if !asked && self.inner().measure.get().is_some() {
             return;
         }
         let Some(context) = self.with_editor(Editor::context).flatten() else {

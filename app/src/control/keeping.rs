@@ -35,8 +35,7 @@ impl Control {
             workspace.edit(&path, text.clone());
         });
         self.keep_view();
-        let file = SourceFile { path: path.clone(), text };
-        self.inner().unindexed.replace(Some(path));
+        let file = SourceFile { path, text };
         self.wait_to_index();
         spawn_local(async move {
             let kept = keep::put_files(&[file]).await;

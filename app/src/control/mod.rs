@@ -73,8 +73,6 @@ struct Inner {
     save: RefCell<Option<Timeout>>,
     /// Waits to index it.
     reindex: RefCell<Option<Timeout>>,
-    /// The file whose newest text the index has not seen.
-    unindexed: RefCell<Option<String>>,
 }
 
 /// Completions at one place of the cursor.

@@ -101,7 +101,6 @@ impl Control {
     pub(super) fn show_workspace(self, workspace: Workspace, tabs: Tabs, cursor: (usize, usize)) {
         self.stop();
         self.with_editor(Editor::reset);
-        self.inner().unindexed.replace(None);
         self.state.workspace.set(workspace);
         self.state.tabs.set(tabs);
         self.show_active();

@@ -26,6 +26,8 @@ pub struct Workspace {
     pub edited: BTreeSet<String>,
     /// Files left out, each once.
     pub skipped: Vec<Skipped>,
+    /// Paths whose newest text the index was not told of.
+    pub unindexed: BTreeSet<String>,
 }
 
 impl Workspace {
@@ -49,6 +51,7 @@ impl Workspace {
             Some(known) if *known != text => {
                 *known = text;
                 self.edited.insert(path.to_owned());
+                self.unindexed.insert(path.to_owned());
                 true
             }
             _ => false,
@@ -58,6 +61,18 @@ impl Workspace {
     /// Every file, as the engine takes them.
     pub fn sources(&self) -> Vec<SourceFile> {
         self.files.iter().map(|(path, text)| SourceFile { path: path.clone(), text: text.clone() }).collect()
+    }
+
+    /// Whether the index was not told of every edit.
+    pub fn has_unindexed(&self) -> bool {
+        !self.unindexed.is_empty()
+    }
+
+    /// The files that were edited since the index was told last, each with its newest text.
+    pub fn take_unindexed(&mut self) -> Vec<SourceFile> {
+        let paths = std::mem::take(&mut self.unindexed);
+        let source = |path: String| Some(SourceFile { text: self.files.get(&path)?.clone(), path });
+        paths.into_iter().filter_map(source).collect()
     }
 }
 
@@ -107,6 +122,19 @@ mod tests {
 
     fn file(path: &str, text: &str) -> SourceFile {
         SourceFile { path: path.into(), text: text.into() }
+    }
+
+    #[test]
+    fn every_file_edited_since_is_told_to_the_index_with_its_newest_text() {
+        let file = |path: &str, text: &str| SourceFile { path: path.into(), text: text.into() };
+        let mut workspace = Workspace::default();
+        workspace.add([file("a.py", "1"), file("b.py", "1")]);
+        workspace.edit("a.py", "2".into());
+        workspace.edit("b.py", "2".into());
+        workspace.edit("a.py", "3".into());
+        assert!(workspace.has_unindexed());
+        assert_eq!(workspace.take_unindexed(), [file("a.py", "3"), file("b.py", "2")]);
+        assert!(!workspace.has_unindexed() && workspace.take_unindexed().is_empty());
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! What is waiting to be done, and what comes first: completions before everything, then in the
-//! order of arrival.
+//! What is waiting to be done, and what comes first ([`rank`]); of one rank, in the order of arrival.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -47,8 +46,10 @@ pub(super) struct Embedding {
     pub(super) workspace: String,
     /// Chunks that wanted vectors at the start.
     pub(super) total: usize,
-    /// Chunks embedded so far.
+    /// Chunks that have them since.
     pub(super) done: usize,
+    /// Chunks embedded for that; the others' were kept.
+    pub(super) embedded: usize,
     /// When the request was begun, by the host's clock.
     pub(super) started_ms: f64,
 }
@@ -61,11 +62,23 @@ pub(super) struct Jobs {
     flags: HashMap<RequestId, (Kind, CancelFlag)>,
 }
 
+/// Smaller ones go first. A completion waits for the models and for the files as they are, which are
+/// read in a moment; not for vectors: what it uses is embedded for it.
+fn rank(work: &Work) -> u8 {
+    match work {
+        Work::Load { .. } => 0,
+        Work::Index { .. } | Work::UpdateFile { .. } => 1,
+        Work::Complete(_) => 2,
+        Work::Embed(_) | Work::Fetch { .. } | Work::Measure { .. } => 3,
+    }
+}
+
 /// Requests of one kind replace each other.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Load,
     Index,
+    Update,
     Complete(Lane),
     Fetch,
     Measure,
@@ -83,20 +96,18 @@ impl Jobs {
             }
             Request::Load { bundle, device } => (Kind::Load, Work::Load { bundle, files, device }),
             Request::Index { workspace, files } => (Kind::Index, Work::Index { workspace, files }),
-            Request::UpdateFile { workspace, file } => {
-                // An update adds to an indexing under way and must not end it.
-                self.push(Job {
-                    id,
-                    cancel: CancelFlag::default(),
-                    work: Work::UpdateFile { workspace, file },
-                });
-                return;
-            }
+            Request::UpdateFile { workspace, file } => (Kind::Update, Work::UpdateFile { workspace, file }),
             Request::Complete(request) => (Kind::Complete(request.lane), Work::Complete(request)),
             Request::Fetch { files } => (Kind::Fetch, Work::Fetch { files }),
             Request::Measure { tasks } => (Kind::Measure, Work::Measure { tasks }),
         };
-        for (_, flag) in self.flags.values().filter(|(other, _)| *other == kind) {
+        // The files of a workspace hold every edit before them. An edit ends nothing: it adds.
+        let ends = |other: Kind| match kind {
+            Kind::Index => matches!(other, Kind::Index | Kind::Update),
+            Kind::Update => false,
+            kind => other == kind,
+        };
+        for (_, flag) in self.flags.values().filter(|(other, _)| ends(*other)) {
             flag.cancel();
         }
         let cancel = CancelFlag::default();
@@ -112,10 +123,8 @@ impl Jobs {
     /// The job to do next. Cancelled ones are answered and left out.
     pub(super) fn next(&mut self) -> Option<Job> {
         loop {
-            let first = self.waiting.iter().position(|job| matches!(job.work, Work::Complete(_)));
-            // A completion asked for before the models are there waits for them.
-            let loading = self.waiting.iter().position(|job| matches!(job.work, Work::Load { .. }));
-            let job = self.waiting.remove(loading.or(first).unwrap_or(0))?;
+            let first = self.waiting.iter().enumerate().min_by_key(|(place, job)| (rank(&job.work), *place));
+            let job = self.waiting.remove(first.map_or(0, |(place, _)| place))?;
             if !job.cancel.is_cancelled() {
                 return Some(job);
             }

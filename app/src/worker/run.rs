@@ -5,11 +5,9 @@ use std::{cell::RefCell, rc::Rc};
 use llavacode_core::{
     Error,
     bench::{self, Task},
-    engine::{CancelFlag, CompletionRequest, Engine, Host},
-    index::{
-        Index,
-        store::{Storage, model_key},
-    },
+    bundle::model_key,
+    engine::{CancelFlag, CompletionRequest, EMBED_BATCH, Engine, Host},
+    workspace::{MemoryCache, Workspace},
 };
 use wasm_bindgen::JsCast;
 
@@ -20,23 +18,29 @@ use super::{
     host::WorkerHost,
     jobs::{Embedding, Job, Jobs, Work},
     send,
-    storage::IndexedDb,
+    storage::{BrowserCache, IndexedDb},
 };
 use llavacode_app::protocol::{
     BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, RequestId, SourceFile,
 };
 
-/// The engine and where its index is kept.
+/// The engine and the files it completes in.
 #[derive(Default)]
 pub(super) struct Runner {
     engine: Option<Engine<WorkerHost>>,
     /// Opened once: a GPU runtime cannot be opened anew in the same worker.
     webgpu: Option<Chosen>,
-    storage: Option<IndexedDb>,
-    /// The workspace the index in memory belongs to.
-    workspace: Option<String>,
+    workspace: Option<Open>,
     /// What the last load said, for the report of a measurement.
     info: Option<EngineInfo>,
+}
+
+/// The workspace in use.
+struct Open {
+    name: String,
+    files: Workspace<BrowserCache>,
+    /// No cache has refused yet: the person is told once.
+    kept: bool,
 }
 
 /// Whether a job is over or goes back into the queue.
@@ -82,7 +86,7 @@ impl Runner {
                 self.load(id, files, device).await.map(Outcome::Over)
             }
             Work::Index { workspace, files } => self.index(id, workspace, files).await,
-            Work::UpdateFile { workspace, file } => self.update(workspace, file).await,
+            Work::UpdateFile { workspace, file } => self.update(workspace, &file),
             Work::Embed(embedding) => self.embed(id, cancel, embedding).await,
             Work::Fetch { files } => fetch::all(id, cancel, &files).await.map(Outcome::Over),
             Work::Complete(request) => self.complete(id, cancel, &request).await.map(Outcome::Over),
@@ -90,9 +94,11 @@ impl Runner {
         }
     }
 
-    /// The engine, once a bundle is loaded.
-    fn engine(&mut self) -> Result<&mut Engine<WorkerHost>, Error> {
-        self.engine.as_mut().ok_or(Error::NotLoaded)
+    /// Engine and workspace, once a bundle is loaded and files are there.
+    fn both(&mut self) -> Result<(&mut Engine<WorkerHost>, &mut Workspace<BrowserCache>), Error> {
+        let engine = self.engine.as_mut().ok_or(Error::NotLoaded)?;
+        let open = self.workspace.as_mut().ok_or(Error::NotLoaded)?;
+        Ok((engine, &mut open.files))
     }
 
     async fn load(
@@ -140,6 +146,28 @@ impl Runner {
         Ok(Event::Ready(info))
     }
 
+    /// The workspace of this name, with the models in use; the one before goes.
+    async fn open(&mut self, id: RequestId, name: &str) -> Result<(), Error> {
+        if self.workspace.as_ref().is_some_and(|open| open.name == name) {
+            return Ok(());
+        }
+        let manifest = &self.engine.as_ref().ok_or(Error::NotLoaded)?.manifest;
+        let (chunking, key) = (manifest.chunking, model_key(manifest));
+        let cache = match self.workspace.take() {
+            Some(open) => open.files.into_cache(),
+            None => match IndexedDb::open().await {
+                Ok(database) => BrowserCache::Kept(database),
+                Err(error) => {
+                    send(id, Event::Notice { message: error.to_string() });
+                    BrowserCache::Forgotten(MemoryCache::default())
+                }
+            },
+        };
+        let files = Workspace::new(chunking, key, cache);
+        self.workspace = Some(Open { name: name.to_owned(), files, kept: true });
+        Ok(())
+    }
+
     async fn index(
         &mut self,
         id: RequestId,
@@ -147,46 +175,24 @@ impl Runner {
         files: Vec<SourceFile>,
     ) -> Result<Outcome, Error> {
         let started_ms = WorkerHost.now_ms();
-        if self.workspace.as_ref() != Some(&workspace) {
-            self.recall(id, &workspace).await?;
-        }
-        let engine = self.engine()?;
-        engine.index.retain(files.iter().map(|file| file.path.as_str()));
-        for file in &files {
-            engine.index.update_file(&file.path, &file.text);
-        }
-        let total = engine.pending().len();
-        self.workspace = Some(workspace.clone());
-        Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, started_ms })))
+        self.open(id, &workspace).await?;
+        let open = self.open_as(&workspace)?;
+        open.files.set_files(files.iter().map(|file| (file.path.as_str(), file.text.as_str())));
+        let total = open.files.waiting();
+        Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, embedded: 0, started_ms })))
     }
 
-    /// Takes the workspace's stored index up, where there is one and it fits the models.
-    async fn recall(&mut self, id: RequestId, workspace: &str) -> Result<(), Error> {
-        let manifest = &self.engine()?.manifest;
-        let (chunking, key) = (manifest.chunking, model_key(manifest));
-        let stored = match self.storage().await {
-            Ok(storage) => storage.get(&storage_key(workspace, &key)).await,
-            Err(error) => Err(error),
-        };
-        let engine = self.engine()?;
-        let recalled = match stored {
-            Ok(Some(bytes)) => Index::from_bytes(&bytes, chunking, &key),
-            Ok(None) => Ok(Index::new(chunking, key.clone())),
-            Err(error) => Err(error),
-        };
-        engine.index = recalled.unwrap_or_else(|error| {
-            send(id, Event::Notice { message: error.to_string() });
-            Index::new(chunking, key)
-        });
-        Ok(())
-    }
-
-    async fn update(&mut self, workspace: String, file: SourceFile) -> Result<Outcome, Error> {
+    fn update(&mut self, workspace: String, file: &SourceFile) -> Result<Outcome, Error> {
         let started_ms = WorkerHost.now_ms();
-        let engine = self.engine()?;
-        engine.index.update_file(&file.path, &file.text);
-        let total = engine.pending().len();
-        Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, started_ms })))
+        let open = self.open_as(&workspace)?;
+        open.files.update(&file.path, &file.text);
+        let total = open.files.waiting();
+        Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, embedded: 0, started_ms })))
+    }
+
+    /// The workspace in use, if it is the one that is meant: work for another came too late.
+    fn open_as(&mut self, name: &str) -> Result<&mut Open, Error> {
+        self.workspace.as_mut().filter(|open| open.name == name).ok_or(Error::Cancelled)
     }
 
     async fn embed(
@@ -195,42 +201,36 @@ impl Runner {
         cancel: &CancelFlag,
         mut job: Embedding,
     ) -> Result<Outcome, Error> {
-        cancel.check()?;
-        let embedded = self.engine()?.embed_pending().await?;
-        job.done += embedded;
-        if embedded > 0 {
+        let open =
+            self.workspace.as_mut().filter(|open| open.name == job.workspace).ok_or(Error::Cancelled)?;
+        if cancel.is_cancelled() {
+            // What was embedded stays.
+            open.files.flush().await;
+            return Err(Error::Cancelled);
+        }
+        let engine = self.engine.as_ref().ok_or(Error::NotLoaded)?;
+        let step = open.files.embed_next(engine, EMBED_BATCH).await?;
+        if let Some(refusal) = open.files.take_refusal() {
+            if std::mem::take(&mut open.kept) {
+                send(id, Event::Notice { message: refusal.to_string() });
+            }
+        }
+        if !step.is_over() {
+            job.done += step.recalled + step.embedded;
+            job.embedded += step.embedded;
             send(id, Event::Indexing { done: job.done, total: job.total.max(job.done) });
             return Ok(Outcome::Continue(Work::Embed(job)));
         }
-        let persisted = match self.keep(&job.workspace).await {
-            Ok(()) => true,
-            Err(error) => {
-                send(id, Event::Notice { message: error.to_string() });
-                false
-            }
-        };
-        let stats = self.engine()?.index.stats();
+        let stats = open.files.index().stats();
+        let kept = open.kept && matches!(open.files.cache(), BrowserCache::Kept(_));
         Ok(Outcome::Over(Event::Indexed(IndexInfo {
             files: stats.files,
             chunks: stats.chunks,
-            reused: stats.chunks.saturating_sub(job.done),
-            embedded: job.done,
+            reused: stats.chunks.saturating_sub(job.embedded),
+            embedded: job.embedded,
             elapsed_ms: WorkerHost.now_ms() - job.started_ms,
-            persisted,
+            persisted: kept,
         })))
-    }
-
-    async fn keep(&mut self, workspace: &str) -> Result<(), Error> {
-        let engine = self.engine()?;
-        let (bytes, key) = (engine.index.to_bytes(), model_key(&engine.manifest));
-        self.storage().await?.put(&storage_key(workspace, &key), bytes).await
-    }
-
-    async fn storage(&mut self) -> Result<&IndexedDb, Error> {
-        match &mut self.storage {
-            Some(storage) => Ok(storage),
-            none => Ok(none.insert(IndexedDb::open().await?)),
-        }
     }
 
     async fn complete(
@@ -240,7 +240,8 @@ impl Runner {
         request: &CompletionRequest,
     ) -> Result<Event, Error> {
         let tell = |event| send(id, Event::Completion(event));
-        let completion = self.engine()?.complete(request, cancel, tell).await?;
+        let (engine, files) = self.both()?;
+        let completion = engine.complete(files, request, cancel, tell).await?;
         Ok(Event::Completion(llavacode_core::engine::CompletionEvent::Done(completion)))
     }
 
@@ -253,7 +254,8 @@ impl Runner {
         let info = self.info.clone().ok_or(Error::NotLoaded)?;
         let progress =
             |stage: &str, done, total| send(id, Event::Measuring { stage: stage.into(), done, total });
-        let report = bench::run(self.engine()?, &tasks, cancel, progress).await?;
+        let (engine, files) = self.both()?;
+        let report = bench::run(engine, files, &tasks, cancel, progress).await?;
         let mut report =
             serde_json::to_value(report).map_err(|e| Error::Measurement { reason: e.to_string() })?;
         report["model"] = info.model.into();
@@ -268,9 +270,4 @@ impl Runner {
 fn worker_bytes() -> u32 {
     let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
     memory.buffer().unchecked_into::<js_sys::ArrayBuffer>().byte_length()
-}
-
-/// Where a workspace's index is kept: models that make other vectors have an index of their own.
-fn storage_key(workspace: &str, model_key: &str) -> String {
-    format!("{workspace}\n{model_key}")
 }

@@ -1,13 +1,39 @@
-//! Where the index is kept between visits: one IndexedDB object store, a key a workspace.
+//! Where vectors are kept between visits: IndexedDB, a record a text.
+//!
+//! | object store | key | value |
+//! |---|---|---|
+//! | `vectors` | models and text's hash | the record ([`encode`]) |
+//! | `order` | a number that grows | such a key: the oldest go first where there is no room |
 
-use idb::{Database, DatabaseEvent, Factory, ObjectStore, ObjectStoreParams, TransactionMode};
+use idb::{
+    Database, DatabaseEvent, Factory, KeyPath, ObjectStoreParams, Query, Transaction, TransactionMode,
+};
 use js_sys::Uint8Array;
 use llavacode_app::transaction::committed;
-use llavacode_core::{Error, Result, index::store::Storage};
+use llavacode_core::{
+    Error, Result,
+    index::{ChunkHash, Vectors},
+    workspace::{MemoryCache, VectorCache, decode, encode},
+};
 use wasm_bindgen::JsValue;
 
 const DATABASE: &str = "llavacode";
-const STORE: &str = "indexes";
+const VECTORS: &str = "vectors";
+const ORDER: &str = "order";
+/// Earlier pages kept a workspace's whole index here, as one value.
+const WHOLE_INDEXES: &str = "indexes";
+const VERSION: u32 = 2;
+
+/// Records take no more than this.
+const MOST_BYTES: usize = 512 << 20;
+/// Records dropped at once where there is no room.
+const DROPPED: u32 = 256;
+
+/// Vectors in the browser's database, or in memory where that refuses.
+pub(super) enum BrowserCache {
+    Kept(IndexedDb),
+    Forgotten(MemoryCache),
+}
 
 /// The browser's own database.
 pub(super) struct IndexedDb {
@@ -21,51 +47,99 @@ impl IndexedDb {
     /// [`Error::Storage`] where the browser refuses, as in some private windows.
     pub(super) async fn open() -> Result<Self> {
         let database = async {
-            let mut request = Factory::new()?.open(DATABASE, Some(1))?;
+            let mut request = Factory::new()?.open(DATABASE, Some(VERSION))?;
             request.on_upgrade_needed(|event| {
-                if let Ok(database) = event.database() {
-                    // A failure shows when the store is used.
-                    let _ = database.create_object_store(STORE, ObjectStoreParams::new());
-                }
+                let Ok(database) = event.database() else { return };
+                let mut numbered = ObjectStoreParams::new();
+                numbered.auto_increment(true).key_path(None::<KeyPath>);
+                // A failure shows when the stores are used.
+                let _ = database.delete_object_store(WHOLE_INDEXES);
+                let _ = database.create_object_store(VECTORS, ObjectStoreParams::new());
+                let _ = database.create_object_store(ORDER, numbered);
             });
             request.await
         };
         Ok(Self { database: database.await.map_err(refused)? })
     }
 
-    /// Runs requests in a transaction of their own, to its end.
-    async fn write(&self, requests: impl FnOnce(&ObjectStore) -> Result<(), idb::Error>) -> Result<()> {
-        let begin = || {
-            let transaction = self.database.transaction(&[STORE], TransactionMode::ReadWrite)?;
-            requests(&transaction.object_store(STORE)?)?;
-            Ok(transaction)
-        };
-        let transaction = begin().map_err(refused)?;
-        committed(transaction.await).map_err(|reason| Error::Storage { reason })
+    fn begin(&self, mode: TransactionMode) -> Result<Transaction, idb::Error> {
+        self.database.transaction(&[VECTORS, ORDER], mode)
     }
+
+    async fn get(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>, idb::Error> {
+        let transaction = self.begin(TransactionMode::ReadOnly)?;
+        let store = transaction.object_store(VECTORS)?;
+        // All are asked for before the first is awaited: one round for all of them.
+        let asked = texts.iter().map(|&text| store.get(key(model, text))).collect::<Result<Vec<_>, _>>()?;
+        let mut found = Vec::new();
+        for (request, &text) in asked.into_iter().zip(texts) {
+            let record = request.await?.map(|record| Uint8Array::new(&record).to_vec());
+            found.push(record.and_then(|record| decode(model, text, &record)));
+        }
+        Ok(found)
+    }
+
+    fn put(&self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<Transaction, idb::Error> {
+        let transaction = self.begin(TransactionMode::ReadWrite)?;
+        let (store, order) = (transaction.object_store(VECTORS)?, transaction.object_store(ORDER)?);
+        for &(text, vectors) in vectors {
+            let (key, record) = (key(model, text), encode(model, text, vectors));
+            store.put(&Uint8Array::from(record.as_slice()), Some(&key))?;
+            order.add(&key, None)?;
+        }
+        Ok(transaction)
+    }
+
+    /// Drops the oldest while there are more than so many.
+    async fn evict(&self, most: u32) -> Result<(), idb::Error> {
+        let transaction = self.begin(TransactionMode::ReadWrite)?;
+        let (store, order) = (transaction.object_store(VECTORS)?, transaction.object_store(ORDER)?);
+        if order.count(None)?.await? > most {
+            let numbers = order.get_all_keys(None, Some(DROPPED))?.await?;
+            let keys = order.get_all(None, Some(DROPPED))?.await?;
+            for (number, key) in numbers.into_iter().zip(keys) {
+                store.delete(Query::Key(key))?;
+                order.delete(Query::Key(number))?;
+            }
+        }
+        transaction.await.map(drop)
+    }
+}
+
+fn key(model: &str, text: ChunkHash) -> JsValue {
+    format!("{model} {text:?}").into()
 }
 
 fn refused(error: idb::Error) -> Error {
     Error::Storage { reason: error.to_string() }
 }
 
-impl Storage for IndexedDb {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        let value = async {
-            let transaction = self.database.transaction(&[STORE], TransactionMode::ReadOnly)?;
-            let value = transaction.object_store(STORE)?.get(JsValue::from_str(key))?.await?;
-            Ok(value)
-        };
-        let value = value.await.map_err(refused)?;
-        Ok(value.map(|bytes| Uint8Array::new(&bytes).to_vec()))
+impl VectorCache for IndexedDb {
+    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>> {
+        self.get(model, texts).await.map_err(refused)
     }
 
-    async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<()> {
-        let value = Uint8Array::from(bytes.as_slice());
-        self.write(|store| store.put(&value, Some(&JsValue::from_str(key))).map(drop)).await
+    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
+        let Some((text, first)) = vectors.first() else { return Ok(()) };
+        let most = MOST_BYTES / encode(model, *text, first).len();
+        let transaction = self.put(model, vectors).map_err(refused)?;
+        committed(transaction.await).map_err(|reason| Error::Storage { reason })?;
+        self.evict(u32::try_from(most).unwrap_or(u32::MAX)).await.map_err(refused)
+    }
+}
+
+impl VectorCache for BrowserCache {
+    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>> {
+        match self {
+            Self::Kept(cache) => cache.get_many(model, texts).await,
+            Self::Forgotten(cache) => cache.get_many(model, texts).await,
+        }
     }
 
-    async fn remove(&self, key: &str) -> Result<()> {
-        self.write(|store| store.delete(JsValue::from_str(key)).map(drop)).await
+    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
+        match self {
+            Self::Kept(cache) => cache.put_many(model, vectors).await,
+            Self::Forgotten(cache) => cache.put_many(model, vectors).await,
+        }
     }
 }

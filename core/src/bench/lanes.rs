@@ -7,6 +7,7 @@ use crate::{
     Result,
     engine::{CancelFlag, Completion, CompletionRequest, Engine, Host, Lane},
     metrics,
+    workspace::{VectorCache, Workspace},
 };
 
 /// Every how many tasks the warm time is measured too.
@@ -33,8 +34,9 @@ struct Samples {
     edit_ratio: Vec<f64>,
 }
 
-pub(super) async fn measure<H: Host>(
+pub(super) async fn measure<H: Host, C: VectorCache>(
     engine: &mut Engine<H>,
+    workspace: &mut Workspace<C>,
     tasks: &[Task],
     cancel: &CancelFlag,
     progress: &mut impl FnMut(&str, usize, usize),
@@ -42,7 +44,7 @@ pub(super) async fn measure<H: Host>(
     // Once through every lane first: what has to be compiled is compiled.
     let lanes = engine.lanes();
     for &lane in &lanes {
-        engine.complete(&request(&tasks[0], lane, true), cancel, |_| ()).await?;
+        engine.complete(workspace, &request(&tasks[0], lane, true), cancel, |_| ()).await?;
     }
     let mut samples: BTreeMap<Lane, Samples> = BTreeMap::new();
     for (done, task) in tasks.iter().enumerate() {
@@ -50,11 +52,11 @@ pub(super) async fn measure<H: Host>(
         for turn in 0..lanes.len() {
             let lane = lanes[(turn + done) % lanes.len()];
             let samples = samples.entry(lane).or_default();
-            let completion = engine.complete(&request(task, lane, true), cancel, |_| ()).await?;
+            let completion = engine.complete(workspace, &request(task, lane, true), cancel, |_| ()).await?;
             samples.score(&completion.text, &task.target);
             samples.completions.push(completion);
             if done % WARM_EVERY == 0 {
-                samples.warm_ms.push(warm_ttft(engine, task, lane, cancel).await?);
+                samples.warm_ms.push(warm_ttft(engine, workspace, task, lane, cancel).await?);
             }
         }
     }
@@ -65,16 +67,17 @@ pub(super) async fn measure<H: Host>(
 }
 
 /// Completes before the prefix's last character, then after it, and times the second.
-async fn warm_ttft<H: Host>(
+async fn warm_ttft<H: Host, C: VectorCache>(
     engine: &mut Engine<H>,
+    workspace: &mut Workspace<C>,
     task: &Task,
     lane: Lane,
     cancel: &CancelFlag,
 ) -> Result<f64> {
     let mut before = request(task, lane, false);
     before.prefix.pop();
-    engine.complete(&before, cancel, |_| ()).await?;
-    let warm = engine.complete(&request(task, lane, false), cancel, |_| ()).await?;
+    engine.complete(workspace, &before, cancel, |_| ()).await?;
+    let warm = engine.complete(workspace, &request(task, lane, false), cancel, |_| ()).await?;
     Ok(warm.ttft.total_ms)
 }
 

@@ -13,6 +13,8 @@ pub use report::*;
 use crate::{
     Error, Result,
     engine::{CancelFlag, EMBED_BATCH, Engine, Host},
+    index::Index,
+    workspace::{Embed, VectorCache, Workspace},
 };
 
 /// Chunks embedded to measure the speed of indexing.
@@ -23,8 +25,9 @@ const INDEX_SAMPLE: usize = 64;
 /// # Errors
 /// [`Error::Measurement`] without tasks or with an empty index, [`Error::Cancelled`], and what
 /// [`Engine::complete`] can fail with.
-pub async fn run<H: Host>(
+pub async fn run<H: Host, C: VectorCache>(
     engine: &mut Engine<H>,
+    workspace: &mut Workspace<C>,
     tasks: &[Task],
     cancel: &CancelFlag,
     mut progress: impl FnMut(&str, usize, usize),
@@ -34,14 +37,14 @@ pub async fn run<H: Host>(
             reason: "there are no tasks; load a workspace that has some".into(),
         });
     }
-    if engine.index.stats().chunks == 0 {
+    if workspace.index().stats().chunks == 0 {
         return Err(Error::Measurement { reason: "the index is empty; index a workspace first".into() });
     }
     progress("kernels", 0, 1);
     let kernels = kernels::measure(engine).await?;
     progress("index", 0, 1);
-    let index = measure_index(engine).await?;
-    let lanes = lanes::measure(engine, tasks, cancel, &mut progress).await?;
+    let indexing = measure_index(engine, workspace.index()).await?;
+    let lanes = lanes::measure(engine, workspace, tasks, cancel, &mut progress).await?;
     Ok(Report {
         tasks: tasks.len(),
         launches_per_layer: engine.launches_per_layer(),
@@ -49,17 +52,16 @@ pub async fn run<H: Host>(
         differences: lanes.differences,
         kernels: kernels.kernels,
         ceilings: kernels.ceilings,
-        index,
+        index: indexing,
     })
 }
 
 /// Embeds chunks of the index once more, for the time it takes; none where the bundle has no encoder.
-async fn measure_index<H: Host>(engine: &mut Engine<H>) -> Result<IndexSpeed> {
-    if !engine.has_encoder() {
+async fn measure_index<H: Host>(engine: &Engine<H>, index: &Index) -> Result<IndexSpeed> {
+    if !engine.embeds() {
         return Ok(IndexSpeed { chunks: 0, chunks_per_s: 0.0 });
     }
-    let texts: Vec<_> =
-        engine.index.chunks().take(INDEX_SAMPLE).map(|chunk| chunk.text.to_string()).collect();
+    let texts: Vec<_> = index.chunks().take(INDEX_SAMPLE).map(|chunk| chunk.text.to_string()).collect();
     let batches = texts.chunks(EMBED_BATCH);
     // The first batch compiles what has to be compiled.
     engine.embed_texts(batches.clone().next().unwrap_or_default()).await?;

@@ -17,6 +17,7 @@
 
 mod arrange;
 mod checks;
+mod key;
 mod loader;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::{
     weights::{BundleFiles, ByteSource},
 };
 pub use arrange::arrange;
+pub use key::model_key;
 use loader::Loader;
 
 /// The manifest's path.

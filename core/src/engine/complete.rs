@@ -10,20 +10,22 @@ use super::{
 use crate::{
     Error, Result,
     bundle::{PROJECTOR, XRAG_PROJECTOR},
-    index::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
+    index::{ChunkId, Index, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
     model::reader::token_ids,
     prompt::{Cursor, Prompt, PromptChunk, Segment},
+    workspace::{VectorCache, Workspace},
 };
 
 impl<H: Host> Engine<H> {
-    /// Completes at a cursor, telling what happens as it happens; `Done` comes last.
+    /// Completes at a cursor, with what the workspace has for it, telling what happens as it happens; `Done` comes last.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once `cancel` is set, [`Error::LaneMissing`] for a lane that is not among
     /// [`Engine::lanes`], [`Error::ContextOverflow`] if the budgets exceed the reader's context,
     /// [`Error::Device`] if the device fails.
-    pub async fn complete(
+    pub async fn complete<C: VectorCache>(
         &mut self,
+        workspace: &mut Workspace<C>,
         request: &CompletionRequest,
         cancel: &CancelFlag,
         mut emit: impl FnMut(CompletionEvent),
@@ -33,18 +35,25 @@ impl<H: Host> Engine<H> {
             return Err(Error::LaneMissing { lane: request.lane.key(), file });
         }
         let started = self.host.now_ms();
-        let hits = self.retrieve(request);
+        let hits = self.retrieve(workspace.index(), request);
         let retrieved = self.host.now_ms();
-        let prompt = self.assemble(request, &hits);
+        if matches!(request.lane, Lane::Compressed | Lane::Xrag) {
+            // What was not embedded yet is wanted now.
+            let ids: Vec<ChunkId> = hits.iter().map(|hit| hit.id).collect();
+            workspace.embed_now(self, &ids).await?;
+        }
+        let encoded = self.host.now_ms();
+        let index = workspace.index();
+        let prompt = self.assemble(index, request, &hits);
         let assembled = self.host.now_ms();
-        emit(CompletionEvent::Retrieved { chunks: self.shown(&hits[..prompt.chunks]) });
+        emit(CompletionEvent::Retrieved { chunks: shown(index, &hits[..prompt.chunks]) });
 
         let mut session = self.take_session(request.lane, &prompt)?;
-        let mut generation = Generation::new(self, request, &prompt);
+        let mut generation = Generation::new(self, index, request, &prompt);
         let ttft = |now: f64| Ttft {
             retrieve_ms: retrieved - started,
-            encode_ms: 0.0,
-            assemble_ms: assembled - retrieved,
+            encode_ms: encoded - retrieved,
+            assemble_ms: assembled - encoded,
             prefill_ms: now - assembled,
             total_ms: now - started,
         };
@@ -56,46 +65,29 @@ impl<H: Host> Engine<H> {
         Ok(completion)
     }
 
-    fn retrieve(&self, request: &CompletionRequest) -> Vec<RetrievedHit> {
+    fn retrieve(&self, index: &Index, request: &CompletionRequest) -> Vec<RetrievedHit> {
         if request.lane == Lane::Base {
             return Vec::new();
         }
-        let mut hits = self.index.retrieve(&Query {
+        index.retrieve(&Query {
             path: &request.path,
             prefix: &request.prefix,
             same_file: request.same_file.then_some(SAME_FILE_DISTANCE),
             top_k: self.manifest.prompt.top_k,
             ranker: Ranker::Jaccard,
-        });
-        if request.lane != Lane::FullRag {
-            // A chunk not embedded yet has no soft tokens.
-            hits.retain(|hit| self.soft_vectors(request.lane, hit.id).is_some());
-        }
-        hits
+        })
     }
 
-    fn assemble(&self, request: &CompletionRequest, hits: &[RetrievedHit]) -> Prompt {
+    fn assemble(&self, index: &Index, request: &CompletionRequest, hits: &[RetrievedHit]) -> Prompt {
         let chunks: Vec<_> = hits
             .iter()
             .filter_map(|hit| {
-                let chunk = self.index.chunk(hit.id)?;
+                let chunk = index.chunk(hit.id)?;
                 Some(PromptChunk { id: hit.id, place: &chunk.place, text: &chunk.text })
             })
             .collect();
         let cursor = Cursor { path: &request.path, prefix: &request.prefix, suffix: &request.suffix };
         self.prompts.build(request.lane, cursor, &chunks)
-    }
-
-    fn shown(&self, hits: &[RetrievedHit]) -> Vec<RetrievedChunk> {
-        let show = |hit: &RetrievedHit| {
-            let chunk = self.index.chunk(hit.id)?;
-            Some(RetrievedChunk {
-                place: chunk.place.clone(),
-                text: chunk.text.to_string(),
-                score: hit.score,
-            })
-        };
-        hits.iter().filter_map(show).collect()
     }
 
     /// The lane's session, which is put back when the completion is over.
@@ -110,14 +102,14 @@ impl<H: Host> Engine<H> {
     }
 
     /// The prompt, position by position.
-    pub(super) fn positions(&self, prompt: &Prompt) -> Vec<Position> {
+    pub(super) fn positions(&self, index: &Index, prompt: &Prompt) -> Vec<Position> {
         let mut positions = Vec::with_capacity(prompt.prompt_tokens);
         for segment in &prompt.segments {
             match segment {
                 Segment::Tokens(ids) => positions.extend(ids.iter().map(|&id| Position::Token(id))),
                 Segment::Soft(id) => {
                     let numbers = 0..self.manifest.prompt.soft_tokens.get();
-                    let chunk = self.index.chunk(*id);
+                    let chunk = index.chunk(*id);
                     positions.extend(chunk.into_iter().flat_map(|chunk| {
                         numbers.clone().map(|number| Position::Soft(*id, chunk.hash, number))
                     }));
@@ -128,7 +120,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Input vectors of some positions, `[positions, hidden]`.
-    pub(super) fn embed_positions(&self, lane: Lane, positions: &[Position]) -> Tensor<2> {
+    pub(super) fn embed_positions(&self, index: &Index, lane: Lane, positions: &[Position]) -> Tensor<2> {
         let same_kind =
             |a: &Position, b: &Position| matches!(a, Position::Token(_)) == matches!(b, Position::Token(_));
         let runs: Vec<_> = positions
@@ -138,17 +130,30 @@ impl<H: Host> Engine<H> {
                     let ids: Vec<u32> = run.iter().filter_map(|p| p.token()).collect();
                     self.reader.embed(token_ids(&ids, &self.device))
                 }
-                Position::Soft(..) => self.embed_soft(lane, run.iter().filter_map(|p| p.soft())),
+                Position::Soft(..) => self.embed_soft(index, lane, run.iter().filter_map(|p| p.soft())),
             })
             .collect();
         Tensor::cat(runs, 0)
     }
 
-    fn embed_soft(&self, lane: Lane, soft: impl Iterator<Item = (ChunkId, usize)>) -> Tensor<2> {
+    fn embed_soft(
+        &self,
+        index: &Index,
+        lane: Lane,
+        soft: impl Iterator<Item = (ChunkId, usize)>,
+    ) -> Tensor<2> {
         let width = self.reader.config().hidden_size;
-        let vector = |(id, number)| self.soft_vectors(lane, id)?.chunks_exact(width).nth(number);
+        let vector = |(id, number)| self.soft_vectors(index, lane, id)?.chunks_exact(width).nth(number);
         let values: Vec<f32> = soft.filter_map(vector).flatten().copied().collect();
         let rows = values.len() / width;
         Tensor::from_data(TensorData::new(values, [rows, width]), &self.device)
     }
+}
+
+fn shown(index: &Index, hits: &[RetrievedHit]) -> Vec<RetrievedChunk> {
+    let show = |hit: &RetrievedHit| {
+        let chunk = index.chunk(hit.id)?;
+        Some(RetrievedChunk { place: chunk.place.clone(), text: chunk.text.to_string(), score: hit.score })
+    };
+    hits.iter().filter_map(show).collect()
 }

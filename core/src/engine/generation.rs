@@ -8,7 +8,9 @@ use super::{
     stop::StopRule,
 };
 use crate::{
-    Error, Result, kernel,
+    Error, Result,
+    index::Index,
+    kernel,
     model::reader::token_ids,
     prompt::{Healing, Prompt},
     tokenize::StreamDecoder,
@@ -20,6 +22,7 @@ const PREFILL_ROWS: usize = 512;
 /// A completion under way.
 pub(super) struct Generation<'a, H> {
     engine: &'a Engine<H>,
+    index: &'a Index,
     lane: Lane,
     prompt: &'a Prompt,
     positions: Vec<Position>,
@@ -45,12 +48,18 @@ struct Chosen {
 }
 
 impl<'a, H: Host> Generation<'a, H> {
-    pub(super) fn new(engine: &'a Engine<H>, request: &CompletionRequest, prompt: &'a Prompt) -> Self {
+    pub(super) fn new(
+        engine: &'a Engine<H>,
+        index: &'a Index,
+        request: &CompletionRequest,
+        prompt: &'a Prompt,
+    ) -> Self {
         Self {
             engine,
+            index,
             lane: request.lane,
             prompt,
-            positions: engine.positions(prompt),
+            positions: engine.positions(index, prompt),
             rule: StopRule::new(&request.prefix, &request.suffix, request.multi_line, engine.prompts.style()),
             healing: Healing::new(&prompt.taken_back),
             decoder: StreamDecoder::new(),
@@ -122,7 +131,7 @@ impl<'a, H: Host> Generation<'a, H> {
         for rows in self.positions[session.cache.len..].chunks(PREFILL_ROWS) {
             cancel.check()?;
             let span = session.cache.next(1, rows.len());
-            let inputs = self.engine.embed_positions(self.lane, rows);
+            let inputs = self.engine.embed_positions(self.index, self.lane, rows);
             let hidden = self.engine.reader.forward(inputs, &mut session.cache, span);
             last = Some(hidden.narrow(0, rows.len() - 1, 1));
             self.engine.host.yield_now().await;

@@ -1,13 +1,13 @@
 //! Request in, stream of events out.
 //!
-//! [`Engine`] holds the models, the index and one KV cache a lane. `load` makes it from a bundle,
-//! `indexing` fills the index, `complete` answers requests. It does one thing at a time; who calls
+//! [`Engine`] holds the models and one KV cache a lane. `load` makes it from a bundle, `embedding` makes
+//! the vectors of a [workspace](crate::workspace)'s chunks, `complete` answers requests. It does one thing at a time; who calls
 //! it decides what comes next.
 
 mod complete;
+mod embedding;
 mod generation;
 mod host;
-mod indexing;
 mod self_test;
 mod session;
 mod stop;
@@ -16,17 +16,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use burn::tensor::Device;
 
+pub use embedding::EMBED_BATCH;
 #[cfg(not(target_family = "wasm"))]
 pub use host::NativeHost;
 pub use host::{CancelFlag, Host};
-pub use indexing::EMBED_BATCH;
 pub use llavacode_common::completion::*;
 
 use crate::{
     Result,
     bundle::{self, Embedder, Models, Progress},
     config::BundleManifest,
-    index::{Index, store::model_key},
     kernel,
     model::{
         projector::Projector,
@@ -38,12 +37,10 @@ use crate::{
 };
 use session::Session;
 
-/// Models, index and caches, ready to complete.
+/// Models and caches, ready to complete.
 pub struct Engine<H> {
     /// The bundle's manifest.
     pub manifest: BundleManifest,
-    /// The chunks and their vectors.
-    pub index: Index,
     /// Bytes of weights on the device.
     pub weight_bytes: u64,
     pub(crate) device: Device,
@@ -88,10 +85,8 @@ impl<H: Host> Engine<H> {
             bundle::load_models(files, manifest, device, progress).await?;
         let tokenizer = Arc::new(reader_tokenizer);
         let prompts = PromptBuilder::new(Arc::clone(&tokenizer), manifest.prompt.clone())?;
-        let index = Index::new(manifest.chunking, model_key(&manifest));
         Ok(Self {
             manifest,
-            index,
             weight_bytes: memory_bytes,
             device: device.clone(),
             reader,

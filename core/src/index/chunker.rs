@@ -33,6 +33,11 @@ impl ChunkHash {
         hash.copy_from_slice(&digest[..16]);
         Self(hash)
     }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for ChunkHash {

@@ -14,4 +14,4 @@ pub mod store;
 pub use chunker::{Chunk, ChunkHash};
 pub use llavacode_common::filter;
 pub use query::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE};
-pub use store::{Index, IndexStats, PendingChunk, UpdateStats};
+pub use store::{Index, IndexStats, UpdateStats, Vectors};

@@ -4,11 +4,12 @@ mod chunking;
 mod filtering;
 mod ranking;
 mod retrieval;
-mod saving;
 mod updates;
 
+use std::collections::BTreeSet;
+
 use llavacode_core::config::ChunkingConfig;
-use llavacode_core::index::{Index, Query, Ranker};
+use llavacode_core::index::{Chunk, Index, Query, Ranker, Vectors};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -37,21 +38,28 @@ fn random_file(random: &mut StdRng) -> String {
     (0..count).map(|_| format!("{}\n", LINES[random.random_range(0..LINES.len())])).collect()
 }
 
-/// Vectors for everything that has none: the embedding of a text is a direction of its own.
-fn embed_pending(index: &mut Index) -> usize {
-    let pending = index.pending();
-    for chunk in &pending {
-        let (embedding, projection) = vectors_of(&chunk.text);
-        assert!(index.set_vectors(chunk.hash, embedding, projection));
-    }
-    pending.len()
+/// The texts that have no vectors.
+fn pending(index: &Index) -> Vec<Chunk> {
+    let mut seen = BTreeSet::new();
+    let waits = |chunk: &&Chunk| index.is_pending(chunk.hash) && seen.insert(chunk.hash);
+    let pending: Vec<Chunk> = index.chunks().filter(waits).cloned().collect();
+    assert_eq!(pending.len(), index.pending());
+    pending
 }
 
-fn vectors_of(text: &str) -> (Vec<f32>, Vec<f32>) {
+/// Vectors for everything that has none: the embedding of a text is a direction of its own.
+fn embed_pending(index: &mut Index) {
+    for chunk in pending(index) {
+        assert!(index.set_vectors(chunk.hash, vectors_of(&chunk.text)));
+    }
+}
+
+fn vectors_of(text: &str) -> Vectors {
     let mut embedding: Vec<f32> = (0..19).map(|n| ((text.len() * 31 + n * 17) % 23) as f32 - 11.0).collect();
     let norm = embedding.iter().map(|x| x * x).sum::<f32>().sqrt();
     embedding.iter_mut().for_each(|x| *x /= norm);
-    (embedding, vec![text.len() as f32, text.lines().count() as f32, 0.25])
+    let projections = [text.len() as f32, text.lines().count() as f32, 0.25];
+    Vectors { embedding: embedding.into(), projections: projections.into() }
 }
 
 fn by_words<'a>(path: &'a str, prefix: &'a str) -> Query<'a> {

@@ -1,17 +1,17 @@
 use llavacode_core::config::ChunkingConfig;
 use llavacode_core::index::lexical::{jaccard, query_window, words};
-use llavacode_core::index::{Index, Query, Ranker};
+use llavacode_core::index::{Index, Query, Ranker, Vectors};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::{CHUNKING, by_words, embed_pending, numbered, places, random_file, vectors_of};
+use crate::{CHUNKING, by_words, embed_pending, numbered, pending, places, random_file, vectors_of};
 
 /// Chunks of one line each: one chunk a file.
 const LINES: ChunkingConfig = ChunkingConfig { lines: 1, stride: 1 };
 
 #[test]
 fn the_chunk_with_the_most_shared_words_comes_first() {
-    let mut index = Index::new(LINES, "model");
+    let mut index = Index::new(LINES);
     index.update_file("shapes.py", "class Circle: radius = 1\n");
     index.update_file("other.py", "class Square: side = 1\n");
     index.update_file("far.py", "nothing in common\n");
@@ -23,7 +23,7 @@ fn the_chunk_with_the_most_shared_words_comes_first() {
 
 #[test]
 fn the_open_file_is_left_out() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", &numbered("x", 200));
     index.update_file("b.py", &numbered("x", 20));
     let found = places(&index, &by_words("a.py", "x_3 = 3"));
@@ -37,7 +37,7 @@ fn far_parts_of_the_open_file_can_be_let_in_but_never_the_cursors_own() {
         let count = random.random_range(1..120);
         let cursor = random.random_range(0..=count);
         let distance = random.random_range(0..40);
-        let mut index = Index::new(CHUNKING, "model");
+        let mut index = Index::new(CHUNKING);
         // One word everywhere, so that every chunk is a candidate.
         let text: String = (0..count).map(|n| format!("shared line{n}\n")).collect();
         index.update_file("a.py", &text);
@@ -66,7 +66,7 @@ fn far_parts_of_the_open_file_can_be_let_in_but_never_the_cursors_own() {
 fn answers_equal_those_of_comparing_all_pairs() {
     let mut random = StdRng::seed_from_u64(2);
     for _ in 0..60 {
-        let mut index = Index::new(LINES, "model");
+        let mut index = Index::new(LINES);
         for file in 0..8 {
             index.update_file(&format!("{file}.py"), &random_file(&mut random));
         }
@@ -92,7 +92,7 @@ fn equal_scores_are_ordered_by_place_whatever_the_order_of_indexing() {
     let mut files = vec!["b.py", "a.py", "c/d.py", "c.py"];
     for _ in 0..files.len() {
         files.rotate_left(1);
-        let mut index = Index::new(LINES, "model");
+        let mut index = Index::new(LINES);
         for path in &files {
             // Different texts with the same similarity to the query.
             index.update_file(path, &format!("shared {}\n", path.replace(['.', '/'], "_")));
@@ -104,7 +104,7 @@ fn equal_scores_are_ordered_by_place_whatever_the_order_of_indexing() {
 
 #[test]
 fn the_same_text_is_an_answer_once() {
-    let mut index = Index::new(LINES, "model");
+    let mut index = Index::new(LINES);
     index.update_file("b.py", "licence of the project\n");
     index.update_file("a.py", "licence of the project\n");
     index.update_file("c.py", "licence\n");
@@ -113,7 +113,7 @@ fn the_same_text_is_an_answer_once() {
 
 #[test]
 fn neighbours_that_overlap_by_half_both_stay_and_by_more_only_the_better() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", &numbered("x", 15));
     assert_eq!(places(&index, &by_words("main.py", "x_7")), ["a.py:0-10", "a.py:5-15"]);
     // 0..10 and 5..12: five of the shorter one's seven lines are the same.
@@ -123,7 +123,7 @@ fn neighbours_that_overlap_by_half_both_stay_and_by_more_only_the_better() {
 
 #[test]
 fn at_most_k_are_found() {
-    let mut index = Index::new(LINES, "model");
+    let mut index = Index::new(LINES);
     for n in 0..30 {
         index.update_file(&format!("{n}.py"), &format!("shared file{n}\n"));
     }
@@ -135,7 +135,7 @@ fn at_most_k_are_found() {
 
 #[test]
 fn a_blank_query_finds_nothing() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", &numbered("x", 15));
     assert_eq!(places(&index, &by_words("main.py", "  \n +-\n")), Vec::<String>::new());
     assert_eq!(places(&index, &by_words("main.py", "")), Vec::<String>::new());
@@ -143,13 +143,13 @@ fn a_blank_query_finds_nothing() {
 
 #[test]
 fn dense_ranking_is_by_dot_product_among_encoded_chunks() {
-    let mut index = Index::new(LINES, "model");
+    let mut index = Index::new(LINES);
     for n in 1..12 {
         index.update_file(&format!("{n}.py"), &"x".repeat(n));
     }
     embed_pending(&mut index);
     index.update_file("unencoded.py", "new text\n");
-    let (embedding, _) = vectors_of("xxx");
+    let embedding = vectors_of("xxx").embedding;
     let query = Query { ranker: Ranker::Dense(&embedding), top_k: 3, ..by_words("9.py", "") };
     let found = index.retrieve(&query);
     assert_eq!(index.chunk(found[0].id).map(|chunk| &*chunk.text), Some("xxx"));
@@ -159,18 +159,19 @@ fn dense_ranking_is_by_dot_product_among_encoded_chunks() {
 
 #[test]
 fn hybrid_ranking_puts_what_both_rankers_like_first() {
-    let mut index = Index::new(LINES, "model");
+    let mut index = Index::new(LINES);
     index.update_file("both.py", "alpha beta\n");
     index.update_file("words.py", "alpha beta gamma\n");
     index.update_file("vectors.py", "delta\n");
     let target = vec![1.0, 0.0];
-    for chunk in index.pending() {
+    for chunk in pending(&index) {
         let embedding = match &*chunk.text {
-            "alpha beta" => vec![0.8, 0.6],
-            "delta" => vec![1.0, 0.0],
-            _ => vec![-1.0, 0.0],
+            "alpha beta" => [0.8, 0.6],
+            "delta" => [1.0, 0.0],
+            _ => [-1.0, 0.0],
         };
-        index.set_vectors(chunk.hash, embedding, vec![0.0]);
+        let vectors = Vectors { embedding: embedding.into(), projections: [0.0].into() };
+        index.set_vectors(chunk.hash, vectors);
     }
     let query = Query { ranker: Ranker::Hybrid(&target), ..by_words("main.py", "alpha beta") };
     assert_eq!(places(&index, &query)[0], "both.py:0-1");

@@ -4,11 +4,11 @@ use llavacode_core::index::{ChunkHash, Index, IndexStats, UpdateStats};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::{CHUNKING, by_words, embed_pending, numbered, places, random_file, vectors_of};
+use crate::{CHUNKING, by_words, embed_pending, numbered, pending, places, random_file, vectors_of};
 
 #[test]
 fn a_new_file_is_all_new_and_the_same_again_is_all_kept() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     let text = numbered("a", 25);
     assert_eq!(index.update_file("a.py", &text), UpdateStats { added: 4, ..UpdateStats::default() });
     assert_eq!(index.update_file("a.py", &text), UpdateStats { kept: 4, ..UpdateStats::default() });
@@ -17,30 +17,30 @@ fn a_new_file_is_all_new_and_the_same_again_is_all_kept() {
 
 #[test]
 fn an_edit_costs_only_the_chunks_it_touches() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", &numbered("a", 100));
     embed_pending(&mut index);
     let stats = index.update_file("a.py", &numbered("a", 100).replace("a_52 = 52", "a_52 = 0"));
     assert_eq!(stats, UpdateStats { kept: 17, added: 2, removed: 2, reused: 0 });
-    assert_eq!(index.pending().len(), 2);
+    assert_eq!(index.pending(), 2);
 }
 
 #[test]
 fn chunks_that_move_keep_their_ids_and_vectors() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", &numbered("a", 20));
     embed_pending(&mut index);
     let hit = index.retrieve(&by_words("main.py", "a_17"))[0];
     index.update_file("a.py", &(numbered("new", 5) + &numbered("a", 20)));
     let chunk = index.chunk(hit.id).expect("it is still there");
     assert_eq!((chunk.place.start_line, chunk.place.end_line), (15, 25));
-    assert_eq!(index.projections(hit.id), Some(&*vectors_of(&chunk.text).1));
-    assert_eq!(index.pending().len(), 1, "only the first chunk is new");
+    assert_eq!(index.projections(hit.id), Some(&*vectors_of(&chunk.text).projections));
+    assert_eq!(index.pending(), 1, "only the first chunk is new");
 }
 
 #[test]
 fn a_renamed_file_is_not_encoded_anew() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("old.py", &numbered("a", 40));
     embed_pending(&mut index);
     let stats = index.update_file("new.py", &numbered("a", 40));
@@ -56,7 +56,7 @@ fn a_renamed_file_is_not_encoded_anew() {
 
 #[test]
 fn an_id_never_names_another_chunk() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", "first\n");
     let old = index.retrieve(&by_words("main.py", "first"))[0].id;
     index.remove_file("a.py");
@@ -69,10 +69,10 @@ fn an_id_never_names_another_chunk() {
 
 #[test]
 fn equal_texts_are_encoded_once() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", "same\n");
     index.update_file("b.py", "same\n");
-    let pending = index.pending();
+    let pending = pending(&index);
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].hash, ChunkHash::of("same"));
     embed_pending(&mut index);
@@ -82,17 +82,17 @@ fn equal_texts_are_encoded_once() {
 
 #[test]
 fn vectors_that_come_too_late_are_not_kept() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", "before\n");
-    let hash = index.pending()[0].hash;
+    let hash = pending(&index)[0].hash;
     index.update_file("a.py", "after\n");
-    assert!(!index.set_vectors(hash, vec![1.0], vec![1.0]));
+    assert!(!index.set_vectors(hash, vectors_of("before")));
     assert_eq!(index.stats().vector_bytes, 0);
 }
 
 #[test]
 fn vectors_nobody_uses_go() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     index.update_file("a.py", &numbered("a", 50));
     index.update_file("b.py", "b = 1\n");
     embed_pending(&mut index);
@@ -110,7 +110,7 @@ fn vectors_nobody_uses_go() {
 
 #[test]
 fn removing_what_is_not_there_does_nothing() {
-    let mut index = Index::new(CHUNKING, "model");
+    let mut index = Index::new(CHUNKING);
     assert!(!index.remove_file("a.py"));
     index.update_file("a.py", "x\n");
     assert!(index.remove_file("a.py"));
@@ -121,7 +121,7 @@ fn removing_what_is_not_there_does_nothing() {
 fn after_any_updates_the_index_equals_one_made_anew() {
     let mut random = StdRng::seed_from_u64(1);
     for _ in 0..40 {
-        let mut index = Index::new(CHUNKING, "model");
+        let mut index = Index::new(CHUNKING);
         let mut files: BTreeMap<String, String> = BTreeMap::new();
         for _ in 0..40 {
             let path = format!("{}.py", random.random_range(0..6));
@@ -145,7 +145,7 @@ fn after_any_updates_the_index_equals_one_made_anew() {
             }
         }
         embed_pending(&mut index);
-        let mut anew = Index::new(CHUNKING, "model");
+        let mut anew = Index::new(CHUNKING);
         files.iter().for_each(|(path, text)| _ = anew.update_file(path, text));
         embed_pending(&mut anew);
 
@@ -161,7 +161,7 @@ fn after_any_updates_the_index_equals_one_made_anew() {
         assert_eq!(places(&index, &query), places(&anew, &query));
         for hit in index.retrieve(&query) {
             let text = &index.chunk(hit.id).expect("a hit is a chunk").text;
-            assert_eq!(index.projections(hit.id), Some(&*vectors_of(text).1));
+            assert_eq!(index.projections(hit.id), Some(&*vectors_of(text).projections));
         }
     }
 }

@@ -3,32 +3,28 @@
 //! Vectors belong to a chunk's *text*, by its hash: a chunk that is found again elsewhere, after
 //! an edit above it or under another name, keeps them and is not embedded anew.
 
-mod format;
 mod retrieve;
-mod storage;
 mod vectors;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
-
-pub use format::model_key;
-pub use storage::{MemoryStorage, Storage};
-
-use self::vectors::{VectorTable, Vectors};
+use self::vectors::VectorTable;
+pub use self::vectors::Vectors;
 use super::lexical::LexicalIndex;
 use super::{Chunk, ChunkHash, ChunkId, chunker};
 use crate::config::ChunkingConfig;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The chunks of a workspace, their vectors, and what ranks them.
 ///
 /// ```
 /// use llavacode_core::config::ChunkingConfig;
-/// use llavacode_core::index::{Index, Query, Ranker};
+/// use llavacode_core::index::{ChunkHash, Index, Query, Ranker, Vectors};
 ///
-/// let mut index = Index::new(ChunkingConfig { lines: 10, stride: 5 }, "some-model");
+/// let mut index = Index::new(ChunkingConfig { lines: 10, stride: 5 });
 /// index.update_file("shapes.py", "class Circle:\n    def area(self): ...\n");
-/// for chunk in index.pending() {
-///     index.set_vectors(chunk.hash, vec![1.0], vec![0.5, 0.5]); // from encoder and projector
+/// let texts: Vec<ChunkHash> = index.chunks_of("shapes.py").map(|chunk| chunk.hash).collect();
+/// for text in texts {
+///     // From encoder and projector.
+///     index.set_vectors(text, Vectors { embedding: [1.0].into(), projections: [0.5, 0.5].into() });
 /// }
 /// let query = Query {
 ///     path: "main.py",
@@ -44,7 +40,6 @@ use crate::config::ChunkingConfig;
 #[derive(Debug, Clone)]
 pub struct Index {
     chunking: ChunkingConfig,
-    model_key: String,
     /// The slots of each file's chunks, in the order of their lines.
     files: BTreeMap<String, Vec<u32>>,
     slots: Vec<Slot>,
@@ -89,21 +84,11 @@ pub struct IndexStats {
     pub vector_bytes: usize,
 }
 
-/// A text that has no vectors yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingChunk {
-    /// Names the text in [`Index::set_vectors`].
-    pub hash: ChunkHash,
-    /// What to encode.
-    pub text: Arc<str>,
-}
-
 impl Index {
-    /// An empty index. `model_key` names the models that make its vectors (see [`model_key`]).
-    pub fn new(chunking: ChunkingConfig, model_key: impl Into<String>) -> Self {
+    /// An empty index.
+    pub fn new(chunking: ChunkingConfig) -> Self {
         Self {
             chunking,
-            model_key: model_key.into(),
             files: BTreeMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -171,20 +156,25 @@ impl Index {
         self.vectors.drop_unused();
     }
 
-    /// The texts that have no vectors yet, each once, in the order of paths and lines.
-    pub fn pending(&self) -> Vec<PendingChunk> {
-        let mut seen = BTreeSet::new();
-        self.chunks()
-            .filter(|chunk| self.vectors.get(chunk.hash).is_none() && seen.insert(chunk.hash))
-            .map(|chunk| PendingChunk { hash: chunk.hash, text: Arc::clone(&chunk.text) })
-            .collect()
+    /// Texts that have no vectors yet.
+    pub fn pending(&self) -> usize {
+        self.vectors.pending()
     }
 
-    /// Keeps the vectors of a text: its embedding, L2-normalised, and its projections into the
-    /// reader's embedding space (one row of the reader's width each). False, and nothing
-    /// is kept, if no chunk has this text any longer: its file changed while it was encoded.
-    pub fn set_vectors(&mut self, hash: ChunkHash, embedding: Vec<f32>, projections: Vec<f32>) -> bool {
-        self.vectors.set(hash, Vectors { embedding: embedding.into(), projections: projections.into() })
+    /// Whether some chunk has this text and it has no vectors yet.
+    pub fn is_pending(&self, text: ChunkHash) -> bool {
+        self.vectors.is_pending(text)
+    }
+
+    /// Keeps the vectors of a text. False, and nothing is kept, if no chunk has this text any longer:
+    /// its file changed while it was encoded.
+    pub fn set_vectors(&mut self, text: ChunkHash, vectors: Vectors) -> bool {
+        self.vectors.set(text, vectors)
+    }
+
+    /// The vectors of a text, if it has any.
+    pub fn vectors(&self, text: ChunkHash) -> Option<&Vectors> {
+        self.vectors.get(text)
     }
 
     /// A chunk, as long as it is there.
@@ -208,6 +198,11 @@ impl Index {
         self.files.values().flatten().filter_map(|&slot| self.chunk_at(slot))
     }
 
+    /// The chunks of a file, in the order of its lines; none if it is not there.
+    pub fn chunks_of(&self, path: &str) -> impl Iterator<Item = &Chunk> {
+        self.files.get(path).into_iter().flatten().filter_map(|&slot| self.chunk_at(slot))
+    }
+
     /// The paths of the files, in order.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
@@ -220,7 +215,8 @@ impl Index {
 
     /// What the index holds.
     pub fn stats(&self) -> IndexStats {
-        let (texts, pending, vector_bytes) = self.vectors.stats();
+        let (texts, vector_bytes) = self.vectors.stats();
+        let pending = self.vectors.pending();
         IndexStats {
             files: self.files.len(),
             chunks: self.slots.len() - self.free.len(),

@@ -10,9 +10,12 @@ const KEPT_UNUSED: usize = 512;
 
 /// A text's vectors.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Vectors {
-    pub(super) embedding: Box<[f32]>,
-    pub(super) projections: Box<[f32]>,
+pub struct Vectors {
+    /// Its embedding, of length 1.
+    pub embedding: Box<[f32]>,
+    /// Its projections into the reader's input space, side by side: for each projector, a vector of the
+    /// reader's hidden size a soft token.
+    pub projections: Box<[f32]>,
 }
 
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub(super) struct VectorTable {
     entries: HashMap<ChunkHash, Entry>,
     /// Entries without users; each of them has vectors.
     unused: usize,
+    /// Entries without vectors; each of them has users.
+    pending: usize,
 }
 
 impl VectorTable {
@@ -38,6 +43,7 @@ impl VectorTable {
             }
             MapEntry::Vacant(place) => {
                 place.insert(Entry { users: 1, vectors: None });
+                self.pending += 1;
             }
         }
     }
@@ -51,6 +57,7 @@ impl VectorTable {
         }
         if entry.vectors.is_none() {
             self.entries.remove(&hash);
+            self.pending -= 1;
             return;
         }
         self.unused += 1;
@@ -70,16 +77,27 @@ impl VectorTable {
 
     /// False if no chunk has this text.
     pub(super) fn set(&mut self, hash: ChunkHash, vectors: Vectors) -> bool {
-        let entry = self.entries.get_mut(&hash).filter(|entry| entry.users > 0);
-        entry.map(|entry| entry.vectors = Some(vectors)).is_some()
+        let Some(entry) = self.entries.get_mut(&hash).filter(|entry| entry.users > 0) else { return false };
+        self.pending -= usize::from(entry.vectors.is_none());
+        entry.vectors = Some(vectors);
+        true
     }
 
-    /// Texts in use, those among them without vectors, and bytes of all vectors held.
-    pub(super) fn stats(&self) -> (usize, usize, usize) {
-        let used = || self.entries.values().filter(|entry| entry.users > 0);
-        let pending = used().filter(|entry| entry.vectors.is_none()).count();
+    /// Texts in use that have no vectors.
+    pub(super) fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Whether this text is in use and has no vectors.
+    pub(super) fn is_pending(&self, hash: ChunkHash) -> bool {
+        self.entries.get(&hash).is_some_and(|entry| entry.vectors.is_none())
+    }
+
+    /// Texts in use, and bytes of all vectors held.
+    pub(super) fn stats(&self) -> (usize, usize) {
+        let used = self.entries.len() - self.unused;
         let vectors = self.entries.values().filter_map(|entry| entry.vectors.as_ref());
         let numbers: usize = vectors.map(|v| v.embedding.len() + v.projections.len()).sum();
-        (used().count(), pending, numbers * size_of::<f32>())
+        (used, numbers * size_of::<f32>())
     }
 }

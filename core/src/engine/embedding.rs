@@ -1,4 +1,4 @@
-//! Vectors for the chunks of the index: what completions then find ready.
+//! Vectors of a workspace's chunks: what completions then find ready.
 
 use burn::tensor::Tensor;
 
@@ -6,11 +6,12 @@ use super::{Engine, Host, Lane};
 use crate::{
     Error, Result,
     bundle::Embedder,
-    index::{ChunkId, PendingChunk, chunker::parts},
+    index::{ChunkId, Index, Vectors, chunker::parts},
     model::{
         encoder::{Encoder, mean_of_parts},
         reader::token_ids,
     },
+    workspace::Embed,
 };
 
 /// Chunks embedded at a time: enough to fill a device, few enough that a completion soon gets its
@@ -20,37 +21,17 @@ pub const EMBED_BATCH: usize = 8;
 /// Most rows of one pass of the encoder, padding included; a longer sequence has a pass to itself.
 const PASS_ROWS: usize = 1024;
 
-impl<H: Host> Engine<H> {
-    /// Embeds and projects at most [`EMBED_BATCH`] of the chunks that have no vectors yet, and says how
-    /// many it was: 0 when none is left, or the bundle has no encoder. Between calls completions can be
-    /// answered.
-    ///
-    /// # Errors
-    /// [`Error::Device`] if the device fails.
-    pub async fn embed_pending(&mut self) -> Result<usize> {
-        let mut pending = self.pending();
-        pending.truncate(EMBED_BATCH);
-        if pending.is_empty() {
-            return Ok(0);
-        }
-        let texts: Vec<_> = pending.iter().map(|chunk| chunk.text.to_string()).collect();
-        let vectors = self.embed_texts(&texts).await?;
-        for (chunk, (embedding, projections)) in pending.iter().zip(vectors) {
-            self.index.set_vectors(chunk.hash, embedding, projections);
-        }
-        Ok(pending.len())
-    }
-
-    /// Whether the bundle has an encoder, so that chunks get vectors.
-    pub fn has_encoder(&self) -> bool {
+impl<H: Host> Embed for Engine<H> {
+    fn embeds(&self) -> bool {
         self.embedder.is_some()
     }
 
-    /// The chunks that have no vectors yet; none where the bundle has no encoder to make them.
-    pub fn pending(&self) -> Vec<PendingChunk> {
-        if self.embedder.is_some() { self.index.pending() } else { Vec::new() }
+    async fn embed(&self, texts: &[String]) -> Result<Vec<Vectors>> {
+        self.embed_texts(texts).await
     }
+}
 
+impl<H: Host> Engine<H> {
     /// Each text's embedding (width: the encoder's hidden size, length 1) and its projections: for each
     /// projector, xRAG's behind the paper's, a vector of the reader's hidden size a soft token. A text
     /// of several soft tokens is embedded in as many parts; its own embedding is their mean. None at all
@@ -58,7 +39,7 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
-    pub async fn embed_texts(&self, texts: &[String]) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+    pub async fn embed_texts(&self, texts: &[String]) -> Result<Vec<Vectors>> {
         let Some(embedder) = self.embedder.as_ref().filter(|_| !texts.is_empty()) else {
             return Ok(Vec::new());
         };
@@ -82,7 +63,11 @@ impl<H: Host> Engine<H> {
             values.chunks(values.len() / texts.len()).map(<[f32]>::to_vec).collect()
         };
         let projections = projections.map_or_else(|| vec![Vec::new(); texts.len()], rows);
-        Ok(rows(embeddings).into_iter().zip(projections).collect())
+        let vectors = |(embedding, projections): (Vec<f32>, Vec<f32>)| Vectors {
+            embedding: embedding.into(),
+            projections: projections.into(),
+        };
+        Ok(rows(embeddings).into_iter().zip(projections).map(vectors).collect())
     }
 
     /// Embeddings of some sequences, in their order.
@@ -100,14 +85,14 @@ impl<H: Host> Engine<H> {
 
     /// What stands for a chunk in a lane's prompt, `[soft tokens, hidden]`; `None` if the chunk is not
     /// embedded yet, or the lane has no soft tokens.
-    pub(super) fn soft_vectors(&self, lane: Lane, id: ChunkId) -> Option<&[f32]> {
+    pub(super) fn soft_vectors<'i>(&self, index: &'i Index, lane: Lane, id: ChunkId) -> Option<&'i [f32]> {
         let projector = match lane {
             Lane::Base | Lane::FullRag => return None,
             Lane::Compressed => 0,
             Lane::Xrag => usize::from(self.projector.is_some()),
         };
         let width = self.manifest.prompt.soft_tokens.get() * self.reader.config().hidden_size;
-        self.index.projections(id)?.chunks_exact(width).nth(projector)
+        index.projections(id)?.chunks_exact(width).nth(projector)
     }
 
     /// A chunk's tokens as the encoder was trained on them. Never empty.

@@ -1,0 +1,24 @@
+//! What a chunk's vectors depend on.
+
+use sha2::{Digest, Sha256};
+
+use crate::config::BundleManifest;
+
+/// Names what a chunk's vectors depend on: the bundle's encoder and projector files, what goes
+/// into the encoder, the formats it is computed in, and how files and chunks are cut.
+pub fn model_key(bundle: &BundleManifest) -> String {
+    let mut hash = Sha256::new();
+    let files = bundle.files.iter();
+    for (path, entry) in
+        files.filter(|(path, _)| path.starts_with("encoder") || path.starts_with("projector"))
+    {
+        // A file without a hash is told by its length.
+        hash.update(match &entry.sha256 {
+            Some(sha256) => format!("{path} {sha256}\n"),
+            None => format!("{path} {} bytes\n", entry.bytes),
+        });
+    }
+    let BundleManifest { encoder, quantization, chunking, prompt, .. } = bundle;
+    hash.update(format!("{encoder:?}\n{:?}\n{chunking:?}\n{}\n", quantization.encoder, prompt.soft_tokens));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
