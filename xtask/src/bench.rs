@@ -32,9 +32,12 @@ pub(crate) struct Options {
     /// Index only the first so many files of the demo project
     #[arg(long)]
     files: Option<usize>,
-    /// Write the table into README.md
+    /// Which model completes: pico, or one that `cargo xtask models` lists
+    #[arg(long, default_value = "pico")]
+    model: String,
+    /// Write the table into docs/measurements.md
     #[arg(long)]
-    readme: bool,
+    write: bool,
 }
 
 /// Builds the page and runs `tests/src/bin/bench.rs` on it.
@@ -68,8 +71,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.headed {
         bench.arg("--headed");
     }
-    if options.readme {
-        bench.arg("--document").arg(paths::root().join("README.md"));
+    bench.args(["--model", &options.model]);
+    if options.write {
+        bench.arg("--document").arg(paths::root().join("docs/measurements.md"));
     }
     for (flag, most) in [("--tasks", options.tasks), ("--files", options.files)] {
         if let Some(most) = most {

@@ -84,13 +84,23 @@ enum Kind {
     Measure,
 }
 
+impl Kind {
+    fn is_indexing(self) -> bool {
+        matches!(self, Self::Index | Self::Update)
+    }
+}
+
 impl Jobs {
     /// Takes a message in, with the files beside it. A cancellation is carried out at once.
     pub(super) fn accept(&mut self, Envelope { id, request }: Envelope, files: Vec<ChosenFile>) {
         let (kind, work) = match request {
             Request::Cancel { target } => {
-                if let Some((_, flag)) = self.flags.get(&target) {
+                if let Some((kind, flag)) = self.flags.get(&target) {
                     flag.cancel();
+                    if kind.is_indexing() {
+                        // Edits add to an indexing under way: stopping one stops all of it.
+                        self.cancel(Kind::is_indexing);
+                    }
                 }
                 return;
             }
@@ -101,18 +111,20 @@ impl Jobs {
             Request::Fetch { files } => (Kind::Fetch, Work::Fetch { files }),
             Request::Measure { tasks } => (Kind::Measure, Work::Measure { tasks }),
         };
-        // The files of a workspace hold every edit before them. An edit ends nothing: it adds.
-        let ends = |other: Kind| match kind {
-            Kind::Index => matches!(other, Kind::Index | Kind::Update),
-            Kind::Update => false,
-            kind => other == kind,
-        };
-        for (_, flag) in self.flags.values().filter(|(other, _)| ends(*other)) {
-            flag.cancel();
+        match kind {
+            // The files of a workspace hold every edit before them.
+            Kind::Index => self.cancel(Kind::is_indexing),
+            // An edit ends nothing: it adds.
+            Kind::Update => {}
+            kind => self.cancel(|other| other == kind),
         }
         let cancel = CancelFlag::default();
         self.flags.insert(id, (kind, cancel.clone()));
         self.push(Job { id, cancel, work });
+    }
+
+    fn cancel(&self, which: impl Fn(Kind) -> bool) {
+        self.flags.values().filter(|(kind, _)| which(*kind)).for_each(|(_, flag)| flag.cancel());
     }
 
     /// Queues a job, or the rest of one.

@@ -131,12 +131,12 @@ enum Step {
         placement: Placement,
         #[command(flatten)]
         chunks: ChunkArguments,
-        /// Folder of the table and plot that the README shows
+        /// Folder of the table and plot
         #[arg(long, default_value = "docs")]
         docs: PathBuf,
         /// Document into which the table is written, between its marks `evaluation:begin` and `:end`
-        #[arg(long, default_value = "README.md")]
-        readme: PathBuf,
+        #[arg(long, default_value = "docs/measurements.md")]
+        document: PathBuf,
     },
     /// Measure how fast the reader trains, against the machine's matrix products and burn's autodiff
     Bench {
@@ -182,9 +182,9 @@ impl Arguments {
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),
-            Step::Release { bundle, bundle_version, description, placement, chunks, docs, readme } => {
+            Step::Release { bundle, bundle_version, description, placement, chunks, docs, document } => {
                 let layout = pico_prompt(placement.into(), chunks.into());
-                make_release(work, bundle, bundle_version, description, layout, &docs, &readme)
+                make_release(work, bundle, bundle_version, description, layout, &docs, &document)
             }
             Step::Bench { len } => run_bench(len),
             Step::Pair(arguments) => pair::run(work, arguments),

@@ -152,7 +152,7 @@ pub(super) fn make_release(
     description: String,
     prompt: PromptConfig,
     docs: &Path,
-    readme: &Path,
+    document: &Path,
 ) -> Result<()> {
     let evaluation = work.join("evaluation");
     let json = fs::read_to_string(evaluation.join("evaluation.json"))
@@ -179,7 +179,7 @@ pub(super) fn make_release(
     write_whole(&docs.join("evaluation.json"), json.as_bytes())?;
     write_whole(&docs.join("evaluation.md"), table.as_bytes())?;
     report::plot(&found, &docs.join("evaluation.svg"))?;
-    write_between(readme, "evaluation", &table)?;
+    write_between(document, "evaluation", &table)?;
     println!("{} {} is in {}.", manifest.name, manifest.version, parts.bundle.display());
     Ok(())
 }

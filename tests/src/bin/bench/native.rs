@@ -14,6 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::table;
 
+/// The model that is part of the page.
+const PICO: &str = "pico";
+
 /// What the page computes on.
 #[derive(Clone, Copy, ValueEnum)]
 enum Device {
@@ -51,6 +54,9 @@ struct Arguments {
     /// What the page computes on
     #[arg(long, value_enum, default_value_t = Device::Webgpu)]
     device: Device,
+    /// Which model completes, as in the page's address
+    #[arg(long, default_value = PICO)]
+    model: String,
     /// Show the browser's window
     #[arg(long)]
     headed: bool,
@@ -66,15 +72,16 @@ struct Arguments {
     /// Only the first so many files of the demo project, to index less
     #[arg(long)]
     files: Option<usize>,
-    /// A document to write the table into, between its lines `<!-- bench-webgpu:begin -->` and
-    /// `<!-- bench-webgpu:end -->`, or `bench-cpu`
+    /// A document to write the table into, between its lines `<!-- bench-pico-webgpu:begin -->` and
+    /// `<!-- bench-pico-webgpu:end -->`, or those of another model and device
     #[arg(long)]
     document: Option<PathBuf>,
 }
 
 /// Replaces what stands between the document's two marks.
-fn write_into(document: &Path, device: Device, table: &str) -> Result<()> {
-    let [begin, end] = ["begin", "end"].map(|mark| format!("<!-- bench-{}:{mark} -->", device.key()));
+fn write_into(document: &Path, model: &str, device: Device, table: &str) -> Result<()> {
+    let mark = |mark| format!("<!-- bench-{model}-{}:{mark} -->", device.key());
+    let [begin, end] = ["begin", "end"].map(mark);
     let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
     let missing = || format!("{} lacks the lines {begin} and {end}", document.display());
     let (before, rest) = text.split_once(&begin).with_context(missing)?;
@@ -105,9 +112,11 @@ pub(super) async fn main() -> Result<()> {
     let site = Site::new(&arguments.dist)?;
     let site = shorten(site, "demo/tasks.json", "", arguments.tasks)?;
     let site = shorten(site, "demo/workspace.json", "/files", arguments.files)?;
-    let query = format!("?device={}", arguments.device.key());
+    let query = format!("?model={}&device={}", arguments.model, arguments.device.key());
     visit("bench", site, &query, &options, async |page| {
-        let mut report = measure(page, Duration::from_secs(60 * arguments.minutes)).await?;
+        let patience = Duration::from_secs(60 * arguments.minutes);
+        wait_for(page, &arguments.model, patience).await?;
+        let mut report = measure(page, patience).await?;
         let date = page.evaluate("new Date().toISOString()").await?;
         report.insert("wasm".into(), sizes.clone());
         report.insert("date".into(), date.clone());
@@ -118,7 +127,7 @@ pub(super) async fn main() -> Result<()> {
         let measured = serde_json::from_value::<Report>(json!(report))?;
         table::print(&measured, &report);
         if let Some(document) = &arguments.document {
-            write_into(document, arguments.device, &table::markdown(&measured, &report))?;
+            write_into(document, &arguments.model, arguments.device, &table::markdown(&measured, &report))?;
         }
         println!("\nall of it: {}", file.display());
         Ok(())
@@ -126,10 +135,23 @@ pub(super) async fn main() -> Result<()> {
     .await
 }
 
-/// Has the page measure itself and reads its report and what it says of itself.
-async fn measure(page: &Page, patience: Duration) -> Result<Map<String, Value>> {
+/// Waits until the model is in use: pico is at first, and any other takes its place.
+async fn wait_for(page: &Page, model: &str, patience: Duration) -> Result<()> {
     println!("waiting for the model and the index");
     page.wait_until_usable().await?;
+    if model == PICO {
+        return Ok(());
+    }
+    let in_use =
+        "document.querySelector(\"[data-testid='model']\")?.textContent.startsWith('pico') === false";
+    page.wait_until(&format!("{model} is in use"), in_use, patience).await?;
+    page.wait_until_usable().await?;
+    // It completes what pico had completed; the measurement would wait for that, too.
+    page.wait_for_state("lane-full_rag", "done", patience).await
+}
+
+/// Has the page measure itself and reads its report and what it says of itself.
+async fn measure(page: &Page, patience: Duration) -> Result<Map<String, Value>> {
     let mut facts = Map::new();
     for (name, expression) in [
         ("backend", "document.querySelector(\"[data-testid='status']\").dataset.backend"),
