@@ -15,6 +15,9 @@ pub(crate) struct Options {
     /// Only these cases, repeatable: 0.5b-q8, 0.5b-q4, 1.5b-q4, 1.5b-q8
     #[arg(long)]
     case: Vec<String>,
+    /// Let the first token of each case be enough
+    #[arg(long)]
+    first_token: bool,
     /// Give a case up after so many minutes
     #[arg(long, default_value_t = 30)]
     minutes: u32,
@@ -45,6 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     program.arg("--dist").arg(paths::dist()).arg("--out").arg(paths::reports().join("real-size"));
     program.arg("--models").arg(paths::cache().join("real-size"));
     program.args(["--commit", &command::commit(), "--minutes", &options.minutes.to_string()]);
+    if options.first_token {
+        program.arg("--first-token");
+    }
     program.args(options.case.iter().map(|case| format!("--case={case}")));
     command::run(browser.tell(&mut program))
 }

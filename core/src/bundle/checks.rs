@@ -42,6 +42,23 @@ pub(super) fn soft_tokens(manifest: &BundleManifest, reader: &DecoderConfig) -> 
     Ok(())
 }
 
+/// Bytes of weights that the CPU's memory takes: of the 4 GiB that WebAssembly addresses, half a GiB is
+/// left for everything else.
+pub(super) const ROOM_ON_CPU: u64 = if cfg!(target_pointer_width = "32") { 7 << 29 } else { u64::MAX };
+
+/// On the CPU the weights are 32-bit floats in the program's own memory, which would end where they do
+/// not fit.
+pub(super) fn memory(file: &str, needed: u64, room: u64) -> Result<()> {
+    if needed <= room {
+        return Ok(());
+    }
+    let [needed, room] = [needed, room].map(|bytes| bytes as f64 / 1e9);
+    let reason = format!(
+        "on the CPU its weights, with those loaded before them, take {needed:.1} GB as 32-bit floats, and there is room for {room:.1}: choose WebGPU, or a smaller model"
+    );
+    Err(Error::UnsupportedConfig { file: file.into(), reason })
+}
+
 /// The projector must take what the encoder gives and give what the reader takes.
 pub(super) fn projector(file: &str, config: &ProjectorConfig, input: usize, output: usize) -> Result<()> {
     let refuse = |reason| Err(Error::UnsupportedConfig { file: file.into(), reason });
@@ -72,4 +89,18 @@ pub(super) fn vocabulary(file: &str, tokenizer: &Tokenizer, rows: usize) -> Resu
             "the tokenizer gives ids up to {largest} and the model's embedding has {rows} rows: they belong to different models"
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_beyond_the_cpus_memory_are_refused_with_a_way_on() {
+        assert_eq!(memory("reader/model.gguf", 7 << 29, 7 << 29), Ok(()));
+        let refused = memory("encoder/model.gguf", 4_400_000_000, 7 << 29).expect_err("too much").to_string();
+        for part in ["encoder/model.gguf", "4.4 GB", "room for 3.8", "WebGPU"] {
+            assert!(refused.contains(part), "{refused}");
+        }
+    }
 }

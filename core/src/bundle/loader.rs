@@ -8,6 +8,7 @@ use super::{MANIFEST, Progress, checks};
 use crate::{
     Error, Result,
     config::{DecoderConfig, FileEntry},
+    kernel::has_kernels,
     model::{
         decoder::name_prefix,
         projector::{Projector, ProjectorConfig},
@@ -129,7 +130,14 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
     async fn weights(&mut self, file: &str, plan: impl FnOnce(&Header) -> Result<Plan>) -> Result<Weights> {
         let entry = self.entry(file)?;
         let source = self.files.open(file).await?;
-        let device = self.device;
+        let (device, held) = (self.device, self.memory_bytes);
+        let plan = |header: &Header| {
+            let plan = plan(header)?;
+            if !has_kernels(device) {
+                checks::memory(file, held + plan.dense_bytes(), checks::ROOM_ON_CPU)?;
+            }
+            Ok(plan)
+        };
         let mut count = |bytes| self.count(file, bytes);
         let weights = load_weights(&source, file, entry, plan, device, &mut count).await?;
         self.memory_bytes += weights.bytes();

@@ -34,7 +34,7 @@ pub async fn load_weights<S: ByteSource>(
     on_read: &mut dyn FnMut(u64),
 ) -> Result<Weights> {
     let mut reader = VerifiedReader::open(source, file, entry, on_read).await?;
-    let weights = stream(&mut reader, plan, device).await;
+    let weights = stream(&mut reader, plan, device, part_bytes(device)).await;
     if let Err(error @ Error::Read { .. }) = weights {
         return Err(error);
     }
@@ -42,10 +42,12 @@ pub async fn load_weights<S: ByteSource>(
     weights
 }
 
+/// `part`: bytes of values that go to the device at once, where a tensor has more.
 async fn stream<S: ByteSource>(
     reader: &mut VerifiedReader<'_, S>,
     plan: impl FnOnce(&Header) -> Result<Plan>,
     device: &Device,
+    part: usize,
 ) -> Result<Weights> {
     let header = Header::read(reader).await?;
     let plan = plan(&header)?;
@@ -61,7 +63,7 @@ async fn stream<S: ByteSource>(
         let format = parameter.format(&header);
         let order = stored.rows.plain(rows);
         if let (Kind::Matrix { .. }, [_], None) = (parameter.kind, parameter.parts.as_slice(), &order) {
-            let most = part_rows(part_bytes(device), cols, format);
+            let most = part_rows(part, cols, format);
             for first in (0..rows).step_by(most) {
                 let rows = most.min(rows - first);
                 let values = read_rows(reader, element, format, rows, cols).await?;
@@ -150,5 +152,63 @@ impl Assembly {
         let mut all = parts.next()?;
         parts.for_each(|part| all.append(part));
         Some(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{kernel::reference, weights::MemorySource};
+
+    /// A safetensors file of one matrix.
+    fn file(values: &[f32], rows: usize, cols: usize) -> Vec<u8> {
+        let end = values.len() * size_of::<f32>();
+        let header =
+            format!(r#"{{"table":{{"dtype":"F32","shape":[{rows},{cols}],"data_offsets":[0,{end}]}}}}"#);
+        let numbers = values.iter().flat_map(|value| value.to_le_bytes());
+        (header.len() as u64).to_le_bytes().into_iter().chain(header.bytes()).chain(numbers).collect()
+    }
+
+    /// The matrix as it is loaded in parts of so many bytes: how many parts, and its values.
+    fn loaded(
+        bytes: &[u8],
+        [rows, cols]: [usize; 2],
+        format: WeightFormat,
+        part: usize,
+    ) -> (usize, Vec<f32>) {
+        let source = MemorySource::new("model", bytes);
+        let entry = FileEntry { bytes: bytes.len() as u64, sha256: None };
+        let plan = |_: &Header| {
+            let mut plan = Plan::new("");
+            plan.matrix("table".into(), &[("table".into(), rows)], cols, format);
+            Ok(plan)
+        };
+        let mut weights = pollster::block_on(async {
+            let mut on_read = |_| ();
+            let mut reader = VerifiedReader::open(&source, "model", &entry, &mut on_read).await?;
+            stream(&mut reader, plan, &Device::flex(), part).await
+        })
+        .expect("it loads");
+        assert_eq!(weights.bytes(), (rows * cols * size_of::<f32>()) as u64);
+        let matrix = weights.matrix("table").expect("it is there");
+        assert_eq!(matrix.shape(), [rows, cols]);
+        let parts = if let Matrix::Split(split) = &matrix { split.parts.len() } else { 1 };
+        (parts, reference::dense(&matrix).into_data().iter::<f32>().collect())
+    }
+
+    #[test]
+    fn a_matrix_is_the_same_in_how_many_parts_it_comes() {
+        let (rows, cols) = (21, 64);
+        let values: Vec<f32> = (0..rows * cols).map(|i| ((i * 37 % 101) as f32 - 50.0) / 64.0).collect();
+        let bytes = file(&values, rows, cols);
+        for format in [WeightFormat::F32, WeightFormat::Q8, WeightFormat::Q4, WeightFormat::Q4_1] {
+            let (one, whole) = loaded(&bytes, [rows, cols], format, usize::MAX);
+            assert_eq!(one, 1);
+            for most in [1, 4, 20] {
+                let part = (1..).find(|&part| part_rows(part, cols, format) == most).expect("a size");
+                let (parts, same) = loaded(&bytes, [rows, cols], format, part);
+                assert_eq!((parts, &same), (rows.div_ceil(most), &whole), "{format:?} by {most} rows");
+            }
+        }
     }
 }

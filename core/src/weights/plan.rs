@@ -70,6 +70,15 @@ impl Plan {
         self.push(key, parts, &[], Kind::Vector { len, init });
     }
 
+    /// Bytes of it all as 32-bit floats, as a device without kernels holds it.
+    pub fn dense_bytes(&self) -> u64 {
+        let values = |parameter: &Parameter| match parameter.kind {
+            Kind::Matrix { rows, cols, .. } => rows as u64 * cols as u64,
+            Kind::Vector { len, .. } => len as u64,
+        };
+        self.parameters.iter().map(values).sum::<u64>() * size_of::<f32>() as u64
+    }
+
     fn push(&mut self, key: String, parts: &[(String, usize)], inner: &[usize], kind: Kind) {
         let part = |(name, first): &(String, usize)| Part {
             tensor: format!("{}{name}", self.prefix),

@@ -16,6 +16,9 @@ use super::processes;
 use super::table;
 use super::watch::{Watch, instrument};
 
+/// The lanes of a pair without a projector.
+const LANES: [&str; 2] = ["base", "full_rag"];
+
 #[derive(Parser)]
 #[command(about = "Loads models of real size into the built page.")]
 struct Arguments {
@@ -37,6 +40,9 @@ struct Arguments {
     /// Only these cases, repeatable
     #[arg(long)]
     case: Vec<String>,
+    /// Let the first token of each case be enough
+    #[arg(long)]
+    first_token: bool,
     /// Give a case up after so many minutes
     #[arg(long, default_value_t = 30)]
     minutes: u64,
@@ -54,7 +60,8 @@ pub(super) async fn main() -> Result<()> {
         let files = case.files(&arguments.models, &arguments.write_gguf)?;
         let mut result = Value::Null;
         let measured = async |page: &Page| {
-            result = measure(page, case, &files, patience).await;
+            let lanes: &[&str] = if case.lanes && !arguments.first_token { &LANES } else { &[] };
+            result = measure(page, lanes, &files, patience).await;
             Ok(())
         };
         let query = "?model=pico&device=webgpu";
@@ -94,9 +101,9 @@ fn tiny_demo(site: Site) -> Result<Site> {
 }
 
 /// What was seen of a case; with what went wrong as `failed`, if something did.
-async fn measure(page: &Page, case: &Case, files: &[PathBuf], patience: Duration) -> Value {
+async fn measure(page: &Page, lanes: &[&str], files: &[PathBuf], patience: Duration) -> Value {
     let mut result = json!({});
-    if let Err(error) = follow(page, case, files, patience, &mut result).await {
+    if let Err(error) = follow(page, lanes, files, patience, &mut result).await {
         result["failed"] = json!(format!("{error:#}"));
     }
     if let Ok(seen) = page.evaluate("window.realSize").await {
@@ -115,13 +122,15 @@ async fn measure(page: &Page, case: &Case, files: &[PathBuf], patience: Duration
 
 async fn follow(
     page: &Page,
-    case: &Case,
+    lanes: &[&str],
     files: &[PathBuf],
     patience: Duration,
     result: &mut Value,
 ) -> Result<()> {
     page.wait_until_usable().await.context("the model that comes with the page")?;
     let mut watch = Watch::start(page, patience).await?;
+    // Opened, the dialog takes over the device that the page is on.
+    page.element("models-open").await?.click().await?;
     page.choose_files("model-files-input", files).await?;
     let ready = watch.wait("loading", |event| event["type"] == "ready").await?;
     for (name, key) in [
@@ -136,16 +145,14 @@ async fn follow(
     let indexed = watch.wait("indexing", |event| event["type"] == "indexed").await?;
     result["chunks"] = indexed["embedded"].clone();
     result["index_ms"] = indexed["elapsed_ms"].clone();
-    let lanes: &[&str] = if case.lanes { &["base", "full_rag"] } else { &["base"] };
+    let first = watch.wait("the first token", |event| event["event"] == "first_token").await?;
+    let lane = first["lane"].as_str().context("a completion without a lane")?;
+    result["lanes"][lane]["ttft"] = first["ttft"].clone();
     for lane in lanes {
-        let of = |event: &Value, what: &str| event["lane"] == *lane && event["event"] == what;
-        let first = watch.wait(lane, |event| of(event, "first_token")).await?;
-        result["lanes"][lane]["ttft"] = first["ttft"].clone();
-        if case.lanes {
-            let done = watch.wait(lane, |event| of(event, "done")).await?;
-            for key in ["prompt_tokens", "new_tokens", "decode_tokens_per_s", "stop"] {
-                result["lanes"][lane][key] = done[key].clone();
-            }
+        let is_done = |event: &Value| event["lane"] == *lane && event["event"] == "done";
+        let done = watch.wait(lane, is_done).await?;
+        for key in ["ttft", "prompt_tokens", "new_tokens", "decode_tokens_per_s", "stop"] {
+            result["lanes"][lane][key] = done[key].clone();
         }
     }
     Ok(())

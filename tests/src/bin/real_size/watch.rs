@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 /// Runs in the page before it: collects what `watch.js` tells of the worker.
 const COLLECT: &str = "(() => {\
     window.realSize = { worker: 0, buffers: 0, largest: 0, events: [], state: '', start: performance.now() };\
+    const mb = bytes => Math.round(bytes / 1e6);\
     new BroadcastChannel('real-size').onmessage = ({ data }) => {\
         const seen = window.realSize, at = performance.now() - seen.start;\
         if (data.trouble) { seen.events.push({ type: 'failed', message: data.trouble, at }); return; }\
         for (const size of ['worker', 'buffers', 'largest']) seen[size] = Math.max(seen[size], data[size]);\
         const { event, lane } = data;\
         if (!event) return;\
-        if (event.type === 'loading') seen.state = `${event.file}: ${event.read} of ${event.total} bytes`;\
+        if (event.type === 'loading') seen.state = `${mb(event.read)} of ${mb(event.total)} MB, worker ${mb(data.worker)}, device ${mb(data.buffers)}`;\
         else if (event.type === 'indexing') seen.state = `${event.done} of ${event.total} chunks`;\
         else seen.events.push({ ...event, lane, at, worker: data.worker });\
     };\
