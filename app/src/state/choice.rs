@@ -127,6 +127,7 @@ mod tests {
             webgpu_possible: true,
             software_gpu,
             memory_bytes: 0,
+            worker_bytes: 0,
             load_ms: 0.0,
             lanes: Vec::new(),
             description: String::new(),
