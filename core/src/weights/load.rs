@@ -162,7 +162,7 @@ mod tests {
 
     /// A safetensors file of one matrix.
     fn file(values: &[f32], rows: usize, cols: usize) -> Vec<u8> {
-        let end = values.len() * size_of::<f32>();
+        let end = size_of_val(values);
         let header =
             format!(r#"{{"table":{{"dtype":"F32","shape":[{rows},{cols}],"data_offsets":[0,{end}]}}}}"#);
         let numbers = values.iter().flat_map(|value| value.to_le_bytes());
