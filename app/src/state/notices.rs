@@ -80,7 +80,7 @@ pub struct Notices {
 const MOST: usize = 4;
 
 impl Notices {
-    /// Adds one. The same sentence twice stands once; beyond [`MOST`] the oldest goes.
+    /// Adds one. The same sentence twice stands once; beyond `MOST` the oldest goes.
     pub fn push(&mut self, gravity: Gravity, text: &str, remedies: &[Remedy]) {
         let text = capitalized(text);
         self.list.retain(|notice| notice.text != text);

@@ -79,15 +79,20 @@ impl IndexedDb {
         Ok(found)
     }
 
-    fn put(&self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<Transaction, idb::Error> {
+    /// One request at a time: of several that fail together `idb` takes the first and throws at the next.
+    async fn put(
+        &self,
+        model: &str,
+        vectors: &[(ChunkHash, &Vectors)],
+    ) -> Result<TransactionResult, idb::Error> {
         let transaction = self.begin(TransactionMode::ReadWrite)?;
         let (store, order) = (transaction.object_store(VECTORS)?, transaction.object_store(ORDER)?);
         for &(text, vectors) in vectors {
             let (key, record) = (key(model, text), encode(model, text, vectors));
-            store.put(&Uint8Array::from(record.as_slice()), Some(&key))?;
-            order.add(&key, None)?;
+            store.put(&Uint8Array::from(record.as_slice()), Some(&key))?.await?;
+            order.add(&key, None)?.await?;
         }
-        Ok(transaction)
+        transaction.await
     }
 
     /// Drops the oldest while there are more than so many.
@@ -98,8 +103,8 @@ impl IndexedDb {
             let numbers = order.get_all_keys(None, Some(DROPPED))?.await?;
             let keys = order.get_all(None, Some(DROPPED))?.await?;
             for (number, key) in numbers.into_iter().zip(keys) {
-                store.delete(Query::Key(key))?;
-                order.delete(Query::Key(number))?;
+                store.delete(Query::Key(key))?.await?;
+                order.delete(Query::Key(number))?.await?;
             }
         }
         transaction.await.map(drop)
@@ -122,8 +127,7 @@ impl VectorCache for IndexedDb {
     async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
         let Some((text, first)) = vectors.first() else { return Ok(()) };
         let most = MOST_BYTES / encode(model, *text, first).len();
-        let transaction = self.put(model, vectors).map_err(refused)?;
-        committed(transaction.await).map_err(|reason| Error::Storage { reason })?;
+        committed(self.put(model, vectors).await).map_err(|reason| Error::Storage { reason })?;
         self.evict(u32::try_from(most).unwrap_or(u32::MAX)).await.map_err(refused)
     }
 }

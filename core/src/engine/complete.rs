@@ -37,12 +37,13 @@ impl<H: Host> Engine<H> {
         let started = self.host.now_ms();
         let hits = self.retrieve(workspace.index(), request);
         let retrieved = self.host.now_ms();
+        let mut encoded = retrieved;
         if matches!(request.lane, Lane::Compressed | Lane::Xrag) {
             // What was not embedded yet is wanted now.
             let ids: Vec<ChunkId> = hits.iter().map(|hit| hit.id).collect();
             workspace.embed_now(self, &ids).await?;
+            encoded = self.host.now_ms();
         }
-        let encoded = self.host.now_ms();
         let index = workspace.index();
         let prompt = self.assemble(index, request, &hits);
         let assembled = self.host.now_ms();

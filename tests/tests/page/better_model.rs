@@ -33,7 +33,7 @@ async fn pico_answers_first_and_smollm2_takes_over_without_a_flicker() -> Result
     let Some(site) = with_smollm2("takes over")? else { return Ok(()) };
     let query = "?model=smollm2-135m&device=cpu";
     visit("takes-over", site, query, &BrowserOptions::default(), async |page| {
-        page.wait_until_usable().await?;
+        // It does not wait for its index.
         let first = page.wait_for_ghost(PATIENCE).await?;
         ensure!(page.text("model").await?.starts_with("pico"), "pico did not answer first");
         watch_the_ghost(page).await?;

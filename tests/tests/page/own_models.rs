@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use llavacode_tests::harness::{Key, PATIENCE, Page, visit};
 use llavacode_tests::server::Server;
 use llavacode_tests::webdriver::BrowserOptions;
@@ -101,12 +101,6 @@ async fn a_full_disk_another_tab_and_a_server_without_cors_each_get_a_sentence()
         let quota = async |arguments: Value| {
             page.browser().devtools("Storage.overrideQuotaForOrigin", arguments).await
         };
-        let used =
-            page.evaluate_async("navigator.storage.estimate().then(estimate => estimate.usage)").await?;
-        let used = used.as_u64().context("the browser does not say what is used")?;
-        quota(json!({ "origin": origin, "quotaSize": used + 40_000 })).await?;
-        load_from(page, "elsewhere/tiny.gguf").await?;
-        page.wait_for_notice(&["no room for tiny.gguf", "Delete a model"], SOON).await?;
         quota(json!({ "origin": origin, "quotaSize": 40_000 })).await?;
         load_from(page, "elsewhere/tiny.gguf").await?;
         page.wait_for_notice(&["The disk is full", "Delete a model"], SOON).await?;

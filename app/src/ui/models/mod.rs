@@ -31,9 +31,11 @@ pub(super) fn ModelsDialog() -> impl IntoView {
     // It may have been chosen elsewhere since: in the page's address, or by a notice's button.
     Effect::new(move |_| {
         if is_open() {
-            set_device.set(control.device());
             control.refresh_library();
+        } else {
+            control.state.engine.track();
         }
+        set_device.set(control.device());
     });
     let choices = [
         (DeviceChoice::Auto, "device-auto", "Auto: WebGPU where the browser has a GPU, else the CPU"),
