@@ -7,6 +7,7 @@
 
 use idb::{
     Database, DatabaseEvent, Factory, KeyPath, ObjectStoreParams, Query, Transaction, TransactionMode,
+    TransactionResult,
 };
 use js_sys::Uint8Array;
 use llavacode_app::transaction::committed;
