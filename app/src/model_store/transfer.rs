@@ -80,6 +80,7 @@ pub trait Body {
 
 /// Where one file is kept.
 #[allow(async_fn_in_trait, reason = "one thread; nothing is sent")]
+#[allow(clippy::len_without_is_empty, reason = "an empty file is nothing special")]
 pub trait Place {
     /// What is known of it; `None` if nothing is, or it cannot be read.
     async fn record(&self) -> Option<Record>;

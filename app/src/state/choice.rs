@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use llavacode_common::completion::Completion;
+use llavacode_common::completion::{Completion, Ttft};
 use serde::Deserialize;
 
 use super::known::{self, PICO, SMOLLM2, Shape};
@@ -85,6 +85,8 @@ pub struct Timed {
     pub ttft_ms: f64,
     /// The part of it that reading the prompt took.
     pub prefill_ms: f64,
+    /// The part of it that embedding chunks took, which a model without an encoder does not do.
+    pub encode_ms: f64,
 }
 
 impl Timed {
@@ -92,7 +94,8 @@ impl Timed {
     pub fn of(done: &Completion) -> Option<Self> {
         const LEAST_TOKENS: usize = 64;
         let read = done.prompt_tokens.saturating_sub(done.reused_tokens);
-        let times = Self { ttft_ms: done.ttft.total_ms, prefill_ms: done.ttft.prefill_ms };
+        let Ttft { total_ms, prefill_ms, encode_ms, .. } = done.ttft;
+        let times = Self { ttft_ms: total_ms, prefill_ms, encode_ms };
         (read >= LEAST_TOKENS).then_some(times)
     }
 
@@ -100,7 +103,8 @@ impl Timed {
     /// weights that a token is multiplied with.
     pub fn estimate_ms(&self, other: &Shape) -> Option<f64> {
         let ratio = other.weights_a_token() as f64 / known::find(PICO)?.shape.weights_a_token() as f64;
-        Some((self.ttft_ms - self.prefill_ms).max(0.0) + self.prefill_ms * ratio)
+        let other = (self.ttft_ms - self.prefill_ms - self.encode_ms).max(0.0);
+        Some(other + self.prefill_ms * ratio)
     }
 }
 
@@ -114,7 +118,7 @@ pub fn offer(index: &Index, timed: &Timed) -> Option<Offer> {
 
 #[cfg(test)]
 mod tests {
-    use llavacode_common::completion::{StopReason, Ttft};
+    use llavacode_common::completion::StopReason;
 
     use super::*;
 
@@ -165,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_estimate_follows_the_weights() {
-        let ttft = Ttft { prefill_ms: 100.0, total_ms: 110.0, ..Ttft::default() };
+        let ttft = Ttft { prefill_ms: 100.0, encode_ms: 500.0, total_ms: 610.0, ..Ttft::default() };
         let done = |prompt_tokens, reused_tokens| Completion {
             text: String::new(),
             prompt_tokens,
@@ -180,7 +184,7 @@ mod tests {
         };
         let timed = Timed::of(&done(400, 0)).expect("enough was read");
         let offer = offer(&index(), &timed).expect("an offer");
-        assert_eq!((offer.bytes, offer.measured_ms), (98_362_432, 110.0));
+        assert_eq!((offer.bytes, offer.measured_ms), (98_362_432, 610.0));
         assert!((offer.estimate_ms - 6_010.0).abs() < 100.0, "{}", offer.estimate_ms);
         assert_eq!(Timed::of(&done(400, 390)), None, "ten tokens are no measure");
     }

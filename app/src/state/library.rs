@@ -258,11 +258,8 @@ impl Library {
                 Step::Fetching { read, total } | Step::Waiting { read, total } => (read, total),
                 Step::Checking { total, .. } => (total, Some(total)),
             });
-            let kept = self.kept.get(url);
-            let (read, total) = live.unwrap_or_else(|| match kept {
-                Some(kept) => (kept.bytes, kept.record.total),
-                None => (0, None),
-            });
+            let kept = self.kept.get(url).map(|kept| (kept.bytes, kept.record.total));
+            let (read, total) = live.or(kept).unwrap_or_default();
             let known = known::KNOWN.iter().chain([&ENCODER]).find_map(|known| match known.place {
                 Place::Elsewhere(file) if file.url == url => Some(file.bytes),
                 _ => None,

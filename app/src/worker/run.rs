@@ -210,10 +210,10 @@ impl Runner {
         }
         let engine = self.engine.as_ref().ok_or(Error::NotLoaded)?;
         let step = open.files.embed_next(engine, EMBED_BATCH).await?;
-        if let Some(refusal) = open.files.take_refusal() {
-            if std::mem::take(&mut open.kept) {
-                send(id, Event::Notice { message: refusal.to_string() });
-            }
+        if let Some(refusal) = open.files.take_refusal()
+            && std::mem::take(&mut open.kept)
+        {
+            send(id, Event::Notice { message: refusal.to_string() });
         }
         if !step.is_over() {
             job.done += step.recalled + step.embedded;
