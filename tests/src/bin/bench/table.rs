@@ -95,7 +95,10 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
             kernels.map(|(name, kernel)| format!("{name} {:.0}", 100.0 * kernel.fraction_of_ceiling));
         text.push_str(&(kernels.collect::<Vec<_>>().join(", ") + ".\n"));
     }
-    text.push_str(&format!("- Indexing: {:.1} chunks/s.\n", report.index.chunks_per_s));
+    // None where the bundle has no encoder.
+    if report.index.chunks > 0 {
+        text.push_str(&format!("- Indexing: {:.1} chunks/s.\n", report.index.chunks_per_s));
+    }
     for program in ["page", "worker"] {
         if let Some((raw, gzip)) = wasm_size(facts, program) {
             text.push_str(&format!("- WebAssembly of the {program}: {raw} bytes, {gzip} gzipped.\n"));
