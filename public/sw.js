@@ -42,8 +42,16 @@ async function keepAll() {
   };
   const page = await text("./");
   const assets = [...page.matchAll(/(?:src|href)="(\.?\/?[^":?#]+\.(?:js|css))"|['"](\.\/[^'"]+\.(?:js|wasm))['"]/g)];
-  const manifest = JSON.parse((await text("bundle/bundle.json")) || "{}");
-  const beside = Object.keys(JSON.parse((await text("models/index.json")) || "{}"));
+  // A server may answer for a missing file with its start page.
+  const json = async (address) => {
+    try {
+      return JSON.parse(await text(address));
+    } catch {
+      return {};
+    }
+  };
+  const manifest = await json("bundle/bundle.json");
+  const beside = Object.keys(await json("models/index.json"));
   const addresses = new Set([
     "./",
     "icon.svg",

@@ -51,19 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .map(|(name, size)| (name.to_owned(), json!({ "raw_bytes": size.raw, "gzip_bytes": size.gzip })))
         .collect();
 
-    // The features of the whole workspace and of a test, so that the dependencies are those the
-    // tests have compiled.
-    let mut cargo = command::program("cargo");
-    cargo.current_dir(paths::root()).args([
-        "build",
-        "--release",
-        "--workspace",
-        "--bin",
-        "bench",
-        "--test",
-        "metrics",
-    ]);
-    command::run(&mut cargo)?;
+    command::build(&["--bin", "bench"])?;
     let mut bench = Command::new(command::release_program("bench")?);
     bench.arg("--dist").arg(paths::dist()).arg("--out").arg(paths::reports().join("bench"));
     bench.args(["--wasm-sizes", &json!(sizes).to_string(), "--commit", &command::commit()]);

@@ -48,6 +48,14 @@ pub(crate) fn release_program(name: &str) -> Result<PathBuf> {
     Ok(target.join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX)))
 }
 
+/// Builds programs of the release profile with the features of the whole workspace and of a test, so
+/// that the dependencies are those the tests have compiled. `targets` such as `--bin bench`.
+pub(crate) fn build(targets: &[&str]) -> Result<()> {
+    let mut cargo = program("cargo");
+    cargo.current_dir(paths::root()).args(["build", "--release", "--workspace", "--test", "metrics"]);
+    run(cargo.args(targets))
+}
+
 /// The commit that is built here, for reports.
 pub(crate) fn commit() -> String {
     let mut git = program("git");

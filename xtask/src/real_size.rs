@@ -29,20 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.no_build {
         page::build(&setup::for_page()?)?;
     }
-    // As the tests are built, so that nothing is compiled twice.
-    let mut cargo = command::program("cargo");
-    cargo.current_dir(paths::root()).args([
-        "build",
-        "--release",
-        "--workspace",
-        "--bin",
-        "real_size",
-        "--example",
-        "write_gguf",
-        "--test",
-        "metrics",
-    ]);
-    command::run(&mut cargo)?;
+    command::build(&["--bin", "real_size", "--example", "write_gguf"])?;
     let mut program = Command::new(command::release_program("real_size")?);
     program.arg("--write-gguf").arg(command::release_program("examples/write_gguf")?);
     program.arg("--dist").arg(paths::dist()).arg("--out").arg(paths::reports().join("real-size"));

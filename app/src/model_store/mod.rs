@@ -12,9 +12,12 @@
 //! Whatever moment a tab is closed at, what is there can be gone on from: bytes are only appended, and
 //! a file is used only once it is whole.
 //!
-//! [`transfer`] is what fetches, over traits and tested natively; [`opfs`] is the browser's side.
+//! [`transfer`] is what fetches, over the traits of `surroundings` and tested natively; it ends well or
+//! with a `Fault`. [`opfs`] is the browser's side.
 
+mod fault;
 pub mod opfs;
+mod surroundings;
 pub mod transfer;
 
 use serde::{Deserialize, Serialize};

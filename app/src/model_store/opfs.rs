@@ -177,7 +177,7 @@ impl OpenFile {
             Ok(Self { folder, name, handle })
         };
         open.await.map_err(|error: JsValue| match named(&error, "NoModificationAllowedError") {
-            true => Refused::Other("another tab of this page is fetching it".into()),
+            true => Refused::Busy,
             false => refused(error),
         })
     }

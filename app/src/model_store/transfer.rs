@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{ModelFile, Record, name_of};
+pub use super::{
+    fault::Fault,
+    surroundings::{Answer, Body, Host, Place, Refused},
+};
 
 /// Pauses after a lost connection, one after the other; bytes that come begin them anew. After the
 /// last the person decides.
@@ -21,124 +25,6 @@ const PAUSES: [Duration; 6] = [
 const SLICE: Duration = Duration::from_millis(250);
 /// Bytes read from the disk at once, for the hash.
 const PIECE: u64 = 4 << 20;
-
-/// What a transfer runs in.
-#[allow(async_fn_in_trait, reason = "one thread; nothing is sent")]
-pub trait Host {
-    /// Bytes by which [`Self::recognise`] tells what a file is.
-    const FIRST_BYTES: usize;
-
-    /// An answer's bytes.
-    type Body: Body;
-
-    /// Asks for a file from byte `from` on.
-    ///
-    /// # Errors
-    /// What went wrong, as a sentence's part; there was no answer.
-    async fn get(&self, url: &str, from: u64) -> Result<Answer<Self::Body>, String>;
-
-    /// Whether the browser thinks that there is a network.
-    fn is_online(&self) -> bool;
-
-    /// Waits.
-    async fn wait(&self, pause: Duration);
-
-    /// Whether the person has told it to stop.
-    fn is_stopped(&self) -> bool;
-
-    /// Looks at the first bytes of a GGUF file: [`Self::FIRST_BYTES`], or the whole file.
-    ///
-    /// # Errors
-    /// A sentence: it cannot be run, so it need not come whole.
-    async fn recognise(&self, file: &str, first: &[u8]) -> Result<(), String>;
-}
-
-/// What a server answered.
-#[derive(Debug)]
-pub struct Answer<B> {
-    /// HTTP's status.
-    pub status: u16,
-    /// The first byte's place in the file and the file's length, where the page may see them.
-    pub range: Option<(u64, u64)>,
-    /// Bytes of this answer.
-    pub length: Option<u64>,
-    /// The mark of this version of the file, where the page may see it.
-    pub etag: Option<String>,
-    /// The bytes.
-    pub body: B,
-}
-
-/// Bytes as they come.
-#[allow(async_fn_in_trait, reason = "one thread; nothing is sent")]
-pub trait Body {
-    /// The next ones; `None` at the end.
-    ///
-    /// # Errors
-    /// What went wrong, as a sentence's part: the connection was lost.
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, String>;
-}
-
-/// Where one file is kept.
-#[allow(async_fn_in_trait, reason = "one thread; nothing is sent")]
-#[allow(clippy::len_without_is_empty, reason = "an empty file is nothing special")]
-pub trait Place {
-    /// What is known of it; `None` if nothing is, or it cannot be read.
-    async fn record(&self) -> Option<Record>;
-
-    /// Keeps what is known of it.
-    ///
-    /// # Errors
-    /// [`Refused`]
-    async fn set_record(&mut self, record: &Record) -> Result<(), Refused>;
-
-    /// Notes that it is whole.
-    ///
-    /// # Errors
-    /// [`Refused`]
-    async fn set_whole(&mut self) -> Result<(), Refused>;
-
-    /// Bytes that are there.
-    ///
-    /// # Errors
-    /// [`Refused`]
-    fn len(&self) -> Result<u64, Refused>;
-
-    /// Puts bytes at a place.
-    ///
-    /// # Errors
-    /// [`Refused`]
-    fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), Refused>;
-
-    /// `length` bytes from a place on.
-    ///
-    /// # Errors
-    /// [`Refused`]
-    fn read(&self, at: u64, length: u64) -> Result<Vec<u8>, Refused>;
-
-    /// Drops everything and what is known of it.
-    ///
-    /// # Errors
-    /// [`Refused`]
-    async fn clear(&mut self) -> Result<(), Refused>;
-
-    /// Sees to it that what was written is on the disk.
-    ///
-    /// # Errors
-    /// [`Refused`]
-    fn flush(&mut self) -> Result<(), Refused>;
-
-    /// Bytes that may still be written, where that is known.
-    async fn free(&self) -> Option<u64>;
-}
-
-/// Why the disk does not do as asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// There is no room.
-    Full,
-    /// The browser's own words.
-    Other(String),
-}
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,90 +51,6 @@ pub enum Step {
         /// The file's length.
         total: u64,
     },
-}
-
-/// Why a file is not there. What came of it stays, unless it is said to be of no use.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It was told to stop.
-    #[error("stopped")]
-    Stopped,
-    /// No answer, although there is a network.
-    #[error(
-        "{url} could not be fetched ({reason}). Is the address right, and does its server allow this page (CORS)?"
-    )]
-    Unreachable {
-        /// The address.
-        url: String,
-        /// The browser's words.
-        reason: String,
-    },
-    /// The connection was lost and did not come back.
-    #[error("The connection was lost ({reason}). What came is kept: resume when the network is back.")]
-    Lost {
-        /// The browser's words.
-        reason: String,
-    },
-    /// The server refused.
-    #[error("{url} answered {status}: {meaning}.")]
-    Status {
-        /// The address.
-        url: String,
-        /// HTTP's status.
-        status: u16,
-        /// What that means for a person.
-        meaning: &'static str,
-    },
-    /// The disk is full.
-    #[error(
-        "There is no room for {file}: it needs {needed} MB more and this browser gives this page {free} MB more. Delete a model or free some disk, then resume."
-    )]
-    NoRoom {
-        /// The file's name.
-        file: String,
-        /// Megabytes it needs.
-        needed: u64,
-        /// Megabytes there are.
-        free: u64,
-    },
-    /// The disk is full, and it is not known how full.
-    #[error(
-        "The disk is full, or what this browser gives this page of it. Delete a model or free some disk, then resume."
-    )]
-    Full,
-    /// The browser does not write.
-    #[error("{file} could not be written ({reason}). In a private window some browsers keep nothing.")]
-    Storage {
-        /// The file's name.
-        file: String,
-        /// The browser's words.
-        reason: String,
-    },
-    /// It is another file than was meant.
-    #[error("{0} Nothing of it was kept.")]
-    Wrong(String),
-    /// Its hash is not the known one.
-    #[error(
-        "{file} came whole, but is not the file that was meant: its SHA-256 begins with {found}, not {expected}. It was deleted; download it again."
-    )]
-    Hash {
-        /// The file's name.
-        file: String,
-        /// Its hash.
-        found: String,
-        /// The known one.
-        expected: String,
-    },
-}
-
-impl Fault {
-    /// The disk does not do as asked with a file.
-    pub fn of(refused: Refused, file: &ModelFile) -> Self {
-        match refused {
-            Refused::Full => Self::Full,
-            Refused::Other(reason) => Self::Storage { file: name_of(&file.url).to_owned(), reason },
-        }
-    }
 }
 
 /// How a try ended, if the file is not there.

@@ -160,6 +160,11 @@ pub const ENCODER: Known = Known {
     }),
 };
 
+/// Whether this is the address of the encoder, which completes nothing itself.
+pub fn is_encoder(id: &str) -> bool {
+    matches!(ENCODER.place, Place::Elsewhere(file) if file.url == id)
+}
+
 /// The model of this id.
 pub fn find(id: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.id == id)
@@ -178,6 +183,17 @@ mod tests {
             let found = known.shape.weights() as f64 / 1e6;
             assert!((found / millions - 1.0).abs() < 0.01, "{}: {found} million, not {millions}", known.id);
         }
+    }
+
+    #[test]
+    fn the_encoder_is_told_from_readers() {
+        let urls = KNOWN.iter().filter_map(|known| match known.place {
+            Place::Elsewhere(file) => Some(file.url),
+            _ => None,
+        });
+        assert!(urls.count() == 3 && !KNOWN.iter().any(|known| is_encoder(known.id)));
+        let Place::Elsewhere(file) = ENCODER.place else { panic!("it has an address") };
+        assert!(is_encoder(file.url));
     }
 
     #[test]

@@ -154,7 +154,10 @@ impl Runner {
         let manifest = &self.engine.as_ref().ok_or(Error::NotLoaded)?.manifest;
         let (chunking, key) = (manifest.chunking, model_key(manifest));
         let cache = match self.workspace.take() {
-            Some(open) => open.files.into_cache(),
+            Some(mut open) => {
+                open.files.flush().await;
+                open.files.into_cache()
+            }
             None => match IndexedDb::open().await {
                 Ok(database) => BrowserCache::Kept(database),
                 Err(error) => {

@@ -18,12 +18,12 @@ use llavacode_core::{
 };
 use wasm_bindgen::JsValue;
 
-const DATABASE: &str = "llavacode";
+const DATABASE: &str = "llavacode-vectors";
 const VECTORS: &str = "vectors";
 const ORDER: &str = "order";
-/// Earlier pages kept a workspace's whole index here, as one value.
-const WHOLE_INDEXES: &str = "indexes";
-const VERSION: u32 = 2;
+/// Earlier pages kept whole indexes here. A tab of such a page may have it open, so it is not this one
+/// in a newer version: that would wait until the tab is closed.
+const FORMER: &str = "llavacode";
 
 /// Records take no more than this.
 const MOST_BYTES: usize = 512 << 20;
@@ -48,13 +48,15 @@ impl IndexedDb {
     /// [`Error::Storage`] where the browser refuses, as in some private windows.
     pub(super) async fn open() -> Result<Self> {
         let database = async {
-            let mut request = Factory::new()?.open(DATABASE, Some(VERSION))?;
+            let factory = Factory::new()?;
+            // It goes once nobody has it open; nobody waits for that.
+            let _ = factory.delete(FORMER);
+            let mut request = factory.open(DATABASE, Some(1))?;
             request.on_upgrade_needed(|event| {
                 let Ok(database) = event.database() else { return };
                 let mut numbered = ObjectStoreParams::new();
                 numbered.auto_increment(true).key_path(None::<KeyPath>);
                 // A failure shows when the stores are used.
-                let _ = database.delete_object_store(WHOLE_INDEXES);
                 let _ = database.create_object_store(VECTORS, ObjectStoreParams::new());
                 let _ = database.create_object_store(ORDER, numbered);
             });

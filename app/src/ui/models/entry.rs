@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::protocol::DeviceChoice;
 use crate::state::engine::{EngineState, bytes, percent};
 use crate::state::fit::{self, Verdict};
-use crate::state::known::{Known, Place};
+use crate::state::known::{self, Known, Place};
 use crate::state::library::{Amount, Speed, Standing};
 use crate::ui::control;
 
@@ -88,6 +88,7 @@ pub(super) fn OtherEntry(
         <li class="model" data-testid="model-other">
             <h4>{control.model_name(&id)}<InUse id=id.clone()/></h4>
             <p class="hint address">{id.clone()}</p>
+            <p class="hint" hidden=!known::is_encoder(&id)>"The encoder: it is loaded with a Qwen2.5-Coder."</p>
             <Actions id=id built_in=false device=device close=close/>
         </li>
     }
@@ -136,6 +137,7 @@ fn Actions(
 ) -> impl IntoView {
     let control = control();
     let id = StoredValue::new(id);
+    let is_encoder = id.with_value(|id| known::is_encoder(id));
     let standing = Memo::new(move |_| {
         let files = id.with_value(|id| control.model_files(id));
         control.state.library.with(|library| id.with_value(|id| library.standing(id, &files)))
@@ -200,7 +202,7 @@ fn Actions(
                 hidden=move || line().is_none()>{move || line().unwrap_or_default()}</p>
             {move || share().map(|share| view! { <progress max="100" prop:value=share aria-label="Downloaded"></progress> })}
             <div class="actions">
-                <button class="small" data-testid="use" hidden=move || under_way() || in_use() on:click=use_it>{use_label}</button>
+                <button class="small" data-testid="use" hidden=move || is_encoder || under_way() || in_use() on:click=use_it>{use_label}</button>
                 <button class="small" data-testid="pause" hidden=move || !under_way() on:click=pause>"Pause"</button>
                 <button class="small quiet" data-testid="delete" hidden=move || !deletable() on:click=remove>
                     {move || if standing.with(has_nothing) { "Dismiss" } else { "Delete" }}
