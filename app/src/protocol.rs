@@ -48,9 +48,15 @@ pub enum Request {
         /// The file.
         file: SourceFile,
     },
-    /// Complete. A completion still under way in the same lane is cancelled. Answers:
-    /// `Completion`…, then its `Done`, or `Cancelled` or `Failed`.
-    Complete(CompletionRequest),
+    /// Complete at a cursor in these lanes, one after the other; what they share is done once. A
+    /// completion still under way is cancelled. Answers: `Completion`… of each lane, the last its `Done`
+    /// or `Failed`, then `Completed`; or `Cancelled`, or `Failed` if nothing can be completed.
+    Complete {
+        /// The text around it, and how to complete.
+        cursor: CompletionRequest,
+        /// In the order in which they are wanted.
+        lanes: Vec<Lane>,
+    },
     /// Stop what the request `target` started.
     Cancel {
         /// The request to stop.
@@ -161,8 +167,15 @@ pub enum Event {
     },
     /// The index is up to date.
     Indexed(IndexInfo),
-    /// A completion goes on.
-    Completion(CompletionEvent),
+    /// A lane's completion goes on.
+    Completion {
+        /// The lane.
+        lane: Lane,
+        /// What happened in it.
+        event: CompletionEvent,
+    },
+    /// Every lane has answered.
+    Completed,
     /// The request was cancelled.
     Cancelled,
     /// A measurement goes on.

@@ -20,6 +20,16 @@ impl Lane {
     /// Every lane, in the order they are shown and measured.
     pub const ALL: [Self; 4] = [Self::Base, Self::FullRag, Self::Compressed, Self::Xrag];
 
+    /// Whether it has retrieved chunks in its prompt.
+    pub fn retrieves(self) -> bool {
+        self != Self::Base
+    }
+
+    /// Whether soft tokens stand for them.
+    pub fn has_soft_tokens(self) -> bool {
+        matches!(self, Self::Compressed | Self::Xrag)
+    }
+
     /// Its name in JSON: `base`, `full_rag`, `compressed`, `xrag`.
     pub fn key(self) -> &'static str {
         match self {
@@ -53,7 +63,7 @@ pub struct RetrievedChunk {
     pub score: f32,
 }
 
-/// The text around a cursor, and how to complete it.
+/// The text around a cursor, and how to complete it, in whichever lane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompletionRequest {
     /// The open file's path; its own chunks are left out of retrieval.
@@ -62,8 +72,6 @@ pub struct CompletionRequest {
     pub prefix: String,
     /// Everything after the cursor.
     pub suffix: String,
-    /// The lane.
-    pub lane: Lane,
     /// Go on after the end of the line.
     pub multi_line: bool,
     /// Let far-away parts of the same file be retrieved too.
@@ -86,7 +94,7 @@ pub struct Task {
     pub suffix: String,
 }
 
-/// What happens while a completion is made, in this order.
+/// What happens while a lane's completion is made, in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum CompletionEvent {
@@ -107,9 +115,15 @@ pub enum CompletionEvent {
     },
     /// The completion is whole.
     Done(Completion),
+    /// There will be none, at any moment.
+    Failed {
+        /// A sentence that says what to do.
+        message: String,
+    },
 }
 
-/// Time to first token and its parts, in milliseconds.
+/// Time to first token and its parts, in milliseconds. What several lanes share is done once, and
+/// each lane that uses it is charged for it as if it had been alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ttft {
     /// Choosing chunks.
@@ -120,7 +134,7 @@ pub struct Ttft {
     pub assemble_ms: f64,
     /// Reading the prompt and choosing the first token, until its id is readable.
     pub prefill_ms: f64,
-    /// All of it, from the request.
+    /// The sum of the parts.
     pub total_ms: f64,
 }
 

@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|&(id, chunk)| PromptChunk { id, place: &chunk.place, text: &chunk.text })
             .collect();
         report(&format!("build prompt, {}", lane.key()), &files, |_, prefix, suffix| {
-            builder.build(lane, Cursor { path: "own.py", prefix, suffix }, &chunks);
+            builder.build(lane, &builder.local_part(Cursor { path: "own.py", prefix, suffix }), &chunks);
         });
     }
 

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, error::Error, fs, path::Path};
 use burn::tensor::Device;
 use llavacode_core::{
     bundle::{manifest_of, model_key, read_manifest},
-    engine::{CancelFlag, CompletionRequest, EMBED_BATCH, Engine, NativeHost},
+    engine::{CancelFlag, CompletionRequest, EMBED_BATCH, Engine, NativeHost, Place},
     weights::{FolderFiles, OneFile},
     workspace::{MemoryCache, Workspace},
 };
@@ -27,18 +27,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             workspace.update(path, &fs::read_to_string(path)?);
         }
         while !workspace.embed_next(&engine, EMBED_BATCH).await?.is_over() {}
-        let prefix = fs::read_to_string(last)?;
+        let mut place = Place::new(CompletionRequest {
+            path: last.clone(),
+            prefix: fs::read_to_string(last)?,
+            suffix: String::new(),
+            multi_line: false,
+            same_file: false,
+            cold: true,
+        });
         for lane in engine.lanes() {
-            let request = CompletionRequest {
-                path: last.clone(),
-                prefix: prefix.clone(),
-                suffix: String::new(),
-                lane,
-                multi_line: false,
-                same_file: false,
-                cold: true,
-            };
-            let found = engine.complete(&mut workspace, &request, &CancelFlag::default(), |_| ()).await?;
+            let cancel = CancelFlag::default();
+            let found = engine.complete(&mut workspace, &mut place, lane, &cancel, |_| ()).await?;
             println!(
                 "{:<10} {:>5} positions, first token after {:>6.0} ms, {:>5.1} tokens/s: {:?}",
                 lane.key(),

@@ -37,6 +37,16 @@ fn config() -> PromptConfig {
     }
 }
 
+trait BuildAt {
+    fn build_at(&self, lane: Lane, cursor: Cursor<'_>, chunks: &[PromptChunk<'_>]) -> Prompt;
+}
+
+impl BuildAt for PromptBuilder {
+    fn build_at(&self, lane: Lane, cursor: Cursor<'_>, chunks: &[PromptChunk<'_>]) -> Prompt {
+        self.build(lane, &self.local_part(cursor), chunks)
+    }
+}
+
 /// A cursor in `own.py`.
 fn cursor<'a>(prefix: &'a str, suffix: &'a str) -> Cursor<'a> {
     Cursor { path: "own.py", prefix, suffix }
@@ -155,7 +165,7 @@ fn assert_truthful(prompt: &Prompt, tokenizer: &Tokenizer) {
 fn the_base_lane_is_the_text_around_the_cursor() {
     let chunks = Chunks::new(3, 2);
     for config in [config(), after_suffix()] {
-        let prompt = builder(config).build(Lane::Base, cursor("x = ", "\ny = 2\n"), &chunks.as_chunks());
+        let prompt = builder(config).build_at(Lane::Base, cursor("x = ", "\ny = 2\n"), &chunks.as_chunks());
         assert_eq!(shown(&prompt), "<|fim_prefix|>x = <|fim_suffix|>\ny = 2\n<|fim_middle|>");
         assert_eq!((prompt.soft_tokens, prompt.chunks), (0, 0));
     }
@@ -164,7 +174,7 @@ fn the_base_lane_is_the_text_around_the_cursor() {
 #[test]
 fn text_chunks_stand_before_the_prefix_best_last() {
     let chunks = Chunks::new(3, 1);
-    let prompt = builder(config()).build(Lane::FullRag, cursor("x = ", "\n"), &chunks.as_chunks());
+    let prompt = builder(config()).build_at(Lane::FullRag, cursor("x = ", "\n"), &chunks.as_chunks());
     let context = "<|file_sep|>chunk_2 = 0<|file_sep|>chunk_1 = 0<|file_sep|>chunk_0 = 0";
     assert_eq!(shown(&prompt), format!("{context}<|fim_prefix|>x = <|fim_suffix|>\n<|fim_middle|>"));
     assert_eq!(prompt.chunks, 3);
@@ -175,19 +185,20 @@ fn text_chunks_stand_after_the_suffix_under_the_header() {
     let chunks = Chunks::new(2, 1);
     let config = after_suffix();
     let context = format!("\n{}\nchunk_0 = 0\nchunk_1 = 0\n", config.context_header);
-    let prompt = builder(config).build(Lane::FullRag, cursor("x = ", "\ny"), &chunks.as_chunks());
+    let prompt = builder(config).build_at(Lane::FullRag, cursor("x = ", "\ny"), &chunks.as_chunks());
     assert_eq!(shown(&prompt), format!("<|fim_prefix|>x = <|fim_suffix|>\ny{context}<|fim_middle|>"));
 }
 
 #[test]
 fn soft_tokens_take_the_chunks_place_without_separators() {
     let chunks = Chunks::new(3, 1);
-    let prompt = builder(config()).build(Lane::Compressed, cursor("x = ", "\n"), &chunks.as_chunks());
+    let prompt = builder(config()).build_at(Lane::Compressed, cursor("x = ", "\n"), &chunks.as_chunks());
     assert_eq!(shown(&prompt), "{2.py}{1.py}{0.py}<|fim_prefix|>x = <|fim_suffix|>\n<|fim_middle|>");
     assert_eq!(prompt.segments[..3], [Segment::Soft(id(2)), Segment::Soft(id(1)), Segment::Soft(id(0))]);
 
     let header = after_suffix().context_header;
-    let prompt = builder(after_suffix()).build(Lane::Compressed, cursor("x = ", "\n"), &chunks.as_chunks());
+    let prompt =
+        builder(after_suffix()).build_at(Lane::Compressed, cursor("x = ", "\n"), &chunks.as_chunks());
     assert!(shown(&prompt).ends_with(&format!("\n\n{header}\n{{0.py}}{{1.py}}{{2.py}}<|fim_middle|>")));
     assert_eq!((prompt.soft_tokens, prompt.chunks), (3, 3));
 }
@@ -196,9 +207,9 @@ fn soft_tokens_take_the_chunks_place_without_separators() {
 fn a_lane_without_chunks_is_the_base_lane() {
     for config in [config(), after_suffix()] {
         let builder = builder(config);
-        let base = builder.build(Lane::Base, cursor("x = ", "\n"), &[]);
+        let base = builder.build_at(Lane::Base, cursor("x = ", "\n"), &[]);
         for lane in Lane::ALL {
-            assert_eq!(builder.build(lane, cursor("x = ", "\n"), &[]), base);
+            assert_eq!(builder.build_at(lane, cursor("x = ", "\n"), &[]), base);
         }
     }
 }
@@ -206,11 +217,11 @@ fn a_lane_without_chunks_is_the_base_lane() {
 #[test]
 fn at_most_k_chunks_are_used_the_best() {
     let chunks = Chunks::new(14, 1);
-    let prompt = builder(config()).build(Lane::Compressed, cursor("", ""), &chunks.as_chunks());
+    let prompt = builder(config()).build_at(Lane::Compressed, cursor("", ""), &chunks.as_chunks());
     assert_eq!((prompt.soft_tokens, prompt.chunks), (10, 10));
     assert_eq!(prompt.segments[9], Segment::Soft(id(0)));
     let config = PromptConfig { top_k: 2, ..config() };
-    let prompt = builder(config).build(Lane::FullRag, cursor("", ""), &chunks.as_chunks());
+    let prompt = builder(config).build_at(Lane::FullRag, cursor("", ""), &chunks.as_chunks());
     assert_eq!(prompt.chunks, 2);
 }
 
@@ -220,9 +231,9 @@ fn a_chunk_has_as_many_soft_tokens_as_the_bundle_gives_it() {
     let chunks = Chunks::new(3, 10);
     let builder = builder(config.clone());
     for lane in [Lane::Compressed, Lane::Xrag] {
-        let prompt = builder.build(lane, cursor("x", ""), &chunks.as_chunks());
+        let prompt = builder.build_at(lane, cursor("x", ""), &chunks.as_chunks());
         assert_truthful(&prompt, &tokenizer());
-        let base = builder.build(Lane::Base, cursor("x", ""), &[]);
+        let base = builder.build_at(Lane::Base, cursor("x", ""), &[]);
         assert_eq!((prompt.chunks, prompt.soft_tokens), (3, 12));
         assert_eq!(prompt.prompt_tokens, base.prompt_tokens + 12);
         assert_eq!(shown(&prompt), format!("{{2.py}}{{1.py}}{{0.py}}{}", shown(&base)), "a part a chunk");
@@ -241,10 +252,10 @@ fn full_rag_spends_its_budget_on_the_best_chunks_and_cuts_the_last() {
     let tokenizer = tokenizer();
     let chunks = Chunks::new(10, 5);
     let length = tokenizer.encode(&chunks.0[0].1).len();
-    let base = builder(config()).build(Lane::Base, cursor("x", ""), &[]).prompt_tokens;
+    let base = builder(config()).build_at(Lane::Base, cursor("x", ""), &[]).prompt_tokens;
     let build = |context_tokens| {
         let config = PromptConfig { context_tokens, chunk_tokens: 1000, ..config() };
-        let prompt = builder(config).build(Lane::FullRag, cursor("x", ""), &chunks.as_chunks());
+        let prompt = builder(config).build_at(Lane::FullRag, cursor("x", ""), &chunks.as_chunks());
         assert_truthful(&prompt, &tokenizer);
         (prompt.chunks, prompt.prompt_tokens - base)
     };
@@ -260,7 +271,7 @@ fn full_rag_spends_its_budget_on_the_best_chunks_and_cuts_the_last() {
 #[test]
 fn a_chunk_gives_its_first_tokens() {
     let chunks = Chunks::new(1, 40);
-    let prompt = builder(config()).build(Lane::FullRag, cursor("", ""), &chunks.as_chunks());
+    let prompt = builder(config()).build_at(Lane::FullRag, cursor("", ""), &chunks.as_chunks());
     assert_eq!(tokens_after(&prompt, "<|file_sep|>"), 96);
     assert!(shown(&prompt).starts_with("<|file_sep|>chunk_0 = 0\nchunk_0 = 1\n"));
 }
@@ -268,7 +279,7 @@ fn a_chunk_gives_its_first_tokens() {
 #[test]
 fn the_prefix_keeps_its_end_and_the_suffix_its_beginning() {
     let text: String = (0..500).map(|n| format!("value_{n} = {n}\n")).collect();
-    let prompt = builder(config()).build(Lane::Base, cursor(&text, &text), &[]);
+    let prompt = builder(config()).build_at(Lane::Base, cursor(&text, &text), &[]);
     let shown = shown(&prompt);
     let (prefix, suffix) = shown.split_once("<|fim_suffix|>").expect("there is a suffix");
     assert!(prefix.ends_with("value_499 = 499\n"), "{prefix}");
@@ -289,7 +300,7 @@ fn typing_keeps_the_prompts_beginning() {
     let mut before: Option<(Vec<u32>, String)> = None;
     for end in 1..typed.len() {
         let prefix = format!("{text}{}", &typed[..end]);
-        let prompt = builder.build(Lane::Base, cursor(&prefix, ""), &[]);
+        let prompt = builder.build_at(Lane::Base, cursor(&prefix, ""), &[]);
         let ids = ids(&prompt);
         let window = shown(&prompt);
         assert!((243..=323).contains(&prompt.prompt_tokens), "{}", prompt.prompt_tokens);
@@ -337,11 +348,11 @@ fn no_text_exceeds_a_budget() {
             .map(|(n, text)| PromptChunk { id: id(n), place: &place, text })
             .collect();
         let builder = builder(config.clone());
-        let base = builder.build(Lane::Base, cursor(&prefix, &suffix), &chunks);
+        let base = builder.build_at(Lane::Base, cursor(&prefix, &suffix), &chunks);
         assert!(tokens_after(&base, "<|fim_prefix|>") <= config.prefix_tokens);
         assert!(tokens_after(&base, "<|fim_suffix|>") <= config.suffix_tokens);
         for lane in Lane::ALL {
-            let prompt = builder.build(lane, cursor(&prefix, &suffix), &chunks);
+            let prompt = builder.build_at(lane, cursor(&prefix, &suffix), &chunks);
             assert_truthful(&prompt, &tokenizer);
             assert!(prompt.prompt_tokens <= builder.max_prompt_tokens());
             assert!(prompt.chunks <= config.top_k.min(6));
@@ -362,7 +373,7 @@ fn a_line_longer_than_the_budget_is_cut_in_steps() {
     let builder = builder(config());
     let line = "value, ".repeat(3000);
     let windows: Vec<Vec<u32>> = (0..7)
-        .map(|typed| ids(&builder.build(Lane::Base, cursor(&line[..line.len() - 7 + typed], ""), &[])))
+        .map(|typed| ids(&builder.build_at(Lane::Base, cursor(&line[..line.len() - 7 + typed], ""), &[])))
         .collect();
     for window in &windows {
         assert!((240..=323).contains(&window.len()), "{}", window.len());
@@ -391,14 +402,14 @@ fn what_a_reader_can_do_is_told_by_its_tokenizer() {
     };
     assert_eq!(without("<|fim_middle|>").style(), PromptStyle::Causal);
     let chunks = Chunks::new(2, 1);
-    let prompt = without("<|file_sep|>").build(Lane::FullRag, cursor("x", ""), &chunks.as_chunks());
+    let prompt = without("<|file_sep|>").build_at(Lane::FullRag, cursor("x", ""), &chunks.as_chunks());
     assert!(shown(&prompt).starts_with("chunk_1 = 0\nchunk_0 = 0\n<|fim_prefix|>x"), "{}", shown(&prompt));
 }
 
 #[test]
 fn a_causal_prompt_names_each_file_and_ends_at_the_cursor() {
     let chunks = Chunks::new(2, 1);
-    let build = |lane| builder(causal()).build(lane, cursor("x = ", "\ny = 2\n"), &chunks.as_chunks());
+    let build = |lane| builder(causal()).build_at(lane, cursor("x = ", "\ny = 2\n"), &chunks.as_chunks());
     assert_eq!(shown(&build(Lane::Base)), "# own.py\nx = ");
     let text = "# 1.py\nchunk_1 = 0\n\n# 0.py\nchunk_0 = 0\n\n# own.py\nx = ";
     assert_eq!(shown(&build(Lane::FullRag)), text);
@@ -411,11 +422,11 @@ fn a_causal_prompt_names_each_file_and_ends_at_the_cursor() {
 #[test]
 fn a_causal_prompt_may_have_what_stands_after_the_cursor_as_context() {
     let config = PromptConfig { suffix_as_context: true, ..causal() };
-    let text = |suffix| shown(&builder(config.clone()).build(Lane::Base, cursor("x = ", suffix), &[]));
+    let text = |suffix| shown(&builder(config.clone()).build_at(Lane::Base, cursor("x = ", suffix), &[]));
     assert_eq!(text("1\ny = 2"), "# own.py, after the cursor\n1\ny = 2\n\n# own.py\nx = ");
     assert_eq!(text(""), "# own.py\nx = ");
     let long = "z = 3\n".repeat(2000);
-    let prompt = builder(config.clone()).build(Lane::Base, cursor(&long, &long), &[]);
+    let prompt = builder(config.clone()).build_at(Lane::Base, cursor(&long, &long), &[]);
     assert!(prompt.prompt_tokens <= builder(config).max_prompt_tokens(), "{}", prompt.prompt_tokens);
 }
 
@@ -427,8 +438,8 @@ fn a_causal_prompt_keeps_to_its_budgets() {
         let builder = builder(PromptConfig { context_tokens, ..causal() });
         let text = "value = 1\n".repeat(400);
         let cursor = Cursor { path: &long, prefix: &text, suffix: "" };
-        let base = builder.build(Lane::Base, cursor, &[]).prompt_tokens;
-        let prompt = builder.build(Lane::FullRag, cursor, &chunks.as_chunks());
+        let base = builder.build_at(Lane::Base, cursor, &[]).prompt_tokens;
+        let prompt = builder.build_at(Lane::FullRag, cursor, &chunks.as_chunks());
         assert!(
             prompt.prompt_tokens - base <= context_tokens,
             "{} of {context_tokens}",
@@ -446,8 +457,8 @@ fn the_end_of_the_text_is_taken_back_and_nothing_else_changes() {
         let healed = PromptConfig { token_healing: true, ..config.clone() };
         for prefix in ["", "def f():\n    ret", "x = [1, 2", "    \n        ", "s = '数", "print(", "a\r\n"]
         {
-            let plain = builder(config.clone()).build(Lane::Base, cursor(prefix, "\n"), &[]);
-            let prompt = builder(healed.clone()).build(Lane::Base, cursor(prefix, "\n"), &[]);
+            let plain = builder(config.clone()).build_at(Lane::Base, cursor(prefix, "\n"), &[]);
+            let prompt = builder(healed.clone()).build_at(Lane::Base, cursor(prefix, "\n"), &[]);
             let taken = plain.prompt_tokens - prompt.prompt_tokens;
             assert!(taken <= 2, "{taken} tokens of {prefix:?}");
             assert!(prefix.ends_with(&prompt.taken_back), "{:?} of {prefix:?}", prompt.taken_back);
@@ -461,7 +472,7 @@ fn the_end_of_the_text_is_taken_back_and_nothing_else_changes() {
     }
     let taken = |prefix| {
         let config = PromptConfig { token_healing: true, ..causal() };
-        builder(config).build(Lane::Base, cursor(prefix, ""), &[]).taken_back
+        builder(config).build_at(Lane::Base, cursor(prefix, ""), &[]).taken_back
     };
     assert_eq!(taken("x = 1\n"), "\n", "no word: one token");
     assert!(taken("self.expected_lev").len() >= 2, "the token before it may belong to the word");

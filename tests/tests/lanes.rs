@@ -8,7 +8,7 @@ use llavacode_core::{
     Error,
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR, model_key},
     config::{BundleManifest, FileEntry, PromptConfig},
-    engine::{CancelFlag, Completion, CompletionRequest, EMBED_BATCH, Engine, Lane, NativeHost},
+    engine::{CancelFlag, Completion, CompletionRequest, EMBED_BATCH, Engine, Lane, NativeHost, Place},
     index::{Vectors, chunker},
     weights::{MemoryFiles, sha256_hex},
     workspace::{MemoryCache, Workspace},
@@ -63,18 +63,21 @@ impl Page {
         while !step(self).await.expect("the CPU computes").is_over() {}
     }
 
-    async fn complete(&mut self, request: &CompletionRequest) -> Result<Completion, Error> {
+    async fn complete(&mut self, lane: Lane, request: &CompletionRequest) -> Result<Completion, Error> {
+        self.complete_at(&mut Place::new(request.clone()), lane).await
+    }
+
+    async fn complete_at(&mut self, place: &mut Place, lane: Lane) -> Result<Completion, Error> {
         let cancel = CancelFlag::default();
-        self.engine.complete(&mut self.workspace, request, &cancel, |_| ()).await
+        self.engine.complete(&mut self.workspace, place, lane, &cancel, |_| ()).await
     }
 }
 
-fn request(lane: Lane) -> CompletionRequest {
+fn request() -> CompletionRequest {
     CompletionRequest {
         path: "main.py".into(),
         prefix: "circle = Circle()\nprint(circle.".into(),
         suffix: "\n".into(),
-        lane,
         multi_line: false,
         same_file: false,
         cold: true,
@@ -94,9 +97,9 @@ fn nought() -> Vec<u8> {
 async fn without_its_projector_xrags_lane_is_refused() {
     let mut page = Page::open(bundle(None, soft_tokens(1))).await;
     assert_eq!(page.engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
-    let refused = page.complete(&request(Lane::Xrag)).await;
+    let refused = page.complete(Lane::Xrag, &request()).await;
     assert_eq!(refused, Err(Error::LaneMissing { lane: "xrag", file: XRAG_PROJECTOR }));
-    let done = page.complete(&request(Lane::Compressed)).await;
+    let done = page.complete(Lane::Compressed, &request()).await;
     assert_eq!(done.expect("the lane is there").soft_tokens, 1);
 }
 
@@ -112,7 +115,7 @@ async fn each_lane_with_soft_tokens_reads_its_own_projection() {
     }
     let mut prompts = Vec::new();
     for lane in [Lane::Compressed, Lane::Xrag] {
-        let done = page.complete(&request(lane)).await.expect("it completes");
+        let done = page.complete(lane, &request()).await.expect("it completes");
         assert_eq!((done.soft_tokens, done.reused_tokens), (3, 0));
         prompts.push(done.prompt);
     }
@@ -141,10 +144,10 @@ async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
 #[tokio::test]
 async fn soft_tokens_that_did_not_change_are_not_read_again() {
     let mut page = Page::open(bundle(None, soft_tokens(3))).await;
-    let mut again = CompletionRequest { cold: false, ..request(Lane::Compressed) };
-    let first = page.complete(&again).await.expect("it completes");
+    let mut again = CompletionRequest { cold: false, ..request() };
+    let first = page.complete(Lane::Compressed, &again).await.expect("it completes");
     again.prefix.push('a');
-    let second = page.complete(&again).await.expect("it completes");
+    let second = page.complete(Lane::Compressed, &again).await.expect("it completes");
     assert_eq!(first.reused_tokens, 0);
     assert!(second.reused_tokens > 3, "the three and what stands before the change: {second:?}");
 }
@@ -167,11 +170,47 @@ async fn the_longest_prompt_of_every_lane_has_room() {
         let request = CompletionRequest {
             prefix: "circle = Circle().area()\n".repeat(prompt.prefix_tokens) + "print(circle.",
             suffix: "\n    circle.radius".repeat(prompt.suffix_tokens),
-            ..request(lane)
+            ..request()
         };
-        let done = page.complete(&request).await.expect("it completes");
+        let done = page.complete(lane, &request).await.expect("it completes");
         let soft = if matches!(lane, Lane::Compressed | Lane::Xrag) { 6 * prompt.top_k } else { 0 };
         assert_eq!(done.soft_tokens, soft, "{lane:?}");
         assert!(done.prompt_tokens + prompt.max_new_tokens <= page.engine.capacity(), "{lane:?}");
+    }
+}
+
+#[tokio::test]
+async fn lanes_at_one_place_answer_as_if_each_were_alone() {
+    let mut page = Page::open(bundle(Some(nought()), soft_tokens(2))).await;
+    let mut alone = Vec::new();
+    for lane in Lane::ALL {
+        alone.push(page.complete(lane, &request()).await.expect("it completes"));
+    }
+    let mut place = Place::new(request());
+    for (lane, alone) in Lane::ALL.into_iter().zip(alone) {
+        let together = page.complete_at(&mut place, lane).await.expect("it completes");
+        assert_eq!((together.text, together.prompt), (alone.text, alone.prompt), "{lane:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_lanes_share_is_made_once_and_each_that_uses_it_is_charged() {
+    let mut page = Page::open(bundle(Some(nought()), soft_tokens(2))).await;
+    page.workspace.update("late.py", "circle = Circle()\nprint(circle.radius)\n");
+    assert!(page.workspace.waiting() > 0, "its chunk is embedded for the first lane that wants it");
+    let mut place = Place::new(request());
+    let mut ttft = Vec::new();
+    for lane in [Lane::Compressed, Lane::Base, Lane::FullRag, Lane::Xrag] {
+        ttft.push(page.complete_at(&mut place, lane).await.expect("it completes").ttft);
+    }
+    let [compressed, base, full_rag, xrag] = ttft.try_into().expect("four lanes");
+    assert_eq!(page.workspace.waiting(), 0);
+    assert_eq!((base.retrieve_ms, base.encode_ms, full_rag.encode_ms), (0.0, 0.0, 0.0));
+    assert!(compressed.retrieve_ms > 0.0 && compressed.encode_ms > 0.0);
+    assert_eq!(compressed.retrieve_ms, full_rag.retrieve_ms);
+    assert_eq!((compressed.retrieve_ms, compressed.encode_ms), (xrag.retrieve_ms, xrag.encode_ms));
+    for ttft in [compressed, base, full_rag, xrag] {
+        let parts = ttft.retrieve_ms + ttft.encode_ms + ttft.assemble_ms + ttft.prefill_ms;
+        assert!((ttft.total_ms - parts).abs() < 1e-6 && ttft.assemble_ms > 0.0);
     }
 }

@@ -127,7 +127,7 @@ pub fn prompt_of(builder: &PromptBuilder, lane: Lane, sample: &Sample) -> Prompt
         .map(|(number, (chunk, place))| PromptChunk { id: chunk_id(number), place, text: &chunk.text })
         .collect();
     let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
-    builder.build(lane, cursor, &chunks)
+    builder.build(lane, &builder.local_part(cursor), &chunks)
 }
 
 /// What the soft tokens of a sample's chunk are found by.

@@ -8,13 +8,13 @@ use llavacode_common::completion::Completion;
 use web_sys::UrlSearchParams;
 
 use super::measure::fetch_json;
-use super::{Chosen, Control, Round};
+use super::{Chosen, Control};
 use crate::client::{Client, Incoming};
 use crate::protocol::{DeviceChoice, EngineInfo, Event, IndexInfo, Reply, Request, RequestId};
 use crate::state::choice::{self, Arriving, Plan, Timed};
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::known::{PICO, SMOLLM2};
-use crate::state::lanes::{LaneRun, Phase};
+use crate::state::lanes::LaneRun;
 use crate::state::library::Standing;
 use crate::state::notices::{Gravity, Remedy};
 
@@ -225,8 +225,7 @@ impl Control {
     /// Whether the model in use is on its way to a suggestion, which comes before any change.
     fn suggestion_is_under_way(&self) -> bool {
         let lane = untrack(|| self.state.ghost_lane());
-        let phase = self.state.lane(lane).with_untracked(|run| run.phase);
-        matches!(phase, Phase::Queued | Phase::Running)
+        self.state.lane(lane).with_untracked(LaneRun::is_awaited)
     }
 
     /// Puts the next model in the place of the one in use, once its index stands, the one in use has
@@ -247,8 +246,8 @@ impl Control {
         else {
             return false;
         };
-        let ghost = inner.round.borrow().ghost.is_some();
-        inner.round.replace(Round::default());
+        let ghost = inner.ghost.take().is_some();
+        inner.completion.set(None);
         for lane in self.state.lanes {
             lane.update(LaneRun::stop);
         }

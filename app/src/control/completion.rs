@@ -1,13 +1,13 @@
-//! Asking for completions, lane after lane, and showing one of them in the editor.
+//! Asking for completions, and showing one of them in the editor.
 
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use llavacode_common::completion::{CompletionEvent, CompletionRequest, Lane};
 
-use super::{Control, Round};
+use super::Control;
 use crate::editor::Editor;
 use crate::protocol::{Request, RequestId};
-use crate::state::lanes::{LaneRun, Phase, Turns, title};
+use crate::state::lanes::{LaneRun, title, to_ask};
 use crate::state::notices::Gravity;
 
 impl Control {
@@ -27,13 +27,13 @@ impl Control {
     }
 
     pub(super) fn on_accept(self) {
-        self.inner().round.borrow_mut().ghost = None;
+        self.inner().ghost.set(None);
         self.wait_for_pause();
     }
 
     pub(super) fn on_dismiss(&self) {
         self.inner().pause.replace(None);
-        self.inner().round.borrow_mut().ghost = None;
+        self.inner().ghost.set(None);
     }
 
     /// The cursor is elsewhere: what is under way is of no use.
@@ -86,79 +86,50 @@ impl Control {
         }
         let settings = self.state.settings.get_untracked();
         let offered = self.state.offered.get_untracked();
-        let turns = Turns::new(untrack(|| self.state.ghost_lane()), settings.compare, &offered);
-        for lane in turns.waiting() {
-            self.state.lane(lane).update(LaneRun::queue);
-        }
-        self.inner().round.replace(Round {
-            turns,
-            context: Some(context),
-            ghost: None,
+        let ghost = untrack(|| self.state.ghost_lane());
+        let lanes = to_ask(ghost, settings.compare, &offered);
+        let cursor = CompletionRequest {
+            path: context.path,
+            prefix: context.prefix,
+            suffix: context.suffix,
             multi_line: settings.multi_line,
+            same_file: settings.same_file,
             cold: settings.compare && settings.cold,
-            again,
-        });
-        self.state.in_place.set(true);
-        self.next_lane();
-    }
-
-    fn next_lane(&self) {
-        let inner = self.inner();
-        let (lane, request) = {
-            let mut round = inner.round.borrow_mut();
-            let Some(lane) = round.turns.take() else { return };
-            let Some(context) = round.context.clone() else { return };
-            let request = CompletionRequest {
-                path: context.path,
-                prefix: context.prefix,
-                suffix: context.suffix,
-                lane,
-                multi_line: round.multi_line,
-                same_file: self.state.settings.with_untracked(|settings| settings.same_file),
-                cold: round.cold,
-            };
-            (lane, request)
         };
-        let Some(id) = self.send(Request::Complete(request)) else {
-            self.stop();
-            return;
-        };
-        let again = inner.round.borrow().again;
-        self.state.lane(lane).update(|run| if again { run.start_again(id) } else { run.start(id) });
-        if lane == untrack(|| self.state.ghost_lane()) {
-            inner.round.borrow_mut().ghost = Some(id);
+        let Some(id) = self.send(Request::Complete { cursor, lanes: lanes.clone() }) else { return };
+        for lane in lanes {
+            self.state.lane(lane).update(|run| run.ask(again));
         }
+        let inner = self.inner();
+        inner.completion.set(Some(id));
+        inner.ghost.set(Some(ghost));
+        self.state.in_place.set(true);
     }
 
     /// Stops what is under way and what waits.
     pub fn stop(&self) {
-        self.inner().pause.replace(None);
         let inner = self.inner();
-        {
-            let mut round = inner.round.borrow_mut();
-            round.turns.clear();
-            round.ghost = None;
+        inner.pause.replace(None);
+        inner.ghost.set(None);
+        if let Some(target) = inner.completion.take() {
+            self.send(Request::Cancel { target });
         }
+        self.end_lanes(LaneRun::stop);
+    }
+
+    /// Nothing more comes for the lanes that were asked.
+    fn end_lanes(&self, end: impl Fn(&mut LaneRun)) {
         for lane in self.state.lanes {
-            let (phase, request) = lane.with_untracked(|run| (run.phase, run.request));
-            if let (Phase::Running, Some(target)) = (phase, request) {
-                self.send(Request::Cancel { target });
-            }
-            if matches!(phase, Phase::Running | Phase::Queued) {
-                lane.update(LaneRun::stop);
+            if lane.with_untracked(LaneRun::is_awaited) {
+                lane.update(&end);
             }
         }
     }
 
-    /// The lane that waits for this request's answer.
-    fn lane_of(&self, id: RequestId) -> Option<Lane> {
-        Lane::ALL.into_iter().find(|&lane| {
-            self.state.lane(lane).with_untracked(|run| run.request == Some(id) && run.phase == Phase::Running)
-        })
-    }
-
-    pub(super) fn on_completion(self, id: RequestId, event: CompletionEvent) {
-        let Some(lane) = self.lane_of(id) else { return };
+    pub(super) fn on_completion(self, id: RequestId, lane: Lane, event: CompletionEvent) {
+        if self.inner().completion.get() != Some(id) {
+            return;
+        }
         if let CompletionEvent::Done(done) = &event {
             self.time(done);
         }
@@ -169,7 +140,7 @@ impl Control {
         if has_text && self.state.shown.get_untracked() != self.state.offered.get_untracked() {
             self.state.shown.set(self.state.offered.get_untracked());
         }
-        if has_text && self.inner().round.borrow().ghost == Some(id) {
+        if has_text && self.inner().ghost.get() == Some(lane) {
             let text = run.with_untracked(|run| run.text.clone());
             if done && !text.is_empty() {
                 self.state.announcement.set(format!("{} suggests: {text}", title(lane)));
@@ -178,22 +149,25 @@ impl Control {
         }
         if done {
             self.offer_better();
-            if !self.take_over() {
-                self.next_lane();
-            }
+        }
+        if !run.with_untracked(LaneRun::is_awaited) {
+            self.take_over();
         }
     }
 
-    /// A completion ended without a result: cancelled, or failed with a sentence.
-    pub(super) fn on_completion_ended(self, id: RequestId, failure: Option<String>) {
-        let Some(lane) = self.lane_of(id) else { return };
-        self.state.lane(lane).update(|run| match failure {
-            Some(message) => run.fail(message),
+    /// Nothing more comes for a request: every lane answered, it was cancelled, or it failed with a
+    /// sentence.
+    pub(super) fn on_completion_ended(self, id: RequestId, failure: Option<&str>) {
+        let inner = self.inner();
+        if inner.completion.get() != Some(id) {
+            return;
+        }
+        inner.completion.set(None);
+        self.end_lanes(|run| match failure {
+            Some(message) => run.fail(message.to_owned()),
             None => run.stop(),
         });
-        if !self.take_over() {
-            self.next_lane();
-        }
+        self.take_over();
     }
 
     /// Shows a lane's text as ghost text, if the cursor is still where it was asked for.
@@ -202,7 +176,7 @@ impl Control {
             return;
         }
         // What another lane still streams does not take its place.
-        self.inner().round.borrow_mut().ghost = None;
+        self.inner().ghost.set(None);
         let text = self.state.lane(lane).with_untracked(|run| run.text.clone());
         self.with_editor(|editor| {
             editor.offer_ghost(&text);

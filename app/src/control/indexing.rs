@@ -6,7 +6,6 @@ use leptos::prelude::*;
 use super::Control;
 use crate::protocol::{IndexInfo, Request};
 use crate::state::engine::IndexState;
-use crate::state::lanes::Phase;
 use crate::state::workspace::{Skipped, Workspace};
 
 /// After this pause the index is told. A file's own chunks are left out of its completions, so that
@@ -36,8 +35,7 @@ impl Control {
 
     pub(super) fn wait_to_index(self) {
         self.inner().reindex.replace(Some(Timeout::new(INDEX_AFTER_MS, move || {
-            let busy =
-                self.state.lanes.iter().any(|lane| lane.with_untracked(|run| run.phase == Phase::Running));
+            let busy = self.inner().completion.get().is_some();
             if busy { self.wait_to_index() } else { self.index_edited() }
         })));
     }

@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
+use llavacode_common::completion::Lane;
 use web_sys::HtmlElement;
 
 use crate::client::{Client, Incoming};
@@ -22,7 +23,6 @@ use crate::editor::{Editor, EditorEvent};
 use crate::protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
 use crate::state::State;
 use crate::state::engine::{EngineState, IndexState};
-use crate::state::lanes::Turns;
 use crate::state::measure::MeasureState;
 use crate::state::notices::{Gravity, Remedy};
 use crate::state::settings::{Settings, Theme};
@@ -66,26 +66,16 @@ struct Inner {
     load: Cell<Option<RequestId>>,
     index: Cell<Option<RequestId>>,
     measure: Cell<Option<RequestId>>,
-    round: RefCell<Round>,
+    /// The completion under way.
+    completion: Cell<Option<RequestId>>,
+    /// The lane whose text is shown in the editor as it comes.
+    ghost: Cell<Option<Lane>>,
     /// Waits for the person to pause.
     pause: RefCell<Option<Timeout>>,
     /// Waits to keep what was typed.
     save: RefCell<Option<Timeout>>,
     /// Waits to index it.
     reindex: RefCell<Option<Timeout>>,
-}
-
-/// Completions at one place of the cursor.
-#[derive(Default)]
-struct Round {
-    turns: Turns,
-    context: Option<crate::editor::Context>,
-    /// The request whose text is shown in the editor.
-    ghost: Option<RequestId>,
-    multi_line: bool,
-    cold: bool,
-    /// What is shown stands until new text comes.
-    again: bool,
 }
 
 impl Control {
@@ -222,7 +212,8 @@ impl Control {
                     self.on_indexed(info);
                 }
             }
-            Event::Completion(event) => self.on_completion(id, event),
+            Event::Completion { lane, event } => self.on_completion(id, lane, event),
+            Event::Completed => self.on_completion_ended(id, None),
             Event::Measuring { stage, done, total } => {
                 if inner.measure.get() == Some(id) {
                     self.state.measure.set(MeasureState::Running { stage, done, total });
@@ -268,7 +259,7 @@ impl Control {
             self.state.measure.set(MeasureState::Failed { message });
             self.take_over();
         } else {
-            self.on_completion_ended(id, Some(message));
+            self.on_completion_ended(id, Some(&message));
         }
     }
 

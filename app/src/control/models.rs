@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use web_sys::{Url, UrlSearchParams};
 
-use super::{Control, Round};
+use super::Control;
 use crate::client::Client;
 use crate::editor::Editor;
 use crate::files::Candidate;
@@ -120,7 +120,8 @@ impl Control {
         if inner.measure.take().is_some() {
             self.state.measure.set(MeasureState::Idle);
         }
-        inner.round.replace(Round::default());
+        inner.completion.set(None);
+        inner.ghost.set(None);
         for lane in self.state.lanes {
             lane.update(LaneRun::stop);
         }

@@ -1,10 +1,6 @@
 //! A lane's run: what is shown of one completion while it is made, and after.
 
-use std::collections::VecDeque;
-
 use llavacode_common::completion::{Completion, CompletionEvent, Lane, RetrievedChunk, StopReason, Ttft};
-
-use crate::protocol::RequestId;
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,9 +8,9 @@ pub enum Phase {
     /// Never asked, or stopped.
     #[default]
     Idle,
-    /// Waits for the lane before it.
+    /// Asked for; its turn has not come.
     Queued,
-    /// Asked.
+    /// At work.
     Running,
     /// Whole.
     Done,
@@ -40,8 +36,6 @@ impl Phase {
 pub struct LaneRun {
     /// How far it is.
     pub phase: Phase,
-    /// The request it answers.
-    pub request: Option<RequestId>,
     /// The completion so far.
     pub text: String,
     /// Chunks in the prompt, best first.
@@ -59,37 +53,24 @@ pub struct LaneRun {
 }
 
 impl LaneRun {
-    /// Puts it in the queue.
-    pub fn queue(&mut self) {
+    /// It was asked for. Asked `again` at the place that the text shown is for, that stands until
+    /// another comes; else until the lane's turn.
+    pub fn ask(&mut self, again: bool) {
         self.phase = Phase::Queued;
-        self.request = None;
         self.error = None;
         self.started = false;
-        self.kept = false;
+        self.kept = again;
     }
 
-    /// It was sent as `request`.
-    pub fn start(&mut self, request: RequestId) {
-        self.queue();
-        self.phase = Phase::Running;
-        self.request = Some(request);
-        self.text.clear();
-    }
-
-    /// It was sent as `request`, at the place that the text shown is for: that stands until another
-    /// comes.
-    pub fn start_again(&mut self, request: RequestId) {
-        self.queue();
-        self.phase = Phase::Running;
-        self.request = Some(request);
-        self.kept = true;
+    /// Whether an answer is to come.
+    pub fn is_awaited(&self) -> bool {
+        matches!(self.phase, Phase::Queued | Phase::Running)
     }
 
     /// Stops waiting for an answer; what has come stays.
     pub fn stop(&mut self) {
-        if matches!(self.phase, Phase::Queued | Phase::Running) {
+        if self.is_awaited() {
             self.phase = Phase::Idle;
-            self.request = None;
             self.kept = false;
         }
     }
@@ -103,7 +84,13 @@ impl LaneRun {
     /// Takes in what the engine said.
     pub fn apply(&mut self, event: CompletionEvent) {
         match event {
-            CompletionEvent::Retrieved { chunks } => self.chunks = chunks,
+            CompletionEvent::Retrieved { chunks } => {
+                self.phase = Phase::Running;
+                self.chunks = chunks;
+                if !self.kept {
+                    self.text.clear();
+                }
+            }
             CompletionEvent::FirstToken { ttft } => {
                 self.started = true;
                 self.ttft = Some(ttft);
@@ -121,6 +108,7 @@ impl LaneRun {
                 self.ttft = Some(completion.ttft);
                 self.done = Some(completion);
             }
+            CompletionEvent::Failed { message } => self.fail(message),
         }
     }
 
@@ -131,41 +119,20 @@ impl LaneRun {
 
     /// Whether the time to the first token shown is the run's before.
     pub fn ttft_is_old(&self) -> bool {
-        matches!(self.phase, Phase::Queued | Phase::Running) && !self.started
+        self.is_awaited() && !self.started
     }
 
     /// Whether the other numbers are the run's before.
     pub fn numbers_are_old(&self) -> bool {
-        matches!(self.phase, Phase::Queued | Phase::Running)
+        self.is_awaited()
     }
 }
 
-/// Lanes that still wait for their turn at one place of the cursor.
-#[derive(Debug, Default)]
-pub struct Turns(VecDeque<Lane>);
-
-impl Turns {
-    /// The lane of the ghost text first, since a person waits for it; then the others on offer, if
-    /// all are compared.
-    pub fn new(ghost: Lane, compare: bool, offered: &[Lane]) -> Self {
-        let others = offered.iter().copied().filter(|&lane| compare && lane != ghost);
-        Self(std::iter::once(ghost).chain(others).collect())
-    }
-
-    /// The next lane.
-    pub fn take(&mut self) -> Option<Lane> {
-        self.0.pop_front()
-    }
-
-    /// The lanes that wait.
-    pub fn waiting(&self) -> impl Iterator<Item = Lane> + '_ {
-        self.0.iter().copied()
-    }
-
-    /// Nobody waits any more.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
+/// The lanes to ask for: that of the ghost text first, since a person waits for it; then the others on
+/// offer, if all are compared.
+pub fn to_ask(ghost: Lane, compare: bool, offered: &[Lane]) -> Vec<Lane> {
+    let others = offered.iter().copied().filter(|&lane| compare && lane != ghost);
+    std::iter::once(ghost).chain(others).collect()
 }
 
 /// A lane's name for a person.
@@ -221,10 +188,13 @@ mod tests {
         }
     }
 
+    const RETRIEVED: CompletionEvent = CompletionEvent::Retrieved { chunks: Vec::new() };
+
     #[test]
     fn text_streams_and_the_finished_one_wins() {
         let mut run = LaneRun::default();
-        run.start(7);
+        run.ask(false);
+        run.apply(RETRIEVED);
         run.apply(CompletionEvent::FirstToken { ttft: ttft(11.0) });
         run.apply(CompletionEvent::Text { text: "retu".into() });
         run.apply(CompletionEvent::Text { text: "rn x ".into() });
@@ -237,12 +207,12 @@ mod tests {
     #[test]
     fn numbers_of_the_run_before_stay_until_new_ones_come() {
         let mut run = LaneRun::default();
-        run.start(1);
+        run.ask(false);
         run.apply(CompletionEvent::Done(completion("a")));
-        run.queue();
+        run.ask(false);
         assert!(run.text_is_old() && run.ttft_is_old() && run.numbers_are_old());
         assert_eq!(run.text, "a");
-        run.start(2);
+        run.apply(RETRIEVED);
         assert!(!run.text_is_old() && run.text.is_empty() && run.ttft.is_some());
         run.apply(CompletionEvent::FirstToken { ttft: ttft(3.0) });
         assert!(!run.ttft_is_old() && run.numbers_are_old());
@@ -251,9 +221,10 @@ mod tests {
     #[test]
     fn asked_again_at_the_same_place_the_text_stands_until_another_comes() {
         let mut run = LaneRun::default();
-        run.start(1);
+        run.ask(false);
         run.apply(CompletionEvent::Done(completion("by the first model")));
-        run.start_again(2);
+        run.ask(true);
+        run.apply(RETRIEVED);
         run.apply(CompletionEvent::FirstToken { ttft: ttft(3.0) });
         assert!(run.text_is_old());
         assert_eq!(run.text, "by the first model");
@@ -266,23 +237,28 @@ mod tests {
     #[test]
     fn stopping_keeps_what_is_finished() {
         let mut run = LaneRun::default();
-        run.start(1);
+        run.ask(false);
         run.apply(CompletionEvent::Done(completion("a")));
         run.stop();
         assert_eq!(run.phase, Phase::Done);
-        run.start(2);
+        run.ask(false);
         run.stop();
-        assert_eq!((run.phase, run.request), (Phase::Idle, None));
+        assert_eq!((run.phase, run.is_awaited()), (Phase::Idle, false));
+    }
+
+    #[test]
+    fn a_lane_fails_with_its_sentence() {
+        let mut run = LaneRun::default();
+        run.ask(false);
+        run.apply(CompletionEvent::Failed { message: "The prompt is too long.".into() });
+        assert_eq!((run.phase.key(), run.is_awaited()), ("error", false));
+        assert_eq!(run.error.as_deref(), Some("The prompt is too long."));
     }
 
     #[test]
     fn the_ghosts_lane_goes_first() {
-        let mut turns = Turns::new(Lane::Compressed, true, &Lane::ALL[..3]);
-        assert_eq!(turns.take(), Some(Lane::Compressed));
-        assert_eq!(turns.waiting().collect::<Vec<_>>(), [Lane::Base, Lane::FullRag]);
-        turns.clear();
-        assert_eq!(turns.take(), None);
-        let mut alone = Turns::new(Lane::Base, false, &Lane::ALL);
-        assert_eq!((alone.take(), alone.take()), (Some(Lane::Base), None));
+        let compared = to_ask(Lane::Compressed, true, &Lane::ALL[..3]);
+        assert_eq!(compared, [Lane::Compressed, Lane::Base, Lane::FullRag]);
+        assert_eq!(to_ask(Lane::Base, false, &Lane::ALL), [Lane::Base]);
     }
 }

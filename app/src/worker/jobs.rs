@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use llavacode_core::{
     bench::Task,
-    engine::{CancelFlag, CompletionRequest, Lane},
+    engine::{CancelFlag, Lane, Place},
 };
 
 use super::{files::ChosenFile, send};
@@ -32,8 +32,8 @@ pub(super) enum Work {
     UpdateFile { workspace: String, file: SourceFile },
     /// Embed the next chunks that have no vectors.
     Embed(Embedding),
-    /// Complete.
-    Complete(CompletionRequest),
+    /// Complete at a place in these lanes.
+    Complete { place: Place, lanes: VecDeque<Lane> },
     /// Fetch files into the store.
     Fetch { files: Vec<ModelFile> },
     /// Measure.
@@ -68,7 +68,7 @@ fn rank(work: &Work) -> u8 {
     match work {
         Work::Load { .. } => 0,
         Work::Index { .. } | Work::UpdateFile { .. } => 1,
-        Work::Complete(_) => 2,
+        Work::Complete { .. } => 2,
         Work::Embed(_) | Work::Fetch { .. } | Work::Measure { .. } => 3,
     }
 }
@@ -79,7 +79,7 @@ enum Kind {
     Load,
     Index,
     Update,
-    Complete(Lane),
+    Complete,
     Fetch,
     Measure,
 }
@@ -107,7 +107,9 @@ impl Jobs {
             Request::Load { bundle, device } => (Kind::Load, Work::Load { bundle, files, device }),
             Request::Index { workspace, files } => (Kind::Index, Work::Index { workspace, files }),
             Request::UpdateFile { workspace, file } => (Kind::Update, Work::UpdateFile { workspace, file }),
-            Request::Complete(request) => (Kind::Complete(request.lane), Work::Complete(request)),
+            Request::Complete { cursor, lanes } => {
+                (Kind::Complete, Work::Complete { place: Place::new(cursor), lanes: lanes.into() })
+            }
             Request::Fetch { files } => (Kind::Fetch, Work::Fetch { files }),
             Request::Measure { tasks } => (Kind::Measure, Work::Measure { tasks }),
         };

@@ -1,12 +1,12 @@
 //! Carries the jobs out, one at a time.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
 use llavacode_core::{
     Error,
     bench::{self, Task},
     bundle::model_key,
-    engine::{CancelFlag, CompletionRequest, EMBED_BATCH, Engine, Host},
+    engine::{CancelFlag, CompletionEvent, EMBED_BATCH, Engine, Host, Lane, Place},
     workspace::{MemoryCache, Workspace},
 };
 use wasm_bindgen::JsCast;
@@ -89,7 +89,7 @@ impl Runner {
             Work::UpdateFile { workspace, file } => self.update(workspace, &file),
             Work::Embed(embedding) => self.embed(id, cancel, embedding).await,
             Work::Fetch { files } => fetch::all(id, cancel, &files).await.map(Outcome::Over),
-            Work::Complete(request) => self.complete(id, cancel, &request).await.map(Outcome::Over),
+            Work::Complete { place, lanes } => self.complete(id, cancel, place, lanes).await,
             Work::Measure { tasks } => self.measure(id, cancel, tasks).await.map(Outcome::Over),
         }
     }
@@ -236,16 +236,23 @@ impl Runner {
         })))
     }
 
+    /// Completes in the next lane. A lane that fails leaves the others theirs.
     async fn complete(
         &mut self,
         id: RequestId,
         cancel: &CancelFlag,
-        request: &CompletionRequest,
-    ) -> Result<Event, Error> {
-        let tell = |event| send(id, Event::Completion(event));
+        mut place: Place,
+        mut lanes: VecDeque<Lane>,
+    ) -> Result<Outcome, Error> {
+        let Some(lane) = lanes.pop_front() else { return Ok(Outcome::Over(Event::Completed)) };
+        let tell = |event| send(id, Event::Completion { lane, event });
         let (engine, files) = self.both()?;
-        let completion = engine.complete(files, request, cancel, tell).await?;
-        Ok(Event::Completion(llavacode_core::engine::CompletionEvent::Done(completion)))
+        match engine.complete(files, &mut place, lane, cancel, tell).await {
+            Ok(_) => {}
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => tell(CompletionEvent::Failed { message: error.to_string() }),
+        }
+        Ok(Outcome::Continue(Work::Complete { place, lanes }))
     }
 
     async fn measure(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Differences, LaneSummary, Spread, Task, TtftParts};
 use crate::{
     Result,
-    engine::{CancelFlag, Completion, CompletionRequest, Engine, Host, Lane},
+    engine::{CancelFlag, Completion, CompletionRequest, Engine, Host, Lane, Place},
     metrics,
     workspace::{VectorCache, Workspace},
 };
@@ -43,16 +43,18 @@ pub(super) async fn measure<H: Host, C: VectorCache>(
 ) -> Result<Lanes> {
     // Once through every lane first: what has to be compiled is compiled.
     let lanes = engine.lanes();
+    let mut place = Place::new(request(&tasks[0], true));
     for &lane in &lanes {
-        engine.complete(workspace, &request(&tasks[0], lane, true), cancel, |_| ()).await?;
+        engine.complete(workspace, &mut place, lane, cancel, |_| ()).await?;
     }
     let mut samples: BTreeMap<Lane, Samples> = BTreeMap::new();
     for (done, task) in tasks.iter().enumerate() {
         progress("lanes", done, tasks.len());
+        let mut place = Place::new(request(task, true));
         for turn in 0..lanes.len() {
             let lane = lanes[(turn + done) % lanes.len()];
             let samples = samples.entry(lane).or_default();
-            let completion = engine.complete(workspace, &request(task, lane, true), cancel, |_| ()).await?;
+            let completion = engine.complete(workspace, &mut place, lane, cancel, |_| ()).await?;
             samples.score(&completion.text, &task.target);
             samples.completions.push(completion);
             if done % WARM_EVERY == 0 {
@@ -74,19 +76,22 @@ async fn warm_ttft<H: Host, C: VectorCache>(
     lane: Lane,
     cancel: &CancelFlag,
 ) -> Result<f64> {
-    let mut before = request(task, lane, false);
+    let after = request(task, false);
+    let mut before = after.clone();
     before.prefix.pop();
-    engine.complete(workspace, &before, cancel, |_| ()).await?;
-    let warm = engine.complete(workspace, &request(task, lane, false), cancel, |_| ()).await?;
-    Ok(warm.ttft.total_ms)
+    let mut warm_ms = 0.0;
+    for request in [before, after] {
+        let mut place = Place::new(request);
+        warm_ms = engine.complete(workspace, &mut place, lane, cancel, |_| ()).await?.ttft.total_ms;
+    }
+    Ok(warm_ms)
 }
 
-fn request(task: &Task, lane: Lane, cold: bool) -> CompletionRequest {
+fn request(task: &Task, cold: bool) -> CompletionRequest {
     CompletionRequest {
         path: task.path.clone(),
         prefix: task.prefix.clone(),
         suffix: task.suffix.clone(),
-        lane,
         multi_line: false,
         same_file: false,
         cold,

@@ -3,21 +3,23 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::{
-    CancelFlag, Completion, CompletionEvent, CompletionRequest, Engine, Host, Lane, RetrievedChunk, Ttft,
+    CancelFlag, Completion, CompletionEvent, Engine, Host, Lane, RetrievedChunk, Ttft,
     generation::Generation,
+    place::Place,
     session::{Position, Session},
 };
 use crate::{
     Error, Result,
     bundle::{PROJECTOR, XRAG_PROJECTOR},
-    index::{ChunkId, Index, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
+    index::{ChunkId, Index, RetrievedHit},
     model::reader::token_ids,
-    prompt::{Cursor, Prompt, PromptChunk, Segment},
+    prompt::{Prompt, PromptChunk, Segment},
     workspace::{VectorCache, Workspace},
 };
 
 impl<H: Host> Engine<H> {
-    /// Completes at a cursor, with what the workspace has for it, telling what happens as it happens; `Done` comes last.
+    /// Completes at a place in one lane, with what the workspace has for it, telling what happens as it
+    /// happens; `Done` comes last. What the lanes share is made once a place.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once `cancel` is set, [`Error::LaneMissing`] for a lane that is not among
@@ -26,69 +28,48 @@ impl<H: Host> Engine<H> {
     pub async fn complete<C: VectorCache>(
         &mut self,
         workspace: &mut Workspace<C>,
-        request: &CompletionRequest,
+        place: &mut Place,
+        lane: Lane,
         cancel: &CancelFlag,
         mut emit: impl FnMut(CompletionEvent),
     ) -> Result<Completion> {
-        if !self.lanes().contains(&request.lane) {
-            let file = if request.lane == Lane::Xrag { XRAG_PROJECTOR } else { PROJECTOR };
-            return Err(Error::LaneMissing { lane: request.lane.key(), file });
+        if !self.lanes().contains(&lane) {
+            let file = if lane == Lane::Xrag { XRAG_PROJECTOR } else { PROJECTOR };
+            return Err(Error::LaneMissing { lane: lane.key(), file });
         }
-        let started = self.host.now_ms();
-        let hits = self.retrieve(workspace.index(), request);
-        let retrieved = self.host.now_ms();
-        let mut encoded = retrieved;
-        if matches!(request.lane, Lane::Compressed | Lane::Xrag) {
-            // What was not embedded yet is wanted now.
-            let ids: Vec<ChunkId> = hits.iter().map(|hit| hit.id).collect();
-            workspace.embed_now(self, &ids).await?;
-            encoded = self.host.now_ms();
-        }
+        let (hits, retrieve_ms) = match lane.retrieves() {
+            true => place.hits(self, workspace.index()),
+            false => (Vec::new(), 0.0),
+        };
+        // What was not embedded yet is wanted now.
+        let encode_ms = match lane.has_soft_tokens() {
+            true => place.embed(self, workspace, &hits).await?,
+            false => 0.0,
+        };
         let index = workspace.index();
-        let prompt = self.assemble(index, request, &hits);
+        let (local, tokenise_ms) = place.local_part(self);
+        let assembling = self.host.now_ms();
+        let prompt = self.prompts.build(lane, local, &prompt_chunks(index, &hits));
         let assembled = self.host.now_ms();
         emit(CompletionEvent::Retrieved { chunks: shown(index, &hits[..prompt.chunks]) });
 
-        let mut session = self.take_session(request.lane, &prompt)?;
-        let mut generation = Generation::new(self, index, request, &prompt);
+        let assemble_ms = tokenise_ms + assembled - assembling;
         let ttft = |now: f64| Ttft {
-            retrieve_ms: retrieved - started,
-            encode_ms: encoded - retrieved,
-            assemble_ms: assembled - encoded,
+            retrieve_ms,
+            encode_ms,
+            assemble_ms,
             prefill_ms: now - assembled,
-            total_ms: now - started,
+            total_ms: retrieve_ms + encode_ms + assemble_ms + now - assembled,
         };
+        let mut session = self.take_session(lane, &prompt)?;
+        let request = place.request();
+        let mut generation = Generation::new(self, index, request, lane, &prompt);
         let outcome = generation.run(&mut session, request.cold, cancel, &mut emit, ttft).await;
         session.forget_generated();
-        self.sessions.insert(request.lane, session);
+        self.sessions.insert(lane, session);
         let completion = outcome?;
         emit(CompletionEvent::Done(completion.clone()));
         Ok(completion)
-    }
-
-    fn retrieve(&self, index: &Index, request: &CompletionRequest) -> Vec<RetrievedHit> {
-        if request.lane == Lane::Base {
-            return Vec::new();
-        }
-        index.retrieve(&Query {
-            path: &request.path,
-            prefix: &request.prefix,
-            same_file: request.same_file.then_some(SAME_FILE_DISTANCE),
-            top_k: self.manifest.prompt.top_k,
-            ranker: Ranker::Jaccard,
-        })
-    }
-
-    fn assemble(&self, index: &Index, request: &CompletionRequest, hits: &[RetrievedHit]) -> Prompt {
-        let chunks: Vec<_> = hits
-            .iter()
-            .filter_map(|hit| {
-                let chunk = index.chunk(hit.id)?;
-                Some(PromptChunk { id: hit.id, place: &chunk.place, text: &chunk.text })
-            })
-            .collect();
-        let cursor = Cursor { path: &request.path, prefix: &request.prefix, suffix: &request.suffix };
-        self.prompts.build(request.lane, cursor, &chunks)
     }
 
     /// The lane's session, which is put back when the completion is over.
@@ -149,6 +130,14 @@ impl<H: Host> Engine<H> {
         let rows = values.len() / width;
         Tensor::from_data(TensorData::new(values, [rows, width]), &self.device)
     }
+}
+
+fn prompt_chunks<'i>(index: &'i Index, hits: &[RetrievedHit]) -> Vec<PromptChunk<'i>> {
+    let chunk = |hit: &RetrievedHit| {
+        let chunk = index.chunk(hit.id)?;
+        Some(PromptChunk { id: hit.id, place: &chunk.place, text: &chunk.text })
+    };
+    hits.iter().filter_map(chunk).collect()
 }
 
 fn shown(index: &Index, hits: &[RetrievedHit]) -> Vec<RetrievedChunk> {

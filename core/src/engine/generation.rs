@@ -52,12 +52,13 @@ impl<'a, H: Host> Generation<'a, H> {
         engine: &'a Engine<H>,
         index: &'a Index,
         request: &CompletionRequest,
+        lane: Lane,
         prompt: &'a Prompt,
     ) -> Self {
         Self {
             engine,
             index,
-            lane: request.lane,
+            lane,
             prompt,
             positions: engine.positions(index, prompt),
             rule: StopRule::new(&request.prefix, &request.suffix, request.multi_line, engine.prompts.style()),

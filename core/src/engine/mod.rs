@@ -1,13 +1,14 @@
 //! Request in, stream of events out.
 //!
 //! [`Engine`] holds the models and one KV cache a lane. `load` makes it from a bundle, `embedding` makes
-//! the vectors of a [workspace](crate::workspace)'s chunks, `complete` answers requests. It does one thing at a time; who calls
-//! it decides what comes next.
+//! the vectors of a [workspace](crate::workspace)'s chunks, `complete` answers requests, lane by lane at
+//! one [`Place`]. It does one thing at a time; who calls it decides what comes next.
 
 mod complete;
 mod embedding;
 mod generation;
 mod host;
+mod place;
 mod self_test;
 mod session;
 mod stop;
@@ -21,6 +22,7 @@ pub use embedding::EMBED_BATCH;
 pub use host::NativeHost;
 pub use host::{CancelFlag, Host};
 pub use llavacode_common::completion::*;
+pub use place::Place;
 
 use crate::{
     Result,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Cursor, Prompt, PromptChunk,
+    Cursor, LocalPart, Prompt, PromptChunk,
     healing::take_back,
     window::{first_tokens, prefix_tokens},
 };
@@ -104,31 +104,40 @@ impl PromptBuilder {
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
-    /// Builds a lane's prompt.
-    ///
-    /// Of the text before the cursor the last `prefix_tokens` are kept (the window's start moves
-    /// in steps, so that the KV cache survives typing), of the text after it the first
-    /// `suffix_tokens`. Of the chunks, best first, at most `top_k` are used.
+    /// Tokenises the text around a cursor: of what stands before it the last `prefix_tokens` (the
+    /// window's start moves in steps, so that the KV cache survives typing), of what stands after it
+    /// the first `suffix_tokens`.
+    pub fn local_part(&self, cursor: Cursor<'_>) -> LocalPart {
+        let mut before = prefix_tokens(&self.tokenizer, cursor.prefix, self.config.prefix_tokens);
+        let taken_back = match self.config.token_healing {
+            true => take_back(&self.tokenizer, &mut before),
+            false => String::new(),
+        };
+        let after = match &self.layout {
+            Layout::Causal { .. } if !self.config.suffix_as_context => Vec::new(),
+            _ => first_tokens(&self.tokenizer, cursor.suffix, self.config.suffix_tokens),
+        };
+        LocalPart { path: cursor.path.to_owned(), before, after, taken_back }
+    }
+
+    /// Builds a lane's prompt from what it shares with the other lanes and the chunks, best first, of
+    /// which at most `top_k` are used.
     ///
     /// Full RAG takes the chunks by rank, at most `chunk_tokens` of each, until `context_tokens`
     /// are spent, separators included; the chunk that does not fit whole is cut, or left out if
     /// fewer than 16 of its tokens fit. Only then are they laid out in the bundle's order.
-    pub fn build(&self, lane: Lane, cursor: Cursor<'_>, chunks: &[PromptChunk<'_>]) -> Prompt {
-        let mut prompt = Prompt::default();
-        let mut before = prefix_tokens(&self.tokenizer, cursor.prefix, self.config.prefix_tokens);
-        if self.config.token_healing {
-            prompt.taken_back = take_back(&self.tokenizer, &mut before);
-        }
+    pub fn build(&self, lane: Lane, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Prompt {
+        let LocalPart { path, before, after, taken_back } = local;
+        let mut prompt = Prompt { taken_back: taken_back.clone(), ..Prompt::default() };
         match &self.layout {
             Layout::Fim { prefix, suffix, middle, .. } => {
-                let after = first_tokens(&self.tokenizer, cursor.suffix, self.config.suffix_tokens);
                 if self.config.context_placement == ContextPlacement::BeforePrefix {
                     self.push_context(&mut prompt, lane, chunks);
                 }
                 prompt.push_special(prefix.id, prefix.text);
-                self.push_text(&mut prompt, &before);
+                self.push_text(&mut prompt, before);
                 prompt.push_special(suffix.id, suffix.text);
-                self.push_text(&mut prompt, &after);
+                self.push_text(&mut prompt, after);
                 if self.config.context_placement == ContextPlacement::AfterSuffix {
                     self.push_context(&mut prompt, lane, chunks);
                 }
@@ -136,13 +145,11 @@ impl PromptBuilder {
             }
             Layout::Causal { blank_line } => {
                 self.push_context(&mut prompt, lane, chunks);
-                let after = first_tokens(&self.tokenizer, cursor.suffix, self.config.suffix_tokens);
-                if self.config.suffix_as_context && !after.is_empty() {
-                    let path = self.path_line(&format!("{}, after the cursor", cursor.path));
-                    self.push_text(&mut prompt, &[path, after, blank_line.clone()].concat());
+                if !after.is_empty() {
+                    let line = self.path_line(&format!("{path}, after the cursor"));
+                    self.push_text(&mut prompt, &[&line, after.as_slice(), blank_line].concat());
                 }
-                let path = self.path_line(cursor.path);
-                self.push_text(&mut prompt, &[path, before].concat());
+                self.push_text(&mut prompt, &[&self.path_line(path), before.as_slice()].concat());
             }
         }
         prompt

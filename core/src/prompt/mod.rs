@@ -41,6 +41,18 @@ pub struct Cursor<'a> {
     pub suffix: &'a str,
 }
 
+/// The text around a cursor, in tokens: what the prompts of all lanes have in common
+/// ([`PromptBuilder::local_part`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalPart {
+    path: String,
+    before: Vec<u32>,
+    /// Empty where the prompt has no place for it.
+    after: Vec<u32>,
+    /// See [`Prompt::taken_back`].
+    taken_back: String,
+}
+
 /// A stretch of the reader's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {

@@ -1,0 +1,91 @@
+//! A place of the cursor: what the lanes' completions there have in common.
+
+use super::{CompletionRequest, Engine, Host};
+use crate::{
+    Result,
+    index::{ChunkId, Index, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
+    prompt::{Cursor, LocalPart},
+    workspace::{VectorCache, Workspace},
+};
+
+/// A place of the cursor. What the lanes share there is made by the first lane that needs it, and
+/// kept for the others together with the time it took.
+///
+/// It belongs to the workspace as it was: of a chunk that goes between two completions the second
+/// has nothing.
+#[derive(Debug)]
+pub struct Place {
+    request: CompletionRequest,
+    local: Option<Timed<LocalPart>>,
+    hits: Option<Timed<Vec<RetrievedHit>>>,
+    /// The vectors themselves are in the workspace.
+    embedded: Option<Timed<()>>,
+}
+
+/// Something, and the milliseconds it took.
+#[derive(Debug, Clone)]
+struct Timed<T> {
+    value: T,
+    ms: f64,
+}
+
+impl Place {
+    /// A place at which nothing was done yet.
+    pub fn new(request: CompletionRequest) -> Self {
+        Self { request, local: None, hits: None, embedded: None }
+    }
+
+    /// What was asked for.
+    pub fn request(&self) -> &CompletionRequest {
+        &self.request
+    }
+
+    /// The chunks that could help, best first, and what finding them took.
+    pub(super) fn hits(&mut self, engine: &Engine<impl Host>, index: &Index) -> (Vec<RetrievedHit>, f64) {
+        let request = &self.request;
+        let retrieve = || {
+            let query = Query {
+                path: &request.path,
+                prefix: &request.prefix,
+                same_file: request.same_file.then_some(SAME_FILE_DISTANCE),
+                top_k: engine.manifest.prompt.top_k,
+                ranker: Ranker::Jaccard,
+            };
+            timed(&engine.host, || index.retrieve(&query))
+        };
+        let Timed { value, ms } = self.hits.get_or_insert_with(retrieve);
+        (value.clone(), *ms)
+    }
+
+    /// Sees to it that these chunks have vectors; says what that took.
+    pub(super) async fn embed<C: VectorCache>(
+        &mut self,
+        engine: &Engine<impl Host>,
+        workspace: &mut Workspace<C>,
+        hits: &[RetrievedHit],
+    ) -> Result<f64> {
+        if let Some(Timed { ms, .. }) = self.embedded {
+            return Ok(ms);
+        }
+        let started = engine.host.now_ms();
+        let ids: Vec<ChunkId> = hits.iter().map(|hit| hit.id).collect();
+        workspace.embed_now(engine, &ids).await?;
+        let ms = engine.host.now_ms() - started;
+        self.embedded = Some(Timed { value: (), ms });
+        Ok(ms)
+    }
+
+    /// The text around the cursor in tokens, and what cutting it took.
+    pub(super) fn local_part(&mut self, engine: &Engine<impl Host>) -> (&LocalPart, f64) {
+        let CompletionRequest { path, prefix, suffix, .. } = &self.request;
+        let cut = || timed(&engine.host, || engine.prompts.local_part(Cursor { path, prefix, suffix }));
+        let Timed { value, ms } = self.local.get_or_insert_with(cut);
+        (value, *ms)
+    }
+}
+
+fn timed<T>(host: &impl Host, make: impl FnOnce() -> T) -> Timed<T> {
+    let started = host.now_ms();
+    let value = make();
+    Timed { value, ms: host.now_ms() - started }
+}
