@@ -8,6 +8,7 @@
 pub mod completion;
 pub mod error;
 pub mod filter;
+pub mod report;
 pub mod text;
 
 pub use error::{Error, Result};

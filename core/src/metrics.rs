@@ -3,8 +3,8 @@
 //! Published numbers differ by which variant of a metric they use; both are here, each named
 //! after what it compares. All lie in 0..=1; papers print them times 100.
 
+pub use llavacode_common::report::Interval;
 use rapidfuzz::distance::{indel, levenshtein};
-use serde::{Deserialize, Serialize};
 
 /// Whether prediction and target are the same text but for white space around them.
 pub fn exact_match(prediction: &str, target: &str) -> bool {
@@ -58,17 +58,6 @@ pub fn edit_similarity(prediction: &str, target: &str) -> f64 {
 pub fn edit_ratio(prediction: &str, target: &str) -> f64 {
     let (prediction, target) = (prediction.trim(), target.trim());
     indel::normalized_similarity(prediction.chars(), target.chars())
-}
-
-/// A difference of means with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// mean(a) − mean(b).
-    pub difference: f64,
-    /// 2.5th percentile of the resampled differences.
-    pub low: f64,
-    /// 97.5th percentile.
-    pub high: f64,
 }
 
 /// The difference of two systems' means over the same tasks, with the 95 % percentile interval of

@@ -1,11 +1,8 @@
 //! The engine's worker: models, index and WebGPU live here, so that the page never waits.
 
-#[path = "../worker/mod.rs"]
-mod worker;
-
 fn main() {
     console_error_panic_hook::set_once();
     // A second logger is refused; there is only this one.
     let _ = console_log::init_with_level(log::Level::Warn);
-    worker::start();
+    llavacode_worker::browser::listen();
 }

@@ -4,5 +4,5 @@ fn main() {
     console_error_panic_hook::set_once();
     // A second logger is the only way this fails, and then there is one.
     let _ = console_log::init_with_level(log::Level::Info);
-    leptos::mount::mount_to_body(llavacode_app::ui::App);
+    leptos::mount::mount_to_body(llavacode_page::ui::App);
 }

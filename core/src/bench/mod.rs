@@ -5,10 +5,8 @@
 
 mod kernels;
 mod lanes;
-mod report;
 
-pub use llavacode_common::completion::Task;
-pub use report::*;
+pub use llavacode_common::{completion::Task, report::*};
 
 use crate::{
     Error, Result,

@@ -1,0 +1,186 @@
+//! Asking for completions, and showing one of them in the editor.
+
+use gloo::timers::callback::Timeout;
+use leptos::prelude::*;
+use llavacode_common::completion::{CompletionEvent, CompletionRequest, Lane};
+
+use super::Control;
+use crate::editor::Editor;
+use crate::state::lanes::{LaneRun, title, to_ask};
+use crate::state::notices::Gravity;
+use llavacode_protocol::{Request, RequestId};
+
+impl Control {
+    pub(super) fn on_change(self, follows_ghost: bool) {
+        self.note_edit();
+        self.state.in_place.set(false);
+        if !follows_ghost {
+            self.leave_place();
+            self.wait_for_pause();
+        }
+    }
+
+    pub(super) fn on_move(self) {
+        self.state.in_place.set(false);
+        self.leave_place();
+        self.wait_for_pause();
+    }
+
+    pub(super) fn on_accept(self) {
+        self.inner().ghost.set(None);
+        self.wait_for_pause();
+    }
+
+    pub(super) fn on_dismiss(&self) {
+        self.inner().pause.replace(None);
+        self.inner().ghost.set(None);
+    }
+
+    /// The cursor is elsewhere: what is under way is of no use.
+    fn leave_place(&self) {
+        self.stop();
+        self.with_editor(Editor::clear_ghost);
+    }
+
+    pub(super) fn wait_for_pause(self) {
+        let (automatic, pause_ms) = self.state.settings.with_untracked(|s| (s.automatic, s.pause_ms));
+        let wait = automatic.then(|| Timeout::new(pause_ms, move || self.complete(false)));
+        self.inner().pause.replace(wait);
+    }
+
+    /// Asks for completions at the cursor. `asked` tells a person's wish from a pause in typing: the
+    /// wish is answered with a sentence where it cannot be fulfilled.
+    pub fn complete(self, asked: bool) {
+        self.complete_here(asked, false);
+    }
+
+    /// Asks again at the place that the texts shown are for, which stand until others come.
+    pub(super) fn complete_again(self) {
+        self.complete_here(false, true);
+    }
+
+    fn complete_here(self, asked: bool, again: bool) {
+        self.inner().pause.replace(None);
+        if !self.state.engine.with_untracked(|engine| engine.is_ready()) {
+            if asked {
+                self.notify(
+                    Gravity::Info,
+                    "The model is not loaded yet; ask again when the status line says ready.",
+                    &[],
+                );
+            }
+            return;
+        }
+        if !asked && self.inner().measure.get().is_some() {
+            return;
+        }
+        let Some(context) = self.with_editor(Editor::context).flatten() else {
+            if asked {
+                self.notify(Gravity::Info, "Open a file first: completions are made at the cursor.", &[]);
+            }
+            return;
+        };
+        self.stop();
+        if !again {
+            self.with_editor(Editor::clear_ghost);
+        }
+        let settings = self.state.settings.get_untracked();
+        let offered = self.state.offered.get_untracked();
+        let ghost = untrack(|| self.state.ghost_lane());
+        let lanes = to_ask(ghost, settings.compare, &offered);
+        let cursor = CompletionRequest {
+            path: context.path,
+            prefix: context.prefix,
+            suffix: context.suffix,
+            multi_line: settings.multi_line,
+            same_file: settings.same_file,
+            cold: settings.compare && settings.cold,
+        };
+        let Some(id) = self.send(Request::Complete { cursor, lanes: lanes.clone() }) else { return };
+        for lane in lanes {
+            self.state.lane(lane).update(|run| run.ask(again));
+        }
+        let inner = self.inner();
+        inner.completion.set(Some(id));
+        inner.ghost.set(Some(ghost));
+        self.state.in_place.set(true);
+    }
+
+    /// Stops what is under way and what waits.
+    pub fn stop(&self) {
+        let inner = self.inner();
+        inner.pause.replace(None);
+        inner.ghost.set(None);
+        if let Some(target) = inner.completion.take() {
+            self.send(Request::Cancel { target });
+        }
+        self.end_lanes(LaneRun::stop);
+    }
+
+    /// Nothing more comes for the lanes that were asked.
+    fn end_lanes(&self, end: impl Fn(&mut LaneRun)) {
+        for lane in self.state.lanes {
+            if lane.with_untracked(LaneRun::is_awaited) {
+                lane.update(&end);
+            }
+        }
+    }
+
+    pub(super) fn on_completion(self, id: RequestId, lane: Lane, event: CompletionEvent) {
+        if self.inner().completion.get() != Some(id) {
+            return;
+        }
+        if let CompletionEvent::Done(done) = &event {
+            self.time(done);
+        }
+        let done = matches!(event, CompletionEvent::Done(_));
+        let has_text = done || matches!(event, CompletionEvent::Text { .. });
+        let run = self.state.lane(lane);
+        run.update(|run| run.apply(event));
+        if has_text && self.state.shown.get_untracked() != self.state.offered.get_untracked() {
+            self.state.shown.set(self.state.offered.get_untracked());
+        }
+        if has_text && self.inner().ghost.get() == Some(lane) {
+            let text = run.with_untracked(|run| run.text.clone());
+            if done && !text.is_empty() {
+                self.state.announcement.set(format!("{} suggests: {text}", title(lane)));
+            }
+            self.with_editor(|editor| editor.set_ghost(id, &text));
+        }
+        if done {
+            self.offer_better();
+        }
+        if !run.with_untracked(LaneRun::is_awaited) {
+            self.take_over();
+        }
+    }
+
+    /// Nothing more comes for a request: every lane answered, it was cancelled, or it failed with a
+    /// sentence.
+    pub(super) fn on_completion_ended(self, id: RequestId, failure: Option<&str>) {
+        let inner = self.inner();
+        if inner.completion.get() != Some(id) {
+            return;
+        }
+        inner.completion.set(None);
+        self.end_lanes(|run| match failure {
+            Some(message) => run.fail(message.to_owned()),
+            None => run.stop(),
+        });
+        self.take_over();
+    }
+
+    /// Shows a lane's text as ghost text, if the cursor is still where it was asked for.
+    pub fn show_as_ghost(&self, lane: Lane) {
+        if !self.state.in_place.get_untracked() {
+            return;
+        }
+        // What another lane still streams does not take its place.
+        self.inner().ghost.set(None);
+        let text = self.state.lane(lane).with_untracked(|run| run.text.clone());
+        self.with_editor(|editor| {
+            editor.offer_ghost(&text);
+            editor.focus();
+        });
+    }
+}

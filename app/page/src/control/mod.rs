@@ -1,0 +1,280 @@
+//! What the page does when a person does something, or when the engine answers.
+
+mod arriving;
+mod completion;
+mod import;
+mod indexing;
+mod keeping;
+mod library;
+mod measure;
+mod models;
+mod workspace;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use gloo::timers::callback::Timeout;
+use leptos::prelude::*;
+use llavacode_common::completion::Lane;
+use web_sys::HtmlElement;
+
+use crate::client::{Client, Incoming};
+use crate::editor::{Editor, EditorEvent};
+use crate::state::State;
+use crate::state::engine::{EngineState, IndexState};
+use crate::state::measure::MeasureState;
+use crate::state::notices::{Gravity, Remedy};
+use crate::state::settings::{Settings, Theme};
+use llavacode_protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
+
+use arriving::Next;
+use library::Fetcher;
+pub use models::{Chosen, absolute, is_gguf};
+
+/// Acts on the page. A copy is a handle to the same one.
+#[derive(Clone, Copy)]
+pub struct Control {
+    /// What is shown.
+    pub state: State,
+    inner: StoredValue<Rc<Inner>, LocalStorage>,
+}
+
+/// What is not shown.
+#[derive(Default)]
+struct Inner {
+    client: RefCell<Option<Client>>,
+    /// Names the client in use among all that were started.
+    number: Cell<u32>,
+    /// The newest of these numbers.
+    newest: Cell<u32>,
+    /// The worker that is to take its place.
+    next: RefCell<Option<Next>>,
+    /// What could not be loaded, and its name.
+    failed: RefCell<Option<(Chosen, String)>>,
+    /// Fetches models onto this device.
+    fetcher: RefCell<Option<Fetcher>>,
+    /// The model whose fetching was interrupted last.
+    unfetched: RefCell<Option<String>>,
+    /// A better model was looked for.
+    looked: Cell<bool>,
+    /// One is there that may be too slow: to be offered once a completion was timed.
+    may_offer: Cell<bool>,
+    editor: RefCell<Option<Editor>>,
+    /// The bundle and device in use, or last asked for.
+    chosen: RefCell<Option<Chosen>>,
+    /// The newest request of each kind; answers to older ones are not shown.
+    load: Cell<Option<RequestId>>,
+    index: Cell<Option<RequestId>>,
+    measure: Cell<Option<RequestId>>,
+    /// The completion under way.
+    completion: Cell<Option<RequestId>>,
+    /// The lane whose text is shown in the editor as it comes.
+    ghost: Cell<Option<Lane>>,
+    /// Waits for the person to pause.
+    pause: RefCell<Option<Timeout>>,
+    /// Waits to keep what was typed.
+    save: RefCell<Option<Timeout>>,
+    /// Waits to index it.
+    reindex: RefCell<Option<Timeout>>,
+}
+
+impl Control {
+    /// The page's control; nothing has started.
+    pub fn new(state: State) -> Self {
+        Self { state, inner: StoredValue::new_local(Rc::new(Inner::default())) }
+    }
+
+    fn inner(&self) -> Rc<Inner> {
+        self.inner.get_value()
+    }
+
+    /// Makes the editor in its place, brings the files and starts the engine.
+    pub fn start(self, parent: &HtmlElement) {
+        match Editor::new(parent, move |event| self.on_editor(event)) {
+            Ok(editor) => {
+                editor.set_dark(self.state.dark.get_untracked());
+                self.inner().editor.replace(Some(editor));
+            }
+            Err(message) => self.notify(Gravity::Error, message, &[]),
+        }
+        self.load(Chosen::from_query());
+        leptos::task::spawn_local(async move { self.restore().await });
+    }
+
+    /// Calls `act` with the editor, if there is one.
+    fn with_editor<T>(&self, act: impl FnOnce(&Editor) -> T) -> Option<T> {
+        self.inner().editor.borrow().as_ref().map(act)
+    }
+
+    /// Sends a request; a refusal is shown.
+    fn send(&self, request: Request) -> Option<RequestId> {
+        let sent = self.inner().client.borrow().as_ref()?.send(request);
+        match sent {
+            Ok(id) => Some(id),
+            Err(message) => {
+                self.notify(Gravity::Error, message, &[Remedy::Restart]);
+                None
+            }
+        }
+    }
+
+    /// Shows a sentence.
+    pub fn notify(&self, gravity: Gravity, text: impl Into<String>, remedies: &[Remedy]) {
+        self.state.notices.update(|notices| notices.push(gravity, &text.into(), remedies));
+    }
+
+    /// Does what a notice offers.
+    pub fn remedy(&self, remedy: Remedy) {
+        self.state.notices.update(|notices| notices.dismiss_remedied());
+        match remedy {
+            Remedy::Restart => self.restart(),
+            Remedy::UseCpu => self.load(Chosen { device: DeviceChoice::Cpu, ..self.chosen() }),
+            Remedy::UseWebgpu => self.load(Chosen { device: DeviceChoice::Webgpu, ..self.chosen() }),
+            Remedy::DefaultBundle => self.load(Chosen::default()),
+            Remedy::Reindex => self.index_all(),
+            Remedy::TryModelAgain => self.try_again(),
+            Remedy::Resume => self.resume(),
+        }
+    }
+
+    /// Changes settings and keeps them.
+    pub fn settings(&self, change: impl FnOnce(&mut Settings)) {
+        self.state.settings.update(change);
+        self.state.settings.with_untracked(Settings::keep);
+    }
+
+    /// Shows page and editor in a theme.
+    pub fn show_theme(&self, theme: Theme) {
+        let dark = theme == Theme::Dark;
+        self.state.dark.set(dark);
+        self.with_editor(|editor| editor.set_dark(dark));
+    }
+
+    /// Puts the keyboard into the editor.
+    pub fn focus_editor(&self) {
+        self.with_editor(Editor::focus);
+    }
+
+    fn on_editor(self, event: EditorEvent) {
+        match event {
+            EditorEvent::Changed { follows_ghost } => self.on_change(follows_ghost),
+            EditorEvent::Cursor { line, column, moved } => {
+                self.state.cursor.set((line, column));
+                if moved {
+                    self.on_move();
+                }
+            }
+            EditorEvent::Requested => self.complete(true),
+            EditorEvent::Accepted => self.on_accept(),
+            EditorEvent::Dismissed => self.on_dismiss(),
+        }
+    }
+
+    /// A number for a worker that is about to be started.
+    fn next_number(&self) -> u32 {
+        let inner = self.inner();
+        inner.newest.set(inner.newest.get() + 1);
+        inner.newest.get()
+    }
+
+    fn on_incoming(self, number: u32, incoming: Incoming) {
+        let inner = self.inner();
+        if inner.number.get() != number {
+            let is_next = inner.next.borrow().as_ref().is_some_and(|next| next.number == number);
+            if is_next {
+                self.on_next(incoming);
+            }
+            return;
+        }
+        match incoming {
+            Incoming::Reply(Reply { id, event }) => self.on_event(id, event),
+            Incoming::Crashed(message) => self.on_crash(message),
+        }
+    }
+
+    fn on_event(self, id: RequestId, event: Event) {
+        let inner = self.inner();
+        match event {
+            Event::Loading { file, read, total } => {
+                if inner.load.get() == Some(id) {
+                    self.state.engine.set(EngineState::Loading { file, read, total });
+                }
+            }
+            Event::Ready(info) => self.on_ready(info),
+            Event::Indexing { done, total } => {
+                if inner.index.get() == Some(id) {
+                    self.state.index.set(IndexState::Running { done, total });
+                }
+            }
+            Event::Skipped { path, reason } => self.on_skipped(path, reason),
+            Event::Indexed(info) => {
+                if inner.index.get() == Some(id) {
+                    self.on_indexed(info);
+                }
+            }
+            Event::Completion { lane, event } => self.on_completion(id, lane, event),
+            Event::Completed => self.on_completion_ended(id, None),
+            Event::Measuring { stage, done, total } => {
+                if inner.measure.get() == Some(id) {
+                    self.state.measure.set(MeasureState::Running { stage, done, total });
+                }
+            }
+            Event::Measured(measurement) => {
+                if inner.measure.take() == Some(id) {
+                    self.state.measure.set(MeasureState::Done(measurement));
+                    self.take_over();
+                }
+            }
+            Event::Notice { message } => self.notify(Gravity::Warning, message, &[]),
+            // The engine in use is not asked to fetch.
+            Event::Fetching { .. } | Event::Fetched => {}
+            Event::Cancelled => self.on_cancelled(id),
+            Event::Failed { message } => self.on_failed(id, message),
+        }
+    }
+
+    fn on_cancelled(self, id: RequestId) {
+        let inner = self.inner();
+        if inner.index.get() == Some(id) {
+            self.state.index.set(IndexState::Cancelled);
+            self.take_over();
+        } else if inner.measure.get() == Some(id) {
+            inner.measure.set(None);
+            self.state.measure.set(MeasureState::Idle);
+            self.take_over();
+        } else {
+            self.on_completion_ended(id, None);
+        }
+    }
+
+    fn on_failed(self, id: RequestId, message: String) {
+        let inner = self.inner();
+        if inner.load.get() == Some(id) {
+            self.on_load_failed(message);
+        } else if inner.index.get() == Some(id) {
+            self.state.index.set(IndexState::Failed { message: message.clone() });
+            self.notify(Gravity::Error, message, &[Remedy::Reindex]);
+        } else if inner.measure.get() == Some(id) {
+            inner.measure.set(None);
+            self.state.measure.set(MeasureState::Failed { message });
+            self.take_over();
+        } else {
+            self.on_completion_ended(id, Some(&message));
+        }
+    }
+
+    /// The bundle and device last asked for.
+    fn chosen(&self) -> Chosen {
+        self.inner().chosen.borrow().clone().unwrap_or_default()
+    }
+
+    /// Where the bundle in use comes from.
+    pub fn bundle(&self) -> BundleSource {
+        self.chosen().bundle
+    }
+
+    /// The device asked for.
+    pub fn device(&self) -> DeviceChoice {
+        self.chosen().device
+    }
+}

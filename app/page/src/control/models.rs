@@ -1,0 +1,170 @@
+//! Starting the engine with a bundle, on a device.
+
+use leptos::prelude::*;
+use web_sys::{Url, UrlSearchParams};
+
+use super::Control;
+use crate::client::Client;
+use crate::editor::Editor;
+use crate::files::Candidate;
+use crate::state::engine::{EngineState, IndexState};
+use crate::state::lanes::LaneRun;
+use crate::state::measure::MeasureState;
+use crate::state::notices::{Gravity, Remedy};
+use llavacode_protocol::{BundleSource, DeviceChoice, EngineInfo, Request};
+
+/// The bundle that comes with the page, beside it.
+const BUILT_IN: &str = "bundle/";
+
+/// A bundle and a device.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// Where the bundle is.
+    pub bundle: BundleSource,
+    /// Its files, if the person chose them.
+    pub files: Vec<Candidate>,
+    /// What to compute on.
+    pub device: DeviceChoice,
+}
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Self::at(BUILT_IN, DeviceChoice::Auto)
+    }
+}
+
+impl Chosen {
+    /// A bundle or a GGUF file at a URL, which may be relative to the page.
+    pub fn at(url: &str, device: DeviceChoice) -> Self {
+        let bundle = match is_gguf(url) {
+            true => BundleSource::Gguf { reader: absolute(url), encoder: None },
+            false => BundleSource::Url { url: absolute(&format!("{}/", url.trim().trim_end_matches('/'))) },
+        };
+        Self { bundle, files: Vec::new(), device }
+    }
+
+    /// What the page's address asks for: `?bundle=URL`, `?device=cpu` or `?device=webgpu`.
+    pub fn from_query() -> Self {
+        let search = window().location().search().unwrap_or_default();
+        let query = UrlSearchParams::new_with_str(&search).ok();
+        let ask = |key| query.as_ref().and_then(|query| query.get(key));
+        let device = match ask("device").as_deref() {
+            Some("cpu") => DeviceChoice::Cpu,
+            Some("webgpu") => DeviceChoice::Webgpu,
+            _ => DeviceChoice::Auto,
+        };
+        Self::at(ask("bundle").as_deref().unwrap_or(BUILT_IN), device)
+    }
+}
+
+/// Whether a URL's path is that of a GGUF file.
+pub fn is_gguf(url: &str) -> bool {
+    url.split(['?', '#']).next().is_some_and(|path| path.trim().to_lowercase().ends_with(".gguf"))
+}
+
+/// The URL as seen from the page, without what stands behind `#`. What is no URL stays as it is: the
+/// engine's sentence names it.
+pub fn absolute(url: &str) -> String {
+    let url = url.trim().split('#').next().unwrap_or_default();
+    let base = document().base_uri().ok().flatten().unwrap_or_default();
+    Url::new_with_base(url, &base).map_or_else(|_| url.to_owned(), |url| url.href())
+}
+
+/// Tells the page's script that the network is free: it keeps the page for offline use.
+fn announce_ready() {
+    if let Ok(event) = web_sys::Event::new("llavacode:ready") {
+        // Only a page that is being closed refuses.
+        let _ = window().dispatch_event(&event);
+    }
+}
+
+impl Control {
+    /// Starts the engine in a new worker. The worker before ends, and with it everything it held on
+    /// the device; the editor and its text are not touched.
+    pub fn load(self, chosen: Chosen) {
+        let inner = self.inner();
+        inner.client.replace(None);
+        self.abandon_next();
+        self.forget_requests();
+        // What the model before suggested is not this one's; it is asked once its index stands.
+        self.state.in_place.set(false);
+        self.with_editor(Editor::clear_ghost);
+        self.state.engine.set(EngineState::Starting);
+        let number = self.next_number();
+        inner.number.set(number);
+        let started = Client::spawn(move |incoming| self.on_incoming(number, incoming)).and_then(|client| {
+            let request = Request::Load { bundle: chosen.bundle.clone(), device: chosen.device };
+            let id = client.send_with_files(request, &chosen.files)?;
+            Ok((client, id))
+        });
+        inner.chosen.replace(Some(chosen));
+        match started {
+            Ok((client, id)) => {
+                inner.load.set(Some(id));
+                inner.client.replace(Some(client));
+            }
+            Err(message) => self.on_load_failed(message),
+        }
+    }
+
+    /// Starts the engine anew, as it was.
+    pub fn restart(self) {
+        self.load(self.chosen());
+    }
+
+    /// Nothing is under way any more.
+    fn forget_requests(&self) {
+        let inner = self.inner();
+        inner.load.set(None);
+        inner.index.set(None);
+        if inner.measure.take().is_some() {
+            self.state.measure.set(MeasureState::Idle);
+        }
+        inner.completion.set(None);
+        inner.ghost.set(None);
+        for lane in self.state.lanes {
+            lane.update(LaneRun::stop);
+        }
+        self.state.index.set(IndexState::Waiting);
+    }
+
+    pub(super) fn on_ready(self, info: EngineInfo) {
+        if let Some(reason) = &info.fallback_reason {
+            let text = format!("The models run on the CPU: {}.", reason.trim_end_matches('.'));
+            match info.webgpu_possible {
+                true => self.notify(Gravity::Info, text, &[Remedy::UseWebgpu]),
+                false => self.notify(Gravity::Warning, text, &[]),
+            }
+        }
+        self.state.offered.set(info.lanes.clone());
+        self.state.shown.set(info.lanes.clone());
+        self.look_for_better(&info);
+        self.state.engine.set(EngineState::Ready(info));
+        announce_ready();
+        self.index_all();
+    }
+
+    pub(super) fn on_load_failed(&self, message: String) {
+        self.state.engine.set(EngineState::Failed { message: message.clone() });
+        self.notify(Gravity::Error, message, &self.ways_on());
+    }
+
+    pub(super) fn on_crash(&self, message: String) {
+        self.inner().client.replace(None);
+        self.forget_requests();
+        self.state.engine.set(EngineState::Failed { message: message.clone() });
+        self.notify(Gravity::Error, format!("{message} Your text is kept."), &self.ways_on());
+    }
+
+    fn ways_on(&self) -> Vec<Remedy> {
+        let chosen = self.chosen();
+        let mut remedies = vec![Remedy::Restart];
+        if chosen.device != DeviceChoice::Cpu {
+            remedies.push(Remedy::UseCpu);
+        }
+        if chosen.bundle != Chosen::default().bundle {
+            remedies.push(Remedy::DefaultBundle);
+        }
+        remedies
+    }
+}

@@ -1,0 +1,140 @@
+//! Where the engine and its index stand.
+
+use llavacode_protocol::{EngineInfo, IndexInfo};
+
+/// The engine in its worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EngineState {
+    /// The worker is being started.
+    Starting,
+    /// A bundle is being read.
+    Loading {
+        /// The file being read.
+        file: String,
+        /// Bytes so far.
+        read: u64,
+        /// Bytes altogether.
+        total: u64,
+    },
+    /// It can be asked.
+    Ready(EngineInfo),
+    /// It cannot.
+    Failed {
+        /// A sentence.
+        message: String,
+    },
+}
+
+impl EngineState {
+    /// Its name in `data-state`.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Starting | Self::Loading { .. } => "loading",
+            Self::Ready(_) => "ready",
+            Self::Failed { .. } => "error",
+        }
+    }
+
+    /// Whether it can be asked.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready(_))
+    }
+}
+
+/// The index of the workspace.
+#[derive(Debug, Clone, PartialEq)]
+pub enum IndexState {
+    /// Not begun: no files, or no engine yet.
+    Waiting,
+    /// Chunks are being embedded.
+    Running {
+        /// Chunks done.
+        done: usize,
+        /// Chunks to do; 0 while they are being counted.
+        total: usize,
+    },
+    /// It can be searched.
+    Ready(IndexInfo),
+    /// Stopped by the person; what was embedded before stays.
+    Cancelled,
+    /// It failed.
+    Failed {
+        /// A sentence.
+        message: String,
+    },
+}
+
+impl IndexState {
+    /// Its name in `data-state`.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running { .. } => "running",
+            Self::Ready(_) => "ready",
+            Self::Cancelled => "cancelled",
+            Self::Failed { .. } => "error",
+        }
+    }
+}
+
+/// Bytes as a person reads them: `812 B`, `1.4 MB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 3] = ["kB", "MB", "GB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let digits = if value < 10.0 { 1 } else { 0 };
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// A time as a person reads it: `812 ms`, `7.5 s`, `75 s`.
+pub fn duration(ms: f64) -> String {
+    match ms {
+        ms if ms < 999.5 => format!("{ms:.0} ms"),
+        ms if ms < 9_950.0 => format!("{:.1} s", ms / 1e3),
+        ms => format!("{:.0} s", ms / 1e3),
+    }
+}
+
+/// A share in whole percent, 0 where there is nothing to do yet.
+pub fn percent(done: u64, total: u64) -> u8 {
+    // A small integer, since larger ones reach the browser as BigInt, which an element refuses.
+    let share = (u128::from(done.min(total)) * 100).checked_div(u128::from(total));
+    share.and_then(|share| u8::try_from(share).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_short() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_400), "1.4 kB");
+        assert_eq!(bytes(999_600), "1.0 MB");
+        assert_eq!(bytes(31_337_000), "31 MB");
+        assert_eq!(bytes(u64::MAX).split(' ').next_back(), Some("GB"));
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(
+            [0.4, 999.4, 999.6, 9_949.0, 75_488.0].map(duration),
+            ["0 ms", "999 ms", "1.0 s", "9.9 s", "75 s"]
+        );
+    }
+
+    #[test]
+    fn a_share_never_exceeds_the_whole() {
+        assert_eq!(percent(0, 0), 0);
+        assert_eq!(percent(1, 3), 33);
+        assert_eq!(percent(9, 3), 100);
+    }
+}

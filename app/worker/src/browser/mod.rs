@@ -1,0 +1,93 @@
+//! The platform of a dedicated worker: the browser's GPU, network, files and databases.
+
+mod device;
+mod fetch;
+mod files;
+mod host;
+mod storage;
+
+use js_sys::WebAssembly::Memory;
+use llavacode_browser::model_store::opfs;
+use llavacode_core::{Result, config::BundleManifest, engine::CancelFlag, workspace::MemoryCache};
+use llavacode_protocol::{BundleSource, DeviceChoice, Event, ModelFile, Reply, RequestId, Step};
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{File, MessageEvent};
+
+use crate::{Beside, OpenDevice, Platform, Worker};
+use files::BrowserFiles;
+use host::scope;
+use storage::{BrowserCache, IndexedDb};
+
+/// A dedicated worker's surroundings.
+#[derive(Debug, Clone, Copy)]
+pub struct Browser;
+
+/// Starts to listen. The page's first message is a `Load`.
+pub fn listen() {
+    let worker = Worker::new(Browser);
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+        match serde_wasm_bindgen::from_value(message.data()) {
+            Ok(envelope) => worker.accept(envelope, files::beside(&message.data())),
+            Err(error) => log::error!("a message that is no request: {error}"),
+        }
+        let worker = worker.clone();
+        wasm_bindgen_futures::spawn_local(async move { worker.work().await });
+    });
+    scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    // It listens as long as the worker lives.
+    on_message.forget();
+}
+
+impl Platform for Browser {
+    type Handle = File;
+    type Files = BrowserFiles;
+    type Cache = BrowserCache;
+
+    fn send(&self, id: RequestId, event: Event) {
+        match serde_wasm_bindgen::to_value(&Reply { id, event }) {
+            Ok(value) => {
+                if let Err(error) = scope().post_message(&value) {
+                    log::error!("a reply was not sent: {}", llavacode_browser::describe(error));
+                }
+            }
+            Err(error) => log::error!("a reply was not sent: {error}"),
+        }
+    }
+
+    async fn open(
+        &self,
+        bundle: BundleSource,
+        beside: Vec<Beside<File>>,
+    ) -> Result<(BrowserFiles, BundleManifest)> {
+        let files = match bundle {
+            BundleSource::Url { url } => BrowserFiles::Url(url),
+            BundleSource::Gguf { reader, encoder } => BrowserFiles::gguf(&reader, encoder.as_deref()).await?,
+            BundleSource::Files => BrowserFiles::chosen(beside),
+        };
+        let manifest = files.manifest().await?;
+        Ok((files, manifest))
+    }
+
+    async fn device(&self, choice: DeviceChoice) -> OpenDevice {
+        device::open(choice).await
+    }
+
+    async fn cache(&self) -> (BrowserCache, Result<()>) {
+        match IndexedDb::open().await {
+            Ok(database) => (BrowserCache::Kept(database), Ok(())),
+            Err(error) => (BrowserCache::Forgotten(MemoryCache::default()), Err(error)),
+        }
+    }
+
+    async fn fetch(&self, file: &ModelFile, cancel: &CancelFlag, tell: impl FnMut(Step)) -> Result<()> {
+        if opfs::whole_file(&file.url).await.is_some() {
+            return Ok(());
+        }
+        fetch::one(cancel, file, tell).await
+    }
+
+    fn memory_bytes(&self) -> u32 {
+        let memory: Memory = wasm_bindgen::memory().unchecked_into();
+        memory.buffer().unchecked_into::<js_sys::ArrayBuffer>().byte_length()
+    }
+}

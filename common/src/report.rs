@@ -1,0 +1,128 @@
+//! What a measurement says: the JSON of `cargo xtask bench` and of the page's panel.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything measured in one run. Percentages are 0..=100, times milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Tasks completed in each lane.
+    pub tasks: usize,
+    /// Kernel launches of one decoder layer in a decode step; `None` on the CPU.
+    pub launches_per_layer: Option<usize>,
+    /// By lane: `base`, `full_rag`, `compressed`, and `xrag` where the bundle has it.
+    pub lanes: BTreeMap<String, LaneSummary>,
+    /// By pair: `compressed-base`, `compressed-full_rag`, `compressed-xrag`, `full_rag-base`.
+    pub differences: BTreeMap<String, Differences>,
+    /// By kernel; empty on the CPU.
+    pub kernels: BTreeMap<String, KernelSpeed>,
+    /// What the device can do at most; `None` on the CPU.
+    pub ceilings: Option<Ceilings>,
+    /// Speed of indexing.
+    pub index: IndexSpeed,
+}
+
+/// One lane over all tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneSummary {
+    /// Mean positions of a prompt, soft tokens included.
+    pub prompt_tokens: f64,
+    /// Mean soft tokens of a prompt.
+    pub soft_tokens: f64,
+    /// Most soft tokens of any prompt.
+    pub max_soft_tokens: usize,
+    /// Cold time to first token.
+    pub ttft_cold_ms: Spread,
+    /// Its parts.
+    pub ttft_parts_ms: TtftParts,
+    /// Warm time to first token: one character was typed since the last request.
+    pub ttft_warm_ms: Spread,
+    /// Median tokens a second after the first token.
+    pub decode_tokens_per_s: Option<f64>,
+    /// Kernel launches of one decode step.
+    pub launches_per_step: Option<usize>,
+    /// Equal after stripping, percent.
+    pub exact_match: f64,
+    /// LlavaCode's looser variant, percent.
+    pub exact_match_tokens: f64,
+    /// `1 − levenshtein / max`, percent.
+    pub edit_similarity: f64,
+    /// The indel ratio, percent.
+    pub edit_ratio: f64,
+}
+
+/// Median and 90th percentile.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Half of the values lie below.
+    pub median: f64,
+    /// Nine tenths lie below.
+    pub p90: f64,
+}
+
+/// The parts of the cold time to first token.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TtftParts {
+    /// Choosing chunks.
+    pub retrieve: Spread,
+    /// Embedding the query.
+    pub encode: Spread,
+    /// Laying out the prompt.
+    pub assemble: Spread,
+    /// Reading the prompt, to the first token's id.
+    pub prefill: Spread,
+}
+
+/// One lane minus another over the same tasks, with 95 % bootstrap intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Differences {
+    /// Percentage points.
+    pub exact_match: Interval,
+    /// Percentage points.
+    pub edit_similarity: Interval,
+    /// Milliseconds.
+    pub ttft_cold_ms: Interval,
+}
+
+/// A kernel against the ceiling that binds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KernelSpeed {
+    /// `bytes/s` or `FLOP/s`.
+    pub unit: String,
+    /// What it reached.
+    pub achieved: f64,
+    /// `achieved` over the ceiling of the same unit.
+    pub fraction_of_ceiling: f64,
+    /// `[rows, out_features, in_features]` it was measured on.
+    pub shape: [usize; 3],
+}
+
+/// The device's own limits, measured in the same run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ceilings {
+    /// A kernel that only reads.
+    pub read_bytes_per_s: f64,
+    /// A kernel that only multiplies and adds.
+    pub flops_per_s: f64,
+}
+
+/// Speed of embedding and projecting chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct IndexSpeed {
+    /// Chunks measured.
+    pub chunks: usize,
+    /// Chunks a second.
+    pub chunks_per_s: f64,
+}
+
+/// A difference of means with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// mean(a) − mean(b).
+    pub difference: f64,
+    /// 2.5th percentile of the resampled differences.
+    pub low: f64,
+    /// 97.5th percentile.
+    pub high: f64,
+}
