@@ -125,13 +125,6 @@ pub fn name_prefix(header: &Header) -> &'static str {
     if header.contains("embed_tokens.weight") { "" } else { "model." }
 }
 
-/// Token ids on a device.
-pub fn token_ids(ids: &[u32], device: &Device) -> Tensor<1, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-    let len = ids.len();
-    Tensor::from_data(TensorData::new(ids, [len]), device)
-}
-
 /// Keys and values of the tokens read so far, and the rotary angles of every position.
 ///
 /// Not `Clone`: on the GPU the layers' caches are written in place.

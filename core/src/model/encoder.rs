@@ -6,7 +6,10 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::decoder::{Decoder, DecoderFormats, token_ids};
+use super::{
+    decoder::{Decoder, DecoderFormats},
+    ids::token_ids,
+};
 use crate::{
     Result,
     config::DecoderConfig,

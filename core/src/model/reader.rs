@@ -7,7 +7,7 @@ use burn::{
 };
 
 use super::decoder::Decoder;
-pub use super::decoder::{Cache, DecoderFormats, token_ids};
+pub use super::decoder::{Cache, DecoderFormats};
 use crate::{
     Result,
     config::DecoderConfig,

@@ -6,6 +6,7 @@
 
 mod element;
 mod gguf;
+mod gguf_config;
 mod header;
 mod load;
 mod plan;
@@ -16,7 +17,6 @@ mod tensor;
 mod verified;
 
 pub use element::ElementType;
-pub(crate) use gguf::architecture;
 pub use gguf::{Metadata, Texts};
 pub use header::Header;
 pub use load::load_weights;
