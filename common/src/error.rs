@@ -1,5 +1,5 @@
-//! One error type for the crate. A message names the operands and says what to do about it:
-//! the page shows it to a person as it is.
+//! One error type for the crate. A message names the operands and says what to do about it: it is
+//! shown to a person as it is, in whichever program.
 
 /// What can go wrong, grouped by concern.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -48,7 +48,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A file could not be fetched into the browser's store.
+    /// A file could not be fetched into the store of models.
     #[error("{sentence}")]
     Fetch {
         /// What happened and what to do.
@@ -131,9 +131,9 @@ pub enum Error {
         capacity: usize,
     },
     /// The GPU failed or gave up.
-    #[error("the GPU stopped: {reason}. Reload the page, or go on with the CPU.")]
+    #[error("the GPU stopped: {reason}. Start again, or go on with the CPU.")]
     Device {
-        /// What the driver or browser said.
+        /// What the driver said.
         reason: String,
     },
     /// A request came before a bundle was loaded.
@@ -160,16 +160,10 @@ pub enum Error {
     },
     /// The storage refused.
     #[error(
-        "the index could not be kept in the browser's storage: {reason}. It works until the page is closed; free some space to keep it."
+        "the index could not be kept in storage: {reason}. It works until the program ends; free some space to keep it."
     )]
     Storage {
         /// What the storage said.
-        reason: String,
-    },
-    /// A stored index is of another version or damaged.
-    #[error("the stored index cannot be used ({reason}) and is made anew.")]
-    StaleIndex {
-        /// What differs.
         reason: String,
     },
 }

@@ -17,7 +17,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use llavacode_core::{
     bundle::{load_models, manifest_of, read_manifest},
     config::{BundleManifest, FormatChoice, WeightFormat},
-    model::reader::{Reader, token_ids},
+    model::{reader::Reader, token_ids},
     tokenize::Tokenizer,
     weights::{FolderFiles, OneFile},
 };

@@ -8,6 +8,13 @@
 //! [`model::projector`] → [`index::store`]. Its vectors stay with the chunk: the embedding for dense
 //! search, a projection for the prompt of each lane with soft tokens.
 //!
+//! The modules in order, each using only those before it (`tests/module_order.rs` checks it):
+//!
+//! ```text
+//! device, config → quant → kernel → weights → tokenize → model → bundle
+//!     → index → prompt → workspace → metrics → engine → bench
+//! ```
+//!
 //! Nothing here knows Leptos or web-sys. What comes from outside comes through a trait:
 //! [`weights::ByteSource`] (bytes from somewhere), [`workspace::VectorCache`] (a place to keep
 //! vectors), [`engine::Host`].
@@ -15,6 +22,7 @@
 pub mod bench;
 pub mod bundle;
 pub mod config;
+pub mod device;
 pub mod engine;
 pub mod index;
 pub mod kernel;
@@ -26,5 +34,5 @@ pub mod tokenize;
 pub mod weights;
 pub mod workspace;
 
-pub use burn::tensor::Device;
+pub use device::Device;
 pub use llavacode_common::{Error, Result, error};

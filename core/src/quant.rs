@@ -26,7 +26,7 @@ use burn::{
 use half::f16;
 
 pub use crate::config::WeightFormat;
-use crate::kernel;
+use crate::device::{binding_bytes, has_kernels};
 
 /// Values that share one scale.
 pub const BLOCK: usize = 32;
@@ -81,7 +81,7 @@ const MAX_PART: u64 = 64 << 20;
 
 /// Bytes of values that one buffer of this device holds at most.
 pub fn part_bytes(device: &Device) -> usize {
-    let bytes = kernel::binding_bytes(device).map_or(u64::MAX, |limit| limit.min(MAX_PART));
+    let bytes = binding_bytes(device).map_or(u64::MAX, |limit| limit.min(MAX_PART));
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
@@ -166,7 +166,7 @@ impl Matrix {
         bytes: usize,
         device: &Device,
     ) -> Self {
-        if !kernel::has_kernels(device) {
+        if !has_kernels(device) {
             let values = unpack(&blocks, format);
             return Self::dense(Tensor::from_data(TensorData::new(values, [rows, cols]), device));
         }

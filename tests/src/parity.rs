@@ -15,7 +15,8 @@ use llavacode_core::{
         decoder::{Decoder, DecoderFormats, name_prefix},
         encoder::Encoder,
         projector::{Projector, ProjectorConfig},
-        reader::{Cache, Reader, token_ids},
+        reader::{Cache, Reader},
+        token_ids,
     },
     weights::{Header, MemorySource, Plan, Weights, load_weights, sha256_hex},
 };

@@ -8,7 +8,8 @@ use llavacode_core::{
     config::{DecoderConfig, FileEntry},
     model::{
         decoder::{DecoderFormats, name_prefix},
-        reader::{Reader, token_ids},
+        reader::Reader,
+        token_ids,
     },
     weights::{Header, MemorySource, load_weights, sha256_hex},
 };

@@ -7,7 +7,7 @@ use llavacode_core::{
     Error, Result,
     config::{FileEntry, WeightFormat},
     quant::{Matrix, pack, unpack},
-    weights::{Header, MemorySource, Plan, Weights, load_weights, sha256_hex},
+    weights::{Header, MemorySource, Tensors, Weights, load_weights, sha256_hex},
 };
 use llavacode_tests::parity::{self, GGUF_BLOCKS};
 
@@ -15,16 +15,17 @@ const FILE: &str = "reader/model.gguf";
 const TYPES: [&str; 11] =
     ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"];
 
-/// Loads the matrices of these names, `[3, 512]`.
+/// The matrix of this name, `[3, 512]`.
+fn matrix(tensors: &mut Tensors<'_>, name: &str) -> Result<Matrix> {
+    tensors.matrix(name, [3, 512], WeightFormat::F32)
+}
+
+/// Loads the matrices of these names.
 async fn load(bytes: &[u8], names: &[&str]) -> Result<Weights> {
     let entry = FileEntry { bytes: bytes.len() as u64, sha256: Some(sha256_hex(bytes)) };
-    let plan = |_: &Header| {
-        let mut plan = Plan::new("");
-        for &name in names {
-            plan.matrix(name.into(), &[(name.into(), 3)], 512, WeightFormat::F32);
-        }
-        Ok(plan)
-    };
+    let all =
+        |mut tensors: Tensors<'_>| names.iter().try_for_each(|name| matrix(&mut tensors, name).map(drop));
+    let plan = |_: &Header| Ok(Tensors::plan("", all));
     load_weights(&MemorySource::new(FILE, bytes), FILE, &entry, plan, &Device::flex(), &mut |_| ()).await
 }
 
@@ -33,7 +34,9 @@ async fn every_type_gives_the_references_values() {
     let mut weights = load(GGUF_BLOCKS.weights, &TYPES).await.expect("the fixture");
     let expected = GGUF_BLOCKS.expected();
     for name in TYPES {
-        let Ok(Matrix::Dense(matrix)) = weights.matrix(name) else { panic!("no {name}") };
+        let Ok(Matrix::Dense(matrix)) = matrix(&mut Tensors::of(&mut weights), name) else {
+            panic!("no {name}")
+        };
         let (found, expected) = (parity::values(matrix.weight.val()).await, expected.floats(name));
         assert!(expected.iter().any(|x| x.abs() > 0.1), "{name}: {expected:?}");
         let error = parity::relative_error(&found, &expected);
@@ -111,7 +114,7 @@ async fn tensors_are_found_wherever_they_lie() {
     let end = file.len();
     file[end - 4..].copy_from_slice(&2.5f32.to_le_bytes());
     let mut weights = load(&file, &["early", "late"]).await.expect("a file");
-    let Ok(Matrix::Dense(late)) = weights.matrix("late") else { panic!("not there") };
+    let Ok(Matrix::Dense(late)) = matrix(&mut Tensors::of(&mut weights), "late") else { panic!("not there") };
     let values = parity::values(late.weight.val()).await;
     assert_eq!((values.iter().sum::<f32>(), values.last()), (2.5, Some(&2.5)));
 }

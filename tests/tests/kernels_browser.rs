@@ -30,7 +30,7 @@ mod browser {
             None => Device::wgpu_options().init_async().await.expect("this browser has WebGPU"),
         };
         DEVICE.set(Some(device.clone()));
-        assert!(llavacode_core::kernel::has_kernels(&device), "a wgpu device has kernels");
+        assert!(llavacode_core::device::has_kernels(&device), "a wgpu device has kernels");
         Bench::new(device, js_sys::Date::now().to_bits())
     }
 

@@ -3,7 +3,7 @@
 #![cfg(not(target_family = "wasm"))]
 
 use burn::tensor::Device;
-use llavacode_core::kernel::has_kernels;
+use llavacode_core::device::has_kernels;
 use llavacode_tests::{llama_cpp, parity};
 
 // One test, so that one process makes one device.

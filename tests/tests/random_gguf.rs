@@ -23,7 +23,7 @@ use burn::tensor::Device;
 use llavacode_core::{
     bundle::{Models, load_models, manifest_of},
     config::ModelType,
-    model::reader::token_ids,
+    model::token_ids,
     weights::MemoryFiles,
 };
 use llavacode_tests::{llama_cpp::TINY, parity};

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use llavacode_core::{
     config::DecoderConfig,
     kernel::Span,
-    model::{decoder::token_ids, reader::Reader},
+    model::{reader::Reader, token_ids},
 };
 
 use crate::{

@@ -20,9 +20,10 @@ use llavacode_core::{
     config::{DecoderConfig, FileEntry},
     kernel::Span,
     model::{
-        decoder::{DecoderFormats, name_prefix, token_ids},
+        decoder::{DecoderFormats, name_prefix},
         encoder::Encoder,
         reader::Reader,
+        token_ids,
     },
     weights::{BundleFiles, FolderFiles, Header, Plan, Weights, load_weights},
 };

@@ -7,7 +7,7 @@ use std::{fs, path::Path, sync::Arc};
 use burn::tensor::Device;
 use llavacode_core::{
     config::{ModelType, PromptConfig, PromptStyle},
-    model::reader::{Reader, token_ids},
+    model::{reader::Reader, token_ids},
 };
 use llavacode_train::{
     model::pico_config,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::{Ceilings, KernelSpeed};
 use crate::{
     Result,
+    device::has_kernels,
     engine::{Engine, Host},
-    kernel::{self, ceilings},
+    kernel::ceilings,
     quant::WeightFormat,
 };
 
@@ -27,7 +28,7 @@ pub(super) struct Kernels {
 /// Nothing on the CPU, which has no kernels of ours.
 pub(super) async fn measure<H: Host>(engine: &Engine<H>) -> Result<Kernels> {
     let device = &engine.device;
-    if !kernel::has_kernels(device) {
+    if !has_kernels(device) {
         return Ok(Kernels::default());
     }
     let now = || engine.host.now_ms();

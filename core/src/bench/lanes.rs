@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use llavacode_common::completion::{Completion, CompletionRequest, Lane};
+
 use super::{Differences, LaneSummary, Spread, Task, TtftParts};
 use crate::{
     Result,
-    engine::{CancelFlag, Completion, CompletionRequest, Engine, Host, Lane, Place},
+    engine::{CancelFlag, Engine, Host, Place},
     metrics,
     workspace::{VectorCache, Workspace},
 };

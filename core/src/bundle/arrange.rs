@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MANIFEST, PROJECTOR};
+use super::layout::{MANIFEST, PROJECTOR};
 
 /// The places in a bundle of files that come without a manifest: by path in a bundle, the path given.
 /// Empty where there is a manifest among them, or no reader.

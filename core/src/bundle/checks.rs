@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MANIFEST, PROJECTOR, XRAG_PROJECTOR};
+use super::layout::{MANIFEST, PROJECTOR, XRAG_PROJECTOR, has_encoder};
 use crate::{
     Error, Result,
     config::{BundleManifest, DecoderConfig, FileEntry},
@@ -14,7 +14,7 @@ use crate::{
 pub(super) fn parts(files: &BTreeMap<String, FileEntry>) -> Result<()> {
     let projector = [PROJECTOR, XRAG_PROJECTOR].into_iter().find(|file| files.contains_key(*file));
     match projector {
-        Some(projector) if !files.keys().any(|file| file.starts_with("encoder/")) => Err(Error::Format {
+        Some(projector) if !has_encoder(files) => Err(Error::Format {
             file: MANIFEST.into(),
             format: "a bundle's manifest",
             reason: format!("its `files` lists {projector} but no encoder, whose vectors that projects"),

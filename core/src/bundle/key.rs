@@ -2,16 +2,14 @@
 
 use sha2::{Digest, Sha256};
 
+use super::layout::makes_vectors;
 use crate::config::BundleManifest;
 
-/// Names what a chunk's vectors depend on: the bundle's encoder and projector files, what goes
+/// Names what a chunk's vectors depend on: the files of the models that make them, what goes
 /// into the encoder, the formats it is computed in, and how files and chunks are cut.
 pub fn model_key(bundle: &BundleManifest) -> String {
     let mut hash = Sha256::new();
-    let files = bundle.files.iter();
-    for (path, entry) in
-        files.filter(|(path, _)| path.starts_with("encoder") || path.starts_with("projector"))
-    {
+    for (path, entry) in bundle.files.iter().filter(|(path, _)| makes_vectors(path)) {
         // A file without a hash is told by its length.
         hash.update(match &entry.sha256 {
             Some(sha256) => format!("{path} {sha256}\n"),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 
-use super::{MANIFEST, Progress, checks};
+use super::{Progress, checks, layout::MANIFEST};
 use crate::{
     Error, Result,
     config::{DecoderConfig, FileEntry},
-    kernel::has_kernels,
+    device::has_kernels,
     model::{
         decoder::name_prefix,
         projector::{Projector, ProjectorConfig},

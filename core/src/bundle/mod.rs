@@ -18,6 +18,7 @@
 mod arrange;
 mod checks;
 mod key;
+mod layout;
 mod loader;
 
 use std::collections::BTreeMap;
@@ -33,14 +34,8 @@ use crate::{
 };
 pub use arrange::arrange;
 pub use key::model_key;
+pub use layout::{MANIFEST, PROJECTOR, XRAG_PROJECTOR};
 use loader::Loader;
-
-/// The manifest's path.
-pub const MANIFEST: &str = "bundle.json";
-/// The projector's path.
-pub const PROJECTOR: &str = "projector.safetensors";
-/// The path of the projector trained by xRAG's recipe.
-pub const XRAG_PROJECTOR: &str = "projector_xrag.safetensors";
 
 /// A manifest beyond this is none.
 const MAX_MANIFEST: u64 = 4 << 20;
@@ -115,8 +110,9 @@ pub async fn load_models<F: BundleFiles>(
     let formats = manifest.quantization;
 
     let linear_and_head = DecoderFormats { linear: formats.reader_linear, embedding: formats.reader_head };
-    let mut found =
-        loader.decoder("reader", |config, prefix| Reader::plan(config, linear_and_head, prefix)).await?;
+    let mut found = loader
+        .decoder(layout::READER, |config, prefix| Reader::plan(config, linear_and_head, prefix))
+        .await?;
     checks::soft_tokens(&manifest, &found.config)?;
     if manifest.prompt == PromptConfig::default() {
         // Nobody chose these budgets for this reader.
@@ -127,10 +123,10 @@ pub async fn load_models<F: BundleFiles>(
     name_after(&mut manifest, found.name, found.license);
 
     let mut embedder = None;
-    if entries.keys().any(|file| file.starts_with("encoder/")) {
+    if layout::has_encoder(&entries) {
         let both = DecoderFormats { linear: formats.encoder, embedding: formats.encoder };
         let mut found =
-            loader.decoder("encoder", |config, prefix| Encoder::plan(config, both, prefix)).await?;
+            loader.decoder(layout::ENCODER, |config, prefix| Encoder::plan(config, both, prefix)).await?;
         let encoder = Encoder::from_weights(&found.config, &mut found.weights)?;
         embedder = Some(Embedder { encoder, tokenizer: found.tokenizer });
     }

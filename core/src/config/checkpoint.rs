@@ -116,7 +116,7 @@ impl DecoderConfig {
     }
 
     /// Refuses sizes that cannot be right.
-    pub(super) fn check(&self, file: &str) -> Result<()> {
+    pub(crate) fn check(&self, file: &str) -> Result<()> {
         let refuse = |reason: String| Err(Error::UnsupportedConfig { file: file.into(), reason });
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         // Bounds far above any model of this kind keep products of two sizes within 32 bits.

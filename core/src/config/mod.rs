@@ -1,8 +1,8 @@
-//! What files say: a checkpoint's own `config.json` or GGUF metadata, and the bundle's manifest.
+//! What files say: a checkpoint's own `config.json`, and the bundle's manifest. What a GGUF file's
+//! metadata says of the same is read by [`crate::weights`].
 
 mod checkpoint;
 mod formats;
-mod gguf;
 mod manifest;
 
 pub use checkpoint::{DecoderConfig, ModelType};

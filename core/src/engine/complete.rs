@@ -1,9 +1,10 @@
 //! One completion: retrieve → assemble → prefill → decode.
 
 use burn::tensor::{Tensor, TensorData};
+use llavacode_common::completion::{Completion, CompletionEvent, Lane, RetrievedChunk, Ttft};
 
 use super::{
-    CancelFlag, Completion, CompletionEvent, Engine, Host, Lane, RetrievedChunk, Ttft,
+    CancelFlag, Engine, Host,
     generation::Generation,
     place::Place,
     session::{Position, Session},
@@ -12,7 +13,7 @@ use crate::{
     Error, Result,
     bundle::{PROJECTOR, XRAG_PROJECTOR},
     index::{ChunkId, Index, RetrievedHit},
-    model::reader::token_ids,
+    model::token_ids,
     prompt::{Prompt, PromptChunk, Segment},
     workspace::{VectorCache, Workspace},
 };

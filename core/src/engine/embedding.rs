@@ -1,15 +1,16 @@
 //! Vectors of a workspace's chunks: what completions then find ready.
 
 use burn::tensor::Tensor;
+use llavacode_common::completion::Lane;
 
-use super::{Engine, Host, Lane};
+use super::{Engine, Host};
 use crate::{
     Error, Result,
     bundle::Embedder,
     index::{ChunkId, Index, Vectors, chunker::parts},
     model::{
         encoder::{Encoder, mean_of_parts},
-        reader::token_ids,
+        token_ids,
     },
     workspace::Embed,
 };

@@ -1,17 +1,19 @@
 //! Prefill and decoding of one completion: from its prompt's positions to its text.
 
 use burn::tensor::{Int, Tensor};
+use llavacode_common::completion::{Completion, CompletionEvent, CompletionRequest, Lane, StopReason, Ttft};
 
 use super::{
-    CancelFlag, Completion, CompletionEvent, CompletionRequest, Engine, Host, Lane, StopReason, Ttft,
+    CancelFlag, Engine, Host,
     session::{Position, Session},
     stop::StopRule,
 };
 use crate::{
     Error, Result,
+    device::has_kernels,
     index::Index,
     kernel,
-    model::reader::token_ids,
+    model::token_ids,
     prompt::{Healing, Prompt},
     tokenize::StreamDecoder,
 };
@@ -103,7 +105,7 @@ impl<'a, H: Host> Generation<'a, H> {
             chosen = self.step(chosen, session).await?;
             let launches = (kernel::launches() - before) as usize;
             launches_per_step = (launches > 0).then_some(launches);
-            if !kernel::has_kernels(&engine.device) {
+            if !has_kernels(&engine.device) {
                 engine.host.yield_now().await;
             }
         };

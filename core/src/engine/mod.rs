@@ -28,11 +28,9 @@ use crate::{
     Result,
     bundle::{self, Embedder, Models, Progress},
     config::BundleManifest,
+    device::has_kernels,
     kernel,
-    model::{
-        projector::Projector,
-        reader::{Reader, token_ids},
-    },
+    model::{projector::Projector, reader::Reader, token_ids},
     prompt::PromptBuilder,
     tokenize::Tokenizer,
     weights::BundleFiles,
@@ -120,7 +118,7 @@ impl<H: Host> Engine<H> {
 
     /// Kernel launches of one decoder layer in a decode step; `None` where there are no kernels.
     pub fn launches_per_layer(&self) -> Option<usize> {
-        if !kernel::has_kernels(&self.device) {
+        if !has_kernels(&self.device) {
             return None;
         }
         let mut cache = self.reader.cache(1, 1);

@@ -1,6 +1,8 @@
 //! A place of the cursor: what the lanes' completions there have in common.
 
-use super::{CompletionRequest, Engine, Host};
+use llavacode_common::completion::CompletionRequest;
+
+use super::{Engine, Host};
 use crate::{
     Result,
     index::{ChunkId, Index, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},

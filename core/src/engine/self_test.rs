@@ -4,7 +4,7 @@ use super::{Engine, Host};
 use crate::{
     Error, Result,
     config::SelfTest,
-    model::reader::{Reader, token_ids},
+    model::{reader::Reader, token_ids},
 };
 
 /// Largest difference allowed, of the largest logit's size: what other orders of summation leave is a

@@ -1,6 +1,7 @@
 //! Where a completion ends, told from its text.
 
-use super::StopReason;
+use llavacode_common::completion::StopReason;
+
 use crate::config::PromptStyle;
 
 /// Watches the text grow. [`StopRule::cut`] says where it has to end, once it has to.

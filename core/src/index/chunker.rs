@@ -2,12 +2,12 @@
 
 use std::{fmt, iter};
 
+use llavacode_common::completion::ChunkPlace;
 use sha2::{Digest, Sha256};
 
 pub use llavacode_common::text::lines;
 
 use crate::config::ChunkingConfig;
-use crate::engine::ChunkPlace;
 
 /// A piece of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

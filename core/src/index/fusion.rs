@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 
+use llavacode_common::completion::ChunkPlace;
+
 use super::Chunk;
-use crate::engine::ChunkPlace;
 
 /// A text, by the number of its slot in the store, and its score.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -47,7 +47,7 @@ impl Measurement {
 
 /// Reads 128 MiB in a stream: [`Measurement::bytes_per_second`] is the ceiling of decoding.
 /// `now` tells milliseconds, as `performance.now()` does. The device needs
-/// [kernels](super::has_kernels).
+/// [kernels](crate::device::has_kernels).
 ///
 /// # Errors
 /// [`Error::Device`] if the device fails.

@@ -10,88 +10,22 @@
 
 pub mod ceilings;
 mod gpu;
+mod operands;
 pub mod reference;
 
-use burn::{
-    backend::{CubeDevice, DispatchDevice},
-    module::{Module, Param},
-    tensor::{Device, Int, Tensor},
+use burn::tensor::{Int, Tensor};
+
+pub use self::{
+    gpu::{Shader, check_shaders, launches, shaders},
+    operands::{Heads, LayerCache, RmsNorm, RopeTable, Span},
 };
-
-pub use self::gpu::{Shader, check_shaders, launches, shaders};
-use crate::quant::Matrix;
-
-/// Whether our WGSL kernels run on this device: a wgpu device outside autodiff.
-pub fn has_kernels(device: &Device) -> bool {
-    matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_)))
-}
-
-/// Bytes that a kernel can bind as one buffer of this device; `None` where there are no kernels.
-pub fn binding_bytes(device: &Device) -> Option<u64> {
-    match device.as_dispatch() {
-        DispatchDevice::Cube(device @ CubeDevice::Wgpu(_)) => {
-            Some(device.client().properties().memory.max_page_size)
-        }
-        _ => None,
-    }
-}
+use crate::{device::has_kernels, quant::Matrix};
 
 /// Takes, from now on, the kernels made for a software GPU (SwiftShader, llvmpipe): matrix products
 /// of many rows without workgroup memory, which such a device emulates. They give the same
 /// numbers. For the whole process: a process has one device.
 pub fn use_software_kernels(yes: bool) {
     gpu::use_software_kernels(yes);
-}
-
-/// RMSNorm's weight and epsilon: `y = x / sqrt(mean(x²) + eps) · weight`.
-#[derive(Module, Debug)]
-pub struct RmsNorm {
-    /// `[width]`.
-    pub weight: Param<Tensor<1>>,
-    /// Added under the root.
-    #[module(skip)]
-    pub eps: f64,
-}
-
-/// Head counts and their width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heads {
-    /// Query heads.
-    pub query: usize,
-    /// Key and value heads; each serves `query / key_value` query heads.
-    pub key_value: usize,
-    /// Width of a head.
-    pub dim: usize,
-}
-
-/// Which tokens the rows are: `batch` sequences of `len` tokens each, at positions
-/// `start..start + len` of their sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// Sequences.
-    pub batch: usize,
-    /// Position of each sequence's first row.
-    pub start: usize,
-    /// Rows of each sequence.
-    pub len: usize,
-}
-
-/// Cosines and sines of the rotary embedding, `[positions, head_dim / 2]` each, made in f64.
-#[derive(Debug, Clone)]
-pub struct RopeTable {
-    /// `cos(position · theta^(-2i / head_dim))`.
-    pub cos: Tensor<2>,
-    /// `sin(position · theta^(-2i / head_dim))`.
-    pub sin: Tensor<2>,
-}
-
-/// Keys and values of one layer, `[batch, kv_heads, capacity, head_dim]` each.
-#[derive(Debug, Clone)]
-pub struct LayerCache {
-    /// Rotated keys.
-    pub keys: Tensor<4>,
-    /// Values.
-    pub values: Tensor<4>,
 }
 
 /// RMSNorm of every row.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Bool, Int, Tensor, activation};
 
-use super::{Heads, LayerCache, RmsNorm, RopeTable, Span};
+use super::operands::{Heads, LayerCache, RmsNorm, RopeTable, Span};
 use crate::quant::{Blocks, Matrix, QuantizedMatrix};
 
 /// See [`super::rms_norm`].
@@ -35,7 +35,7 @@ pub fn linear(
 /// The matrix as 32-bit floats, `[out_features, in_features]`.
 ///
 /// # Panics
-/// In a browser, if the matrix is quantized: unpacking reads the device. Models on a device
+/// On wasm, if the matrix is quantized: unpacking reads the device. Models on a device
 /// without kernels are dense.
 pub fn dense(weight: &Matrix) -> Tensor<2> {
     match weight {

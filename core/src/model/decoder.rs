@@ -1,17 +1,17 @@
 //! The stack that reader and encoder share: embedding, layers, final norm, and the KV cache.
 
 use burn::{
-    module::{Module, Param},
+    module::Module,
     tensor::{Device, Int, Tensor, TensorData},
 };
 
-use super::layers::{DecoderLayer, heads};
+use super::layers::{DecoderLayer, heads, rms_norm};
 use crate::{
     Result,
     config::{DecoderConfig, FormatChoice, WeightFormat},
     kernel::{self, LayerCache, RmsNorm, RopeTable, Span},
     quant::Matrix,
-    weights::{Header, Plan, Weights},
+    weights::{Header, Tensors},
 };
 
 /// Embedding, decoder layers and final norm of a Qwen2, Qwen3 or Llama model.
@@ -48,32 +48,18 @@ impl DecoderFormats {
 }
 
 impl Decoder {
-    /// Asks for the stack's weights.
-    pub fn plan(config: &DecoderConfig, formats: DecoderFormats, plan: &mut Plan) {
-        let embedding = String::from("embed_tokens.weight");
-        let parts = [(embedding.clone(), config.vocab_size)];
-        plan.matrix(embedding, &parts, config.hidden_size, formats.embedding);
-        for index in 0..config.num_hidden_layers {
-            DecoderLayer::plan(config, index, formats.linear, plan);
-        }
-        let norm = String::from("norm.weight");
-        plan.vector(norm.clone(), &[(norm, config.hidden_size)], 1.0);
-    }
-
-    /// Takes the weights that [`Self::plan`] asked for.
+    /// The stack of these tensors.
     ///
     /// # Errors
-    /// [`crate::Error::MissingTensor`] if they were planned for another config.
-    pub fn from_weights(config: &DecoderConfig, weights: &mut Weights) -> Result<Self> {
-        let layer = |index| DecoderLayer::from_weights(config, index, weights);
+    /// [`crate::Error::MissingTensor`] if they were loaded for another config.
+    pub fn new(config: &DecoderConfig, formats: DecoderFormats, mut tensors: Tensors<'_>) -> Result<Self> {
+        let (rows, hidden) = (config.vocab_size, config.hidden_size);
+        let embedding = tensors.matrix("embed_tokens.weight", [rows, hidden], formats.embedding)?;
+        let mut layers = tensors.pp("layers");
+        let layer = |index| DecoderLayer::new(config, formats.linear, layers.pp(index));
         let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
-        let norm = Param::from_tensor(weights.vector("norm.weight")?);
-        Ok(Self {
-            embedding: weights.matrix("embed_tokens.weight")?,
-            layers,
-            norm: RmsNorm { weight: norm, eps: config.rms_norm_eps },
-            config: config.clone(),
-        })
+        let norm = rms_norm(tensors.pp("norm"), hidden, config.rms_norm_eps)?;
+        Ok(Self { embedding, layers, norm, config: config.clone() })
     }
 
     /// Where the model lies.
@@ -123,13 +109,6 @@ impl Decoder {
 /// those of a bare stack (Qwen3-Embedding) nothing.
 pub fn name_prefix(header: &Header) -> &'static str {
     if header.contains("embed_tokens.weight") { "" } else { "model." }
-}
-
-/// Token ids on a device.
-pub fn token_ids(ids: &[u32], device: &Device) -> Tensor<1, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-    let len = ids.len();
-    Tensor::from_data(TensorData::new(ids, [len]), device)
 }
 
 /// Keys and values of the tokens read so far, and the rotary angles of every position.

@@ -6,12 +6,15 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::decoder::{Decoder, DecoderFormats, token_ids};
+use super::{
+    decoder::{Decoder, DecoderFormats},
+    ids::token_ids,
+};
 use crate::{
     Result,
     config::DecoderConfig,
     kernel::{self, Span},
-    weights::{Plan, Weights},
+    weights::{Plan, Tensors, Weights},
 };
 
 /// Under the norm that divides an embedding, as in PyTorch's `normalize`.
@@ -30,16 +33,13 @@ impl Encoder {
     /// # Errors
     /// None for a valid config.
     pub fn init(config: &DecoderConfig, device: &Device) -> Result<Self> {
-        let plan = Self::plan(config, DecoderFormats::DENSE, "");
-        Self::from_weights(config, &mut Weights::random(&plan, device))
+        Self::new(config, DecoderFormats::DENSE, Tensors::fresh(device))
     }
 
     /// What a checkpoint must have whose names start with `prefix`
     /// ([`super::decoder::name_prefix`]).
     pub fn plan(config: &DecoderConfig, formats: DecoderFormats, prefix: &str) -> Plan {
-        let mut plan = Plan::new(prefix);
-        Decoder::plan(config, formats, &mut plan);
-        plan
+        Tensors::plan(prefix, |tensors| Self::new(config, formats, tensors))
     }
 
     /// Takes the weights that [`Self::plan`] asked for.
@@ -47,7 +47,12 @@ impl Encoder {
     /// # Errors
     /// [`crate::Error::MissingTensor`] if they were planned for another config.
     pub fn from_weights(config: &DecoderConfig, weights: &mut Weights) -> Result<Self> {
-        Ok(Self { decoder: Decoder::from_weights(config, weights)? })
+        // The weights have their formats.
+        Self::new(config, DecoderFormats::AS_STORED, Tensors::of(weights))
+    }
+
+    fn new(config: &DecoderConfig, formats: DecoderFormats, mut tensors: Tensors<'_>) -> Result<Self> {
+        Ok(Self { decoder: Decoder::new(config, formats, tensors.stack())? })
     }
 
     /// Sizes.

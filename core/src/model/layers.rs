@@ -10,7 +10,7 @@ use crate::{
     config::{DecoderConfig, FormatChoice, ModelType},
     kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span},
     quant::Matrix,
-    weights::{Plan, Weights},
+    weights::Tensors,
 };
 
 /// Pre-norm transformer layer: `x += attention(norm(x))`, then `x += mlp(norm(x))`.
@@ -66,52 +66,53 @@ impl DecoderLayer {
         (kernel::linear(gated, &self.down, None, Some(x)), cache)
     }
 
-    /// Asks for the weights of layer `index`.
-    pub(super) fn plan(config: &DecoderConfig, index: usize, format: FormatChoice, plan: &mut Plan) {
-        let at = |name: &str| format!("layers.{index}.{name}");
-        let Heads { query, key_value, dim } = heads(config);
-        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
-        let qkv = |what: &str| {
+    /// The layer of these tensors.
+    pub(super) fn new(
+        config: &DecoderConfig,
+        format: FormatChoice,
+        mut tensors: Tensors<'_>,
+    ) -> Result<Self> {
+        let heads @ Heads { query, key_value, dim } = heads(config);
+        let (hidden, intermediate, eps) = (config.hidden_size, config.intermediate_size, config.rms_norm_eps);
+        let qkv_parts = |what: &str| {
             [("q", query), ("k", key_value), ("v", key_value)]
-                .map(|(name, heads)| (at(&format!("self_attn.{name}_proj.{what}")), heads * dim))
+                .map(|(name, heads)| (format!("{name}_proj.{what}"), heads * dim))
         };
-        plan.matrix(at("self_attn.qkv_proj.weight"), &qkv("weight"), hidden, format);
-        let mut vector = |name: &str, len| plan.vector(at(name), &[(at(name), len)], 1.0);
-        vector("input_layernorm.weight", hidden);
-        vector("post_attention_layernorm.weight", hidden);
+        let gate_up_parts = ["gate_proj.weight", "up_proj.weight"].map(|name| (name, intermediate));
+
+        let mut attention = tensors.pp("self_attn");
+        let qkv = attention.matrix_of(&qkv_parts("weight"), hidden, format)?;
+        let (mut qkv_bias, mut q_norm, mut k_norm) = (None, None, None);
         match config.model_type {
-            ModelType::Qwen2 => plan.vector(at("self_attn.qkv_proj.bias"), &qkv("bias"), 0.0),
+            ModelType::Qwen2 => qkv_bias = Some(attention.vector_of(&qkv_parts("bias"), 0.0)?),
             ModelType::Qwen3 => {
-                vector("self_attn.q_norm.weight", dim);
-                vector("self_attn.k_norm.weight", dim);
+                q_norm = Some(rms_norm(attention.pp("q_norm"), dim, eps)?);
+                k_norm = Some(rms_norm(attention.pp("k_norm"), dim, eps)?);
             }
             ModelType::Llama => {}
         }
-        let mut matrix = |name: &str, rows, cols| plan.matrix(at(name), &[(at(name), rows)], cols, format);
-        matrix("self_attn.o_proj.weight", hidden, query * dim);
-        matrix("mlp.down_proj.weight", hidden, intermediate);
-        let gate_up = ["gate", "up"].map(|name| (at(&format!("mlp.{name}_proj.weight")), intermediate));
-        plan.matrix(at("mlp.gate_up_proj.weight"), &gate_up, hidden, format);
-    }
-
-    /// Takes the weights that [`Self::plan`] asked for.
-    pub(super) fn from_weights(config: &DecoderConfig, index: usize, weights: &mut Weights) -> Result<Self> {
-        let at = |name: &str| format!("layers.{index}.{name}");
-        let eps = config.rms_norm_eps;
-        let norm = |weight| RmsNorm { weight: Param::from_tensor(weight), eps };
+        let output = attention.matrix("o_proj.weight", [hidden, query * dim], format)?;
+        let mut mlp = tensors.pp("mlp");
+        let gate_up = mlp.matrix_of(&gate_up_parts, hidden, format)?;
+        let down = mlp.matrix("down_proj.weight", [hidden, intermediate], format)?;
         Ok(Self {
-            input_norm: norm(weights.vector(&at("input_layernorm.weight"))?),
-            qkv: weights.matrix(&at("self_attn.qkv_proj.weight"))?,
-            qkv_bias: weights.vector_if_present(&at("self_attn.qkv_proj.bias")).map(Param::from_tensor),
-            q_norm: weights.vector_if_present(&at("self_attn.q_norm.weight")).map(norm),
-            k_norm: weights.vector_if_present(&at("self_attn.k_norm.weight")).map(norm),
-            output: weights.matrix(&at("self_attn.o_proj.weight"))?,
-            post_attention_norm: norm(weights.vector(&at("post_attention_layernorm.weight"))?),
-            gate_up: weights.matrix(&at("mlp.gate_up_proj.weight"))?,
-            down: weights.matrix(&at("mlp.down_proj.weight"))?,
-            heads: heads(config),
+            input_norm: rms_norm(tensors.pp("input_layernorm"), hidden, eps)?,
+            qkv,
+            qkv_bias,
+            q_norm,
+            k_norm,
+            output,
+            post_attention_norm: rms_norm(tensors.pp("post_attention_layernorm"), hidden, eps)?,
+            gate_up,
+            down,
+            heads,
         })
     }
+}
+
+/// The norm of these tensors.
+pub(super) fn rms_norm(mut tensors: Tensors<'_>, width: usize, eps: f64) -> Result<RmsNorm> {
+    Ok(RmsNorm { weight: tensors.vector("weight", width, 1.0)?, eps })
 }
 
 /// The config's head counts and width.

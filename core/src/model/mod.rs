@@ -12,6 +12,9 @@
 
 pub mod decoder;
 pub mod encoder;
+mod ids;
 pub mod layers;
 pub mod projector;
 pub mod reader;
+
+pub use ids::token_ids;

@@ -22,7 +22,7 @@ use crate::{
     config::WeightFormat,
     kernel,
     quant::Matrix,
-    weights::{Header, Plan, Weights},
+    weights::{Header, Plan, Tensors, Weights},
 };
 
 /// PyTorch's default.
@@ -87,10 +87,15 @@ impl ProjectorConfig {
     /// [`Error::MissingTensor`] without a first layer, [`Error::Format`] if a weight is no matrix.
     /// Whether the layers fit each other is checked when they are loaded.
     pub fn of_checkpoint(header: &Header) -> Result<Self> {
+        Self::told_by(header.file(), |tensor| header.shape(tensor).map(<[usize]>::to_vec))
+    }
+
+    /// The same by the tensors' shapes; `file` is named in errors.
+    fn told_by(file: &str, shape: impl Fn(&str) -> Option<Vec<usize>>) -> Result<Self> {
         let mut widths = Vec::new();
         loop {
-            let tensor = format!("linear_{}.weight", widths.len().max(1));
-            match header.shape(&tensor) {
+            let tensor = format!("{}.weight", linear(widths.len().max(1)));
+            match shape(&tensor).as_deref() {
                 Some(&[rows, cols]) => {
                     if widths.is_empty() {
                         widths.push(cols);
@@ -99,15 +104,13 @@ impl ProjectorConfig {
                 }
                 Some(shape) => {
                     let reason = format!("tensor {tensor} of shape {shape:?} is no matrix");
-                    return Err(Error::Format { file: header.file().into(), format: "a projector", reason });
+                    return Err(Error::Format { file: file.into(), format: "a projector", reason });
                 }
-                None if widths.is_empty() => {
-                    return Err(Error::MissingTensor { file: header.file().into(), tensor });
-                }
+                None if widths.is_empty() => return Err(Error::MissingTensor { file: file.into(), tensor }),
                 None => break,
             }
         }
-        Ok(Self { widths, norm: header.contains("norm_1.weight") })
+        Ok(Self { widths, norm: shape(&format!("{}.weight", norm(1))).is_some() })
     }
 
     /// A fresh projector: normal weights of standard deviation 0.02, norms of one, biases of zero.
@@ -115,26 +118,41 @@ impl ProjectorConfig {
     /// # Errors
     /// None.
     pub fn init(&self, device: &Device) -> Result<Projector> {
-        Projector::from_weights(&mut Weights::random(&self.plan(), device))
+        self.projector(Tensors::fresh(device))
     }
 
     /// The tensors a checkpoint must have.
     pub fn plan(&self) -> Plan {
-        let mut plan = Plan::default();
+        Tensors::plan("", |tensors| self.projector(tensors))
+    }
+
+    /// The projector of these tensors.
+    fn projector(&self, mut tensors: Tensors<'_>) -> Result<Projector> {
         let layers = self.widths.len().saturating_sub(1);
+        let (mut linears, mut norms) = (Vec::new(), Vec::new());
         for (index, pair) in self.widths.windows(2).enumerate() {
             let (number, width) = (index + 1, pair[1]);
-            let weight = format!("linear_{number}.weight");
-            plan.matrix(weight.clone(), &[(weight, width)], pair[0], WeightFormat::F32);
-            let mut vector = |name: String, init| plan.vector(name.clone(), &[(name, width)], init);
-            vector(format!("linear_{number}.bias"), 0.0);
+            let mut affine = tensors.pp(linear(number));
+            let weight = affine.matrix("weight", [width, pair[0]], WeightFormat::F32)?;
+            linears.push(Affine { weight, bias: affine.vector("bias", width, 0.0)? });
             if self.norm && number < layers {
-                vector(format!("norm_{number}.weight"), 1.0);
-                vector(format!("norm_{number}.bias"), 0.0);
+                let mut norm = tensors.pp(norm(number));
+                let weight = norm.vector("weight", width, 1.0)?;
+                norms.push(LayerNorm { weight, bias: norm.vector("bias", width, 0.0)? });
             }
         }
-        plan
+        Ok(Projector { linears, norms })
     }
+}
+
+/// What the tensors of a linear layer are called, counted from 1.
+fn linear(number: usize) -> String {
+    format!("linear_{number}")
+}
+
+/// The same for the norm that follows it.
+fn norm(number: usize) -> String {
+    format!("norm_{number}")
 }
 
 impl Projector {
@@ -143,21 +161,8 @@ impl Projector {
     /// # Errors
     /// [`Error::MissingTensor`] if they were planned for something else.
     pub fn from_weights(weights: &mut Weights) -> Result<Self> {
-        let (mut linears, mut norms) = (Vec::new(), Vec::new());
-        for number in 1.. {
-            let key = format!("linear_{number}.weight");
-            if number > 1 && !weights.has_matrix(&key) {
-                break;
-            }
-            let weight = weights.matrix(&key)?;
-            let bias = Param::from_tensor(weights.vector(&format!("linear_{number}.bias"))?);
-            linears.push(Affine { weight, bias });
-            if let Some(weight) = weights.vector_if_present(&format!("norm_{number}.weight")) {
-                let bias = Param::from_tensor(weights.vector(&format!("norm_{number}.bias"))?);
-                norms.push(LayerNorm { weight: Param::from_tensor(weight), bias });
-            }
-        }
-        Ok(Self { linears, norms })
+        let config = ProjectorConfig::told_by(weights.file(), |tensor| weights.shape(tensor))?;
+        config.projector(Tensors::of(weights))
     }
 
     /// Width of an embedding.

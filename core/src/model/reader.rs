@@ -7,17 +7,14 @@ use burn::{
 };
 
 use super::decoder::Decoder;
-pub use super::decoder::{Cache, DecoderFormats, token_ids};
+pub use super::decoder::{Cache, DecoderFormats};
 use crate::{
     Result,
     config::DecoderConfig,
     kernel::{self, Span},
     quant::Matrix,
-    weights::{Plan, Weights},
+    weights::{Plan, Tensors, Weights},
 };
-
-/// Outside the stack, so its name has no prefix.
-const HEAD: &str = "lm_head.weight";
 
 /// A causal language model.
 #[derive(Module, Debug)]
@@ -34,21 +31,13 @@ impl Reader {
     /// # Errors
     /// None for a valid config.
     pub fn init(config: &DecoderConfig, device: &Device) -> Result<Self> {
-        let plan = Self::plan(config, DecoderFormats::DENSE, "");
-        Self::from_weights(config, &mut Weights::random(&plan, device))
+        Self::new(config, DecoderFormats::DENSE, Tensors::fresh(device))
     }
 
     /// What a checkpoint must have whose stack's names start with `prefix`
     /// ([`super::decoder::name_prefix`]).
     pub fn plan(config: &DecoderConfig, formats: DecoderFormats, prefix: &str) -> Plan {
-        let mut plan = Plan::new(prefix);
-        Decoder::plan(config, formats, &mut plan);
-        if !config.tie_word_embeddings {
-            plan.prefix.clear();
-            let parts = [(String::from(HEAD), config.vocab_size)];
-            plan.matrix(HEAD.into(), &parts, config.hidden_size, formats.embedding);
-        }
-        plan
+        Tensors::plan(prefix, |tensors| Self::new(config, formats, tensors))
     }
 
     /// Takes the weights that [`Self::plan`] asked for.
@@ -56,8 +45,16 @@ impl Reader {
     /// # Errors
     /// [`crate::Error::MissingTensor`] if they were planned for another config.
     pub fn from_weights(config: &DecoderConfig, weights: &mut Weights) -> Result<Self> {
-        let decoder = Decoder::from_weights(config, weights)?;
-        let head = if config.tie_word_embeddings { None } else { Some(weights.matrix(HEAD)?) };
+        // The weights have their formats.
+        Self::new(config, DecoderFormats::AS_STORED, Tensors::of(weights))
+    }
+
+    fn new(config: &DecoderConfig, formats: DecoderFormats, mut tensors: Tensors<'_>) -> Result<Self> {
+        let decoder = Decoder::new(config, formats, tensors.stack())?;
+        let shape = [config.vocab_size, config.hidden_size];
+        // Outside the stack, so its name has no prefix.
+        let mut head = || tensors.matrix("lm_head.weight", shape, formats.embedding);
+        let head = if config.tie_word_embeddings { None } else { Some(head()?) };
         Ok(Self { decoder, head })
     }
 

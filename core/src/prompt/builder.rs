@@ -7,10 +7,11 @@ use super::{
     healing::take_back,
     window::{first_tokens, prefix_tokens},
 };
+use llavacode_common::completion::Lane;
+
 use crate::{
     Result,
     config::{ChunkOrder, ContextPlacement, PromptConfig, PromptStyle},
-    engine::Lane,
     tokenize::Tokenizer,
 };
 

@@ -24,7 +24,8 @@ mod builder;
 mod healing;
 mod window;
 
-use crate::engine::{ChunkPlace, PromptPart};
+use llavacode_common::completion::{ChunkPlace, PromptPart};
+
 use crate::index::ChunkId;
 
 pub use builder::PromptBuilder;

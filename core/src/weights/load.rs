@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::{
     ByteSource, ElementType, Header, Plan, VerifiedReader, Weights,
     plan::Kind,
-    tensor::{Decoder, Values},
+    values::{ValueDecoder, Values},
 };
 use crate::{
     Error, Result,
@@ -52,7 +52,7 @@ async fn stream<S: ByteSource>(
     let header = Header::read(reader).await?;
     let plan = plan(&header)?;
     let mut assembly = Assembly::new(&plan, &header)?;
-    let mut weights = Weights::new(header.file());
+    let mut weights = Weights::new(header.file(), &plan.prefix);
     for tensor in header.in_file_order() {
         let Some(place) = assembly.places.remove(&tensor) else { continue };
         let parameter = &plan.parameters[place.parameter];
@@ -67,7 +67,7 @@ async fn stream<S: ByteSource>(
             for first in (0..rows).step_by(most) {
                 let rows = most.min(rows - first);
                 let values = read_rows(reader, element, format, rows, cols).await?;
-                put_rows(&parameter.key, [rows, cols], values, &mut weights, device);
+                put_rows(parameter.name(), [rows, cols], values, &mut weights, device);
             }
             continue;
         }
@@ -77,14 +77,14 @@ async fn stream<S: ByteSource>(
         }
         let Some(values) = assembly.put(&place, values) else { continue };
         match (parameter.kind, values) {
-            (Kind::Vector { len, .. }, Values::Floats(values)) => {
+            (Kind::Vector { len }, Values::Floats(values)) => {
                 let put = |values| Tensor::from_data(TensorData::new(values, [len]), device);
                 let vector = device.memory_persistent_allocations(values, put);
-                weights.put_vector(parameter.key.clone(), vector);
+                weights.put_vector(parameter.name(), vector);
             }
             (Kind::Vector { .. }, Values::Blocks(..)) => debug_assert!(false, "a vector is of floats"),
             (Kind::Matrix { rows, cols, .. }, values) => {
-                put_rows(&parameter.key, [rows, cols], values, &mut weights, device);
+                put_rows(parameter.name(), [rows, cols], values, &mut weights, device);
             }
         }
     }
@@ -100,19 +100,19 @@ async fn read_rows<S: ByteSource>(
     cols: usize,
 ) -> Result<Values> {
     let blocks = rows as u64 * cols as u64 / element.values() as u64;
-    let mut decoder = Decoder::new(element, Values::new(format, rows, cols));
+    let mut decoder = ValueDecoder::new(element, Values::new(format, rows, cols));
     reader.read(blocks * element.bytes() as u64, |piece| decoder.push(piece)).await?;
     Ok(decoder.finish())
 }
 
 /// Puts a matrix, or its next rows, on the device, in buffers of just their size: a browser's WebGPU
 /// makes one buffer an allocation, and what is pooled for activations is rounded up.
-fn put_rows(key: &str, [rows, cols]: [usize; 2], values: Values, weights: &mut Weights, device: &Device) {
+fn put_rows(name: &str, [rows, cols]: [usize; 2], values: Values, weights: &mut Weights, device: &Device) {
     let put = |values| match values {
         Values::Floats(values) => Matrix::from_values(values, rows, cols, WeightFormat::F32, device),
         Values::Blocks(blocks, format) => Matrix::from_blocks(blocks, rows, cols, format, device),
     };
-    weights.put_matrix(key.into(), device.memory_persistent_allocations(values, put));
+    weights.put_matrix(name, device.memory_persistent_allocations(values, put));
 }
 
 /// Where a tensor goes.
@@ -158,7 +158,10 @@ impl Assembly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{kernel::reference, weights::MemorySource};
+    use crate::{
+        kernel::reference,
+        weights::{MemorySource, Tensors},
+    };
 
     /// A safetensors file of one matrix.
     fn file(values: &[f32], rows: usize, cols: usize) -> Vec<u8> {
@@ -178,11 +181,8 @@ mod tests {
     ) -> (usize, Vec<f32>) {
         let source = MemorySource::new("model", bytes);
         let entry = FileEntry { bytes: bytes.len() as u64, sha256: None };
-        let plan = |_: &Header| {
-            let mut plan = Plan::new("");
-            plan.matrix("table".into(), &[("table".into(), rows)], cols, format);
-            Ok(plan)
-        };
+        let table = |mut tensors: Tensors<'_>| tensors.matrix("table", [rows, cols], format);
+        let plan = |_: &Header| Ok(Tensors::plan("", table));
         let mut weights = pollster::block_on(async {
             let mut on_read = |_| ();
             let mut reader = VerifiedReader::open(&source, "model", &entry, &mut on_read).await?;
@@ -190,7 +190,7 @@ mod tests {
         })
         .expect("it loads");
         assert_eq!(weights.bytes(), (rows * cols * size_of::<f32>()) as u64);
-        let matrix = weights.matrix("table").expect("it is there");
+        let matrix = table(Tensors::of(&mut weights)).expect("it is there");
         assert_eq!(matrix.shape(), [rows, cols]);
         let parts = if let Matrix::Split(split) = &matrix { split.parts.len() } else { 1 };
         (parts, reference::dense(&matrix).into_data().iter::<f32>().collect())

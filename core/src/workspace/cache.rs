@@ -26,7 +26,7 @@ pub trait VectorCache {
     async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()>;
 }
 
-/// Keeps vectors as long as it lives: for tests, and where the browser refuses storage.
+/// Keeps vectors as long as it lives: for tests, and where there is no storage.
 #[derive(Debug, Clone)]
 pub struct MemoryCache {
     records: HashMap<(String, ChunkHash), Vec<u8>>,

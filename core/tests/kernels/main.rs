@@ -14,7 +14,7 @@ fn bench() -> Option<Bench> {
             return None;
         }
     };
-    assert!(llavacode_core::kernel::has_kernels(&gpu), "a wgpu device has kernels");
+    assert!(llavacode_core::device::has_kernels(&gpu), "a wgpu device has kernels");
     Some(Bench::new(gpu, rand::random()))
 }
 

@@ -1,6 +1,9 @@
 //! Greedy steps: at each, the token we would take and the logits of llama.cpp's two candidates.
 
-use llavacode_core::model::reader::{Cache, Reader, token_ids};
+use llavacode_core::model::{
+    reader::{Cache, Reader},
+    token_ids,
+};
 use serde::Deserialize;
 
 use super::{Tolerance, parity};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use burn::tensor::Tensor;
-use llavacode_core::model::reader::{Cache, token_ids};
+use llavacode_core::model::{reader::Cache, token_ids};
 
 use super::{
     bundle::{Asking, BundleReader, Question},

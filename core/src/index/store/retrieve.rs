@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use llavacode_common::completion::ChunkPlace;
+
 use super::super::fusion::{FUSION_DEPTH, Scored, best_first, distinct, reciprocal_rank_fusion};
 use super::super::{ChunkId, Query, Ranker, RetrievedHit, chunker, dense, lexical};
 use super::Index;
-use crate::engine::ChunkPlace;
 
 impl Index {
     /// The chunks that could help, best first, at most `top_k`, no two that repeat each other

@@ -7,7 +7,7 @@ use super::launch::{
     Buffer::{Read, Update, Write},
     Kernel, empty_float, float, launch, shader, tensor, workgroups,
 };
-use crate::kernel::{Heads, LayerCache, RmsNorm, RopeTable, Span};
+use crate::kernel::operands::{Heads, LayerCache, RmsNorm, RopeTable, Span};
 
 /// Widest head that the kernels' workgroup memory holds.
 const MAX_HEAD_DIM: usize = 128;

@@ -11,7 +11,7 @@ use super::launch::{
     Kernel, Part as Text, empty_float, float, int, launch, shader, tensor, workgroups,
 };
 use crate::{
-    kernel::RmsNorm,
+    kernel::operands::RmsNorm,
     quant::{Matrix, WeightFormat},
 };
 

@@ -9,7 +9,7 @@ use super::launch::{
     Buffer::{Read, Write},
     Kernel, empty, empty_float, float, launch, shader, tensor, workgroups,
 };
-use crate::kernel::RmsNorm;
+use crate::kernel::operands::RmsNorm;
 
 /// Elements of a workgroup of `swiglu.wgsl`.
 const SWIGLU_ELEMENTS: usize = 256;

@@ -29,7 +29,7 @@ const DEFAULT_ALIGNMENT: u64 = 32;
 ///
 /// # Errors
 /// [`Error::Format`](crate::Error::Format) if they are not those of a GGUF file.
-pub(crate) async fn architecture(file: &str, first: &[u8]) -> Result<Option<String>> {
+pub(super) async fn architecture(file: &str, first: &[u8]) -> Result<Option<String>> {
     let entry = FileEntry { bytes: first.len() as u64, sha256: None };
     let source = MemorySource::new(file, first);
     let mut on_read = |_| ();

@@ -1,9 +1,9 @@
 //! A decoder's sizes out of a GGUF file's metadata.
 
-use super::{DecoderConfig, ModelType};
+use super::{Header, gguf};
 use crate::{
     Error, Result,
-    weights::{self, Header},
+    config::{DecoderConfig, ModelType},
 };
 
 /// llama.cpp's converter leaves it out where it is the model's own default.
@@ -20,7 +20,7 @@ impl ModelType {
     /// [`Error::Format`] if it is no GGUF file, [`Error::UnsupportedConfig`] if its architecture is none
     /// of [`Self::ALL`].
     pub async fn of_first_bytes(file: &str, first: &[u8]) -> Result<Option<Self>> {
-        let name = weights::architecture(file, first).await?;
+        let name = gguf::architecture(file, first).await?;
         name.map(|name| Self::named(file, &name)).transpose()
     }
 

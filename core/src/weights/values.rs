@@ -59,7 +59,7 @@ impl Values {
 
 /// Takes a tensor's bytes.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(super) struct ValueDecoder {
     element: ElementType,
     /// The start of a block whose end the next piece brings.
     started: Vec<u8>,
@@ -68,7 +68,7 @@ pub(super) struct Decoder {
     scratch: Vec<f32>,
 }
 
-impl Decoder {
+impl ValueDecoder {
     /// For a tensor whose numbers are stored as `element`.
     pub(super) fn new(element: ElementType, values: Values) -> Self {
         Self { element, started: Vec::with_capacity(element.bytes()), values, scratch: Vec::new() }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn decode(element: ElementType, format: WeightFormat, pieces: &[&[u8]]) -> Values {
-        let mut decoder = Decoder::new(element, Values::new(format, 3, 256));
+        let mut decoder = ValueDecoder::new(element, Values::new(format, 3, 256));
         pieces.iter().for_each(|piece| decoder.push(piece));
         decoder.finish()
     }

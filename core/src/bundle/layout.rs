@@ -1,0 +1,27 @@
+//! Where a bundle keeps what: the one place that knows its files' names.
+
+use std::collections::BTreeMap;
+
+use crate::config::FileEntry;
+
+/// The manifest's path.
+pub const MANIFEST: &str = "bundle.json";
+/// The projector's path.
+pub const PROJECTOR: &str = "projector.safetensors";
+/// The path of the projector trained by xRAG's recipe.
+pub const XRAG_PROJECTOR: &str = "projector_xrag.safetensors";
+
+/// The reader's folder.
+pub(super) const READER: &str = "reader";
+/// The encoder's folder.
+pub(super) const ENCODER: &str = "encoder";
+
+/// Whether there is an encoder among these files.
+pub(super) fn has_encoder(files: &BTreeMap<String, FileEntry>) -> bool {
+    files.keys().any(|path| path.strip_prefix(ENCODER).is_some_and(|below| below.starts_with('/')))
+}
+
+/// Whether a chunk's vectors depend on this file: the encoder's and every projector's.
+pub(super) fn makes_vectors(path: &str) -> bool {
+    path.starts_with(ENCODER) || path.starts_with("projector")
+}

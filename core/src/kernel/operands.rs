@@ -1,0 +1,57 @@
+//! What the fused operations take beside activations and weight matrices.
+
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+
+/// RMSNorm's weight and epsilon: `y = x / sqrt(mean(x²) + eps) · weight`.
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    /// `[width]`.
+    pub weight: Param<Tensor<1>>,
+    /// Added under the root.
+    #[module(skip)]
+    pub eps: f64,
+}
+
+/// Head counts and their width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// Query heads.
+    pub query: usize,
+    /// Key and value heads; each serves `query / key_value` query heads.
+    pub key_value: usize,
+    /// Width of a head.
+    pub dim: usize,
+}
+
+/// Which tokens the rows are: `batch` sequences of `len` tokens each, at positions
+/// `start..start + len` of their sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Sequences.
+    pub batch: usize,
+    /// Position of each sequence's first row.
+    pub start: usize,
+    /// Rows of each sequence.
+    pub len: usize,
+}
+
+/// Cosines and sines of the rotary embedding, `[positions, head_dim / 2]` each, made in f64.
+#[derive(Debug, Clone)]
+pub struct RopeTable {
+    /// `cos(position · theta^(-2i / head_dim))`.
+    pub cos: Tensor<2>,
+    /// `sin(position · theta^(-2i / head_dim))`.
+    pub sin: Tensor<2>,
+}
+
+/// Keys and values of one layer, `[batch, kv_heads, capacity, head_dim]` each.
+#[derive(Debug, Clone)]
+pub struct LayerCache {
+    /// Rotated keys.
+    pub keys: Tensor<4>,
+    /// Values.
+    pub values: Tensor<4>,
+}
