@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use llavacode_core::config::{ChunkOrder, ChunkingConfig, ContextPlacement, PromptConfig};
 use llavacode_core::engine::Lane;
-use llavacode_core::index::{Index, Query, Ranker, Vectors, filter};
+use llavacode_core::index::{Index, Query, Ranker, RetrievedHit, Vectors, filter};
 use llavacode_core::metrics::{median, percentile};
 use llavacode_core::prompt::{Cursor, PromptBuilder, PromptChunk};
 use llavacode_core::tokenize::Tokenizer;
@@ -60,23 +60,37 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let json = include_bytes!("../tests/fixtures/tokenizer.json");
     let tokenizer = Arc::new(Tokenizer::from_json("tokenizer.json", json)?);
     let builder = PromptBuilder::new(tokenizer, prompt_config())?;
+    let retrieve = |path: &str, prefix: &str| {
+        let query = Query { path, prefix, same_file: None, top_k: 10, ranker: Ranker::Jaccard };
+        index.retrieve(&query)
+    };
+    let chunks = |hits: &[RetrievedHit]| -> Vec<PromptChunk<'_>> {
+        let chunk = |hit: &RetrievedHit| {
+            let chunk = index.chunk(hit.id)?;
+            Some(PromptChunk { id: hit.id, place: &chunk.place, text: &chunk.text })
+        };
+        hits.iter().filter_map(chunk).collect()
+    };
     for lane in Lane::ALL {
-        let hits = index.retrieve(&Query {
-            path: "",
-            prefix: &files[0].1,
-            same_file: None,
-            top_k: 10,
-            ranker: Ranker::Jaccard,
-        });
-        let found: Vec<_> = hits.iter().filter_map(|hit| Some((hit.id, index.chunk(hit.id)?))).collect();
-        let chunks: Vec<_> = found
-            .iter()
-            .map(|&(id, chunk)| PromptChunk { id, place: &chunk.place, text: &chunk.text })
-            .collect();
-        report(&format!("build prompt, {}", lane.key()), &files, |_, prefix, suffix| {
-            builder.build(lane, &builder.local_part(Cursor { path: "own.py", prefix, suffix }), &chunks);
+        let hits = retrieve("", &files[0].1);
+        let chunks = chunks(&hits);
+        report(&format!("build prompt, {}", lane.key()), &files, |path, prefix, suffix| {
+            builder.build(lane, &builder.local_part(Cursor { path, prefix, suffix }), &chunks);
         });
     }
+    report("all lanes at a cursor, each by itself", &files, |path, prefix, suffix| {
+        for lane in Lane::ALL {
+            let hits = if lane.retrieves() { retrieve(path, prefix) } else { Vec::new() };
+            builder.build(lane, &builder.local_part(Cursor { path, prefix, suffix }), &chunks(&hits));
+        }
+    });
+    report("all lanes at a cursor, what they share once", &files, |path, prefix, suffix| {
+        let hits = retrieve(path, prefix);
+        let local = builder.local_part(Cursor { path, prefix, suffix });
+        for lane in Lane::ALL {
+            builder.build(lane, &local, &chunks(&hits));
+        }
+    });
 
     let vectors: Vec<_> =
         index.chunks().filter_map(|chunk| Some((chunk.hash, index.vectors(chunk.hash)?))).collect();

@@ -11,8 +11,8 @@
 //! The modules in order, each using only those before it (`tests/module_order.rs` checks it):
 //!
 //! ```text
-//! device, config → quant → kernel → weights → tokenize → model → bundle
-//!     → index → prompt → workspace → metrics → engine → bench
+//! device, config, random, words → quant → kernel → weights → tokenize → model → bundle
+//!     → index → prompt → workspace → metrics, tasks → engine → bench
 //! ```
 //!
 //! Nothing here knows Leptos or web-sys. What comes from outside comes through a trait:
@@ -30,8 +30,11 @@ pub mod metrics;
 pub mod model;
 pub mod prompt;
 pub mod quant;
+pub mod random;
+pub mod tasks;
 pub mod tokenize;
 pub mod weights;
+pub mod words;
 pub mod workspace;
 
 pub use device::Device;

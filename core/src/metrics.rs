@@ -6,6 +6,8 @@
 pub use llavacode_common::report::Interval;
 use rapidfuzz::distance::{indel, levenshtein};
 
+use crate::random::SplitMix64;
+
 /// Whether prediction and target are the same text but for white space around them.
 pub fn exact_match(prediction: &str, target: &str) -> bool {
     prediction.trim() == target.trim()
@@ -70,10 +72,11 @@ pub fn paired_bootstrap(a: &[f64], b: &[f64], resamples: usize, seed: u64) -> Op
     }
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
     let count = differences.len();
-    let mut random = SplitMix64(seed);
-    let resampled: Vec<f64> = (0..resamples)
-        .map(|_| (0..count).map(|_| differences[random.below(count)]).sum::<f64>() / count as f64)
-        .collect();
+    let mut random = SplitMix64::new(seed);
+    // By multiplication (Lemire): the bias is count / 2⁶⁴.
+    let mut draw = || ((u128::from(random.next_u64()) * count as u128) >> 64) as usize;
+    let resampled: Vec<f64> =
+        (0..resamples).map(|_| (0..count).map(|_| differences[draw()]).sum::<f64>() / count as f64).collect();
     Some(Interval {
         difference: mean(&differences)?,
         low: percentile(&resampled, 2.5)?,
@@ -99,23 +102,4 @@ pub fn percentile(values: &[f64], p: f64) -> Option<f64> {
     let rank = p.clamp(0.0, 100.0) / 100.0 * sorted.len().checked_sub(1)? as f64;
     let (below, above) = (*sorted.get(rank.floor() as usize)?, *sorted.get(rank.ceil() as usize)?);
     Some(below + (above - below) * rank.fract())
-}
-
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a counter and a mixing function. Enough for
-/// a bootstrap, the same on every platform, and one line of state.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`. The bias of the multiplication is bound / 2⁶⁴.
-    fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
 }

@@ -10,12 +10,12 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use llavacode_core::tokenize::Tokenizer;
-
-use crate::{
-    nn::{ops::add, real::Real},
-    samples::words::{is_common, words},
+use llavacode_core::{
+    tokenize::Tokenizer,
+    words::{is_common, word_ranges},
 };
+
+use crate::nn::{ops::add, real::Real};
 
 /// Tokens of a bag at most: about as many as a vector of some hundred numbers can keep apart.
 const MOST: usize = 24;
@@ -26,7 +26,7 @@ const SHORTEST_NAME: usize = 3;
 /// rarest stay: byte-level BPE numbers its tokens as they were merged, so the rarer has the larger id.
 pub fn bag(tokenizer: &Tokenizer, text: &str, tokens: usize) -> Vec<u32> {
     let is_name = |word: &Range<usize>| word.len() >= SHORTEST_NAME && !is_common(&text[word.clone()]);
-    let mut names = words(text).filter(is_name).peekable();
+    let mut names = word_ranges(text).filter(is_name).peekable();
     let (mut distinct, mut at) = (BTreeSet::new(), 0);
     for token in tokenizer.encode(text).into_iter().take(tokens) {
         let (start, end) = (at, at + tokenizer.token_bytes(token).len());

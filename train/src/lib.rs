@@ -31,7 +31,7 @@ pub mod model;
 pub mod nn;
 pub mod projector;
 pub mod prompts;
-pub mod random;
+pub use llavacode_core::random;
 pub mod reader;
 pub mod readers;
 pub mod release;

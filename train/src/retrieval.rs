@@ -17,6 +17,7 @@ use llavacode_core::{
         lexical::query_window,
     },
     model::encoder::{l2_normalise, mean_of_parts},
+    words::words,
 };
 
 use crate::{
@@ -159,10 +160,6 @@ impl Bm25 {
         }
         scores.into_iter().map(|(slot, score)| Scored { slot, score }).collect()
     }
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]

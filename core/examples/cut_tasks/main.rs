@@ -10,11 +10,10 @@
 //!   finished, in a module that nothing imports.
 //! - `tasks.json`: `[{"path", "prefix", "target", "suffix"}]`. `prefix + target + suffix` is the file.
 //!
-//! The same files always give the same bytes. How a task is cut, and which tasks count as
-//! dependent on another file, is said in [`cutter`].
+//! The same files always give the same bytes. How a task is cut, and which tasks count as needing
+//! another file, is said in [`llavacode_core::tasks`].
 
 mod cutter;
-mod python;
 mod workspace;
 
 use std::{
@@ -27,18 +26,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder =
         PathBuf::from(std::env::args().nth(1).ok_or("usage: cut_tasks FOLDER (it holds workspace/)")?);
     let workspace = workspace::Workspace::read(&folder.join("workspace"))?;
-    let tasks = cutter::cut(&workspace.files)?;
+    let cut = cutter::demo_tasks(&workspace.files)?;
+    let tasks: Vec<_> = cut.iter().map(|(_, task)| task).collect();
     write(&folder.join("workspace.json"), workspace::to_json(&workspace)?)?;
     write(&folder.join("tasks.json"), workspace::to_json(&tasks)?)?;
-
-    let definitions = cutter::Definitions::of(&workspace.files);
-    let count = |holds: &dyn Fn(&cutter::Task) -> bool| tasks.iter().filter(|task| holds(task)).count();
     println!(
-        "{} files, {} tasks: {} dependent on another file, {} cut inside the line",
+        "{} files, {} tasks: {} need another file, {} cut inside the line",
         workspace.files.len(),
         tasks.len(),
-        count(&|task| definitions.depends_on_another_file(task)),
-        count(&cutter::Task::is_cut_inside),
+        cut.iter().filter(|(kind, _)| kind.needs_context).count(),
+        cut.iter().filter(|(kind, _)| kind.inside).count(),
     );
     Ok(())
 }

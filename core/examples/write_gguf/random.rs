@@ -1,24 +1,19 @@
 //! Random numbers that are the same on every machine and with every version of every crate: a file
 //! is known by its name and its seed.
 
-/// SplitMix64.
-pub(crate) struct Random(u64);
+use llavacode_core::random::{SplitMix64, fnv1a};
+
+/// Numbers of one tensor.
+pub(crate) struct Random(SplitMix64);
 
 impl Random {
     /// The numbers of one tensor: they do not depend on the tensors before it.
     pub(crate) fn of(seed: u64, tensor: &str) -> Self {
-        // FNV-1a.
-        let hash = tensor.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        Self(hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        Self(SplitMix64::new(fnv1a(tensor.as_bytes()) ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0.next_u64()
     }
 
     /// Evenly spread from `low` up to `high`.

@@ -6,7 +6,9 @@
 mod kernels;
 mod lanes;
 
-pub use llavacode_common::{completion::Task, report::*};
+pub use llavacode_common::report::*;
+
+pub use crate::tasks::Task;
 
 use crate::{
     Error, Result,

@@ -1,9 +1,8 @@
 //! Ranking by shared words: the Jaccard similarity of word sets, as RepoCoder and LlavaCode use
 //! it.
 //!
-//! The query is as many lines before the cursor as a chunk has. A *word* is a maximal run of
-//! letters, digits and `_` (Unicode's alphanumerics: what Python's `\w+` matches), case kept,
-//! counted once a text; keywords and numbers are words like others.
+//! The query is as many lines before the cursor as a chunk has. A [word](crate::words) is counted once
+//! a text; keywords and numbers are words like others.
 //!
 //! ```text
 //! J(Q, C) = |Q ∩ C| / |Q ∪ C| = n / (|Q| + |C| − n),  n = |Q ∩ C|
@@ -18,7 +17,7 @@ use super::fusion::Scored;
 
 /// The words of a text, each once.
 pub fn words(text: &str) -> HashSet<&str> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect()
+    crate::words::words(text).collect()
 }
 
 /// |a ∩ b| / |a ∪ b|; 0 where both are empty.

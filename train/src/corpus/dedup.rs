@@ -12,7 +12,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::filter::Dropped;
-use crate::random::{SplitMix64, fnv1a};
+use llavacode_core::{
+    random::{SplitMix64, fnv1a},
+    words::is_word,
+};
 
 /// Tokens of a shingle.
 const SHINGLE: usize = 5;
@@ -94,7 +97,6 @@ fn similarity(a: &Signature, b: &Signature) -> f32 {
 
 /// Words and single symbols.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut rest = text;
     std::iter::from_fn(move || {
         rest = rest.trim_start();

@@ -24,16 +24,17 @@ use llavacode_core::{
         fusion::{best_first, distinct},
         lexical::{LexicalIndex, query_window},
     },
+    tasks::lines::{code_lines, cut_points},
 };
 
-use super::{
-    lines::{code_lines, cut_points},
-    store::{Sample, SampleChunk},
-};
+use super::store::{Sample, SampleChunk};
 use crate::{
     corpus::{Corpus, SourceFile, Split},
     random::SplitMix64,
 };
+
+/// Fewest characters of a target, blanks not counted.
+const SHORTEST_TARGET: usize = 3;
 
 /// How samples are cut.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +94,9 @@ fn cut_packages(packages: &[Vec<SourceFile>], config: &CutConfig, out: &Path) ->
         .map(|files| {
             let numbered = files.iter().enumerate();
             numbered
-                .flat_map(|(index, file)| code_lines(&file.text).into_iter().map(move |l| (index, l)))
+                .flat_map(|(index, file)| {
+                    code_lines(&file.text, SHORTEST_TARGET).into_iter().map(move |l| (index, l))
+                })
                 .collect()
         })
         .collect();
@@ -204,7 +207,7 @@ fn cut_package(
     for &index in order.iter().take(count) {
         let (file, line) = &lines[index];
         let text = &files[*file].text[line.clone()];
-        let points = cut_points(text);
+        let points = cut_points(text, SHORTEST_TARGET);
         ensure!(!points.is_empty(), "no place to cut {text:?}");
         let inside = points.len() > 1 && random.chance(1, 2);
         let column = if inside { points[1 + random.below(points.len() - 1)] } else { points[0] };

@@ -5,7 +5,6 @@
 //! They are made once and kept, because retrieval over a corpus costs more than reading it.
 
 pub mod cut;
-mod lines;
 pub mod rename;
 pub mod store;
 pub(crate) mod words;

@@ -6,15 +6,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::random::SplitMix64;
+use llavacode_core::{
+    random::SplitMix64,
+    tasks::needs,
+    words::{is_common, word_ranges, words},
+};
 
 use super::{
     store::{Sample, SampleChunk},
-    words::{Style, invented, is_common, parts, words},
+    words::{Style, invented, parts},
 };
 
-/// Shorter names are mostly loop variables.
-const SHORTEST_NAME: usize = 3;
 /// Most names replaced in a sample.
 const MOST_NAMES: usize = 3;
 /// Lines before the cursor in which a name would be too easy to find.
@@ -36,7 +38,7 @@ pub fn rename_identifiers(sample: &Sample, random: &mut SplitMix64) -> Option<Sa
     let seen = Vocabulary::of(sample);
     random.shuffle(&mut names);
     let near = near_lines(&sample.prefix);
-    let near: HashSet<&str> = words(near).map(|range| &near[range]).collect();
+    let near: HashSet<&str> = words(near).collect();
     names.sort_by_key(|name| (near.contains(name), seen.before_cursor.contains(name)));
     names.truncate(1 + random.below(MOST_NAMES));
 
@@ -74,33 +76,22 @@ pub fn rename_identifiers(sample: &Sample, random: &mut SplitMix64) -> Option<Sa
     })
 }
 
-/// Whether the target holds a name that a chunk has and that stands nowhere around the cursor.
+/// Whether the target holds a name that a chunk has and that stands nowhere around the cursor
+/// ([`needs`]).
 pub fn needs_context(sample: &Sample) -> bool {
-    let around: HashSet<&str> = [&sample.prefix, &sample.suffix]
-        .into_iter()
-        .flat_map(|text| words(text).map(|range| &text[range]))
-        .collect();
-    candidates(sample).into_iter().any(|name| !around.contains(name))
+    needs::needs_context(&sample.prefix, &sample.target, &sample.suffix, |name| a_chunk_has(sample, name))
 }
 
-/// Names in the target that a chunk has too, each once, in the target's order. Not a word that the
-/// cursor has cut in two: its beginning stands in the prefix and would stay.
+/// Names in the target that a chunk has too.
 fn candidates(sample: &Sample) -> Vec<&str> {
-    let cut_word = sample.prefix.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-    let mut names: Vec<&str> = Vec::new();
-    for range in words(&sample.target) {
-        let name = &sample.target[range.clone()];
-        let is_cut = cut_word && range.start == 0;
-        let is_name = name.len() >= SHORTEST_NAME && !name.starts_with(|c: char| c.is_numeric());
-        if is_name && !is_cut && !is_common(name) && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names.retain(|name| {
-        let has = |text: &str| words(text).any(|range| &text[range] == *name);
-        sample.chunks.iter().any(|chunk| chunk.text.contains(name) && has(&chunk.text))
-    });
+    let mut names = needs::names(&sample.prefix, &sample.target);
+    names.retain(|name| a_chunk_has(sample, name));
     names
+}
+
+fn a_chunk_has(sample: &Sample, name: &str) -> bool {
+    let has = |text: &str| text.contains(name) && words(text).any(|word| word == name);
+    sample.chunks.iter().any(|chunk| has(&chunk.text))
 }
 
 struct Vocabulary<'a> {
@@ -112,12 +103,12 @@ struct Vocabulary<'a> {
 
 impl<'a> Vocabulary<'a> {
     fn of(sample: &'a Sample) -> Self {
-        let before_cursor: HashSet<&str> = words(&sample.prefix).map(|range| &sample.prefix[range]).collect();
+        let before_cursor: HashSet<&str> = words(&sample.prefix).collect();
         let mut all = HashSet::new();
         let mut small = Vec::new();
         let chunks = sample.chunks.iter().map(|chunk| chunk.text.as_str());
         for text in [sample.prefix.as_str(), &sample.target, &sample.suffix].into_iter().chain(chunks) {
-            for word in words(text).map(|range| &text[range]) {
+            for word in words(text) {
                 if all.insert(word) && !is_common(word) {
                     let is_plain =
                         |part: &&str| part.len() > 1 && part.chars().all(|c| c.is_ascii_alphabetic());
@@ -157,7 +148,7 @@ fn new_name(old: &str, known: &[&str], random: &mut SplitMix64) -> String {
 fn replace_words(text: &str, renamed: &HashMap<&str, String>) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     let mut copied = 0;
-    for range in words(text) {
+    for range in word_ranges(text) {
         if let Some(new) = renamed.get(&text[range.clone()]) {
             out.push_str(&text[copied..range.start]);
             out.push_str(new);
@@ -212,7 +203,8 @@ mod tests {
             };
             let mut map: HashMap<String, String> = HashMap::new();
             for (old, new) in texts(&before).iter().zip(texts(&after)) {
-                let (olds, news): (Vec<_>, Vec<_>) = (words(old).collect(), words(&new).collect());
+                let (olds, news): (Vec<_>, Vec<_>) =
+                    (word_ranges(old).collect(), word_ranges(&new).collect());
                 assert_eq!(olds.len(), news.len(), "{new}");
                 for (o, n) in olds.into_iter().zip(news) {
                     let (o, n) = (old[o].to_owned(), new[n].to_owned());

@@ -1,20 +1,6 @@
-//! Words of Python text, and identifiers made of smaller words.
-
-use std::ops::Range;
+//! Identifiers and the smaller words they are made of.
 
 use crate::random::SplitMix64;
-
-/// The words of a text, as retrieval sees them: runs of letters, digits and `_`.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = at + text[at..].find(is_word)?;
-        let end = text[start..].find(|c| !is_word(c)).map_or(text.len(), |length| start + length);
-        at = end;
-        Some(start..end)
-    })
-}
 
 /// How an identifier's words are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,166 +86,12 @@ pub(crate) fn invented(random: &mut SplitMix64) -> String {
     word
 }
 
-/// Whether a word keeps its meaning in every project: keywords, builtins, and names that are a
-/// convention or a method of a builtin type.
-pub(crate) fn is_common(word: &str) -> bool {
-    COMMON.binary_search(&word).is_ok()
-}
-
-/// Sorted, at least three characters each.
-const COMMON: &[&str] = &[
-    "ArithmeticError",
-    "AssertionError",
-    "AttributeError",
-    "BaseException",
-    "Exception",
-    "False",
-    "FileNotFoundError",
-    "ImportError",
-    "IndexError",
-    "KeyError",
-    "KeyboardInterrupt",
-    "ModuleNotFoundError",
-    "None",
-    "NotImplemented",
-    "NotImplementedError",
-    "OSError",
-    "RuntimeError",
-    "RuntimeWarning",
-    "StopIteration",
-    "SystemExit",
-    "True",
-    "TypeError",
-    "UnicodeDecodeError",
-    "UserWarning",
-    "ValueError",
-    "Warning",
-    "__all__",
-    "__class__",
-    "__dict__",
-    "__doc__",
-    "__enter__",
-    "__eq__",
-    "__exit__",
-    "__future__",
-    "__init__",
-    "__main__",
-    "__name__",
-    "__repr__",
-    "__str__",
-    "abs",
-    "all",
-    "and",
-    "any",
-    "append",
-    "args",
-    "assert",
-    "async",
-    "await",
-    "bool",
-    "break",
-    "bytes",
-    "callable",
-    "case",
-    "class",
-    "classmethod",
-    "cls",
-    "continue",
-    "copy",
-    "def",
-    "del",
-    "dict",
-    "dir",
-    "divmod",
-    "elif",
-    "else",
-    "encode",
-    "endswith",
-    "enumerate",
-    "except",
-    "extend",
-    "filter",
-    "finally",
-    "float",
-    "for",
-    "format",
-    "from",
-    "frozenset",
-    "get",
-    "getattr",
-    "global",
-    "hasattr",
-    "hash",
-    "hex",
-    "import",
-    "index",
-    "input",
-    "insert",
-    "int",
-    "isinstance",
-    "issubclass",
-    "items",
-    "iter",
-    "join",
-    "keys",
-    "kwargs",
-    "lambda",
-    "len",
-    "list",
-    "lower",
-    "map",
-    "match",
-    "max",
-    "min",
-    "next",
-    "nonlocal",
-    "not",
-    "object",
-    "open",
-    "ord",
-    "pass",
-    "pop",
-    "print",
-    "property",
-    "raise",
-    "range",
-    "remove",
-    "replace",
-    "repr",
-    "return",
-    "reversed",
-    "round",
-    "self",
-    "set",
-    "setattr",
-    "sorted",
-    "split",
-    "startswith",
-    "staticmethod",
-    "str",
-    "strip",
-    "sum",
-    "super",
-    "try",
-    "tuple",
-    "type",
-    "update",
-    "upper",
-    "values",
-    "while",
-    "with",
-    "yield",
-    "zip",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn words_and_their_parts_are_found() {
-        let text = "x.añb_1(\"two words\")";
-        assert_eq!(words(text).map(|range| &text[range]).collect::<Vec<_>>(), ["x", "añb_1", "two", "words"]);
+    fn identifiers_are_cut_at_underscores_and_capitals() {
         assert_eq!(parts("_getHTTPName_of2").collect::<Vec<_>>(), ["get", "HTTPName", "of2"]);
         assert_eq!(parts("MAX_SIZE").collect::<Vec<_>>(), ["MAX", "SIZE"]);
     }
@@ -271,12 +103,5 @@ mod tests {
             assert_eq!(Style::of(name).join(&words), name);
         }
         assert_eq!(Style::of("_tide"), Style::Snake);
-    }
-
-    #[test]
-    fn common_words_are_sorted_so_that_they_are_found() {
-        assert!(COMMON.is_sorted());
-        assert!(is_common("self") && is_common("zip") && is_common("ArithmeticError"));
-        assert!(!is_common("tide"));
     }
 }

@@ -73,7 +73,7 @@ impl SplitMix64 {
 }
 
 /// The hash of Fowler, Noll and Vo: stable, and quick on short keys.
-pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-/// Fewest characters of a target, blanks not counted.
-const SHORTEST_TARGET: usize = 3;
+use crate::words::{is_word, words};
 
 /// The lines that can be completed, as ranges of bytes without the line break: no blank lines, no
-/// comments, nothing within a string of several lines (documentation, mostly).
-pub(crate) fn code_lines(text: &str) -> Vec<Range<usize>> {
+/// comments, nothing within a string of several lines (documentation, mostly), nothing with fewer than
+/// `shortest` characters of code, blanks not counted.
+pub fn code_lines(text: &str, shortest: usize) -> Vec<Range<usize>> {
     let mut open = None;
     let mut offset = 0;
     let mut code = Vec::new();
@@ -19,19 +19,38 @@ pub(crate) fn code_lines(text: &str) -> Vec<Range<usize>> {
         open = scan(line, open);
         let trimmed = line.trim();
         let in_string = was_open || open.is_some() || is_string(trimmed);
-        if !in_string && is_long_enough(without_comment(line)) {
+        if !in_string && is_long_enough(without_comment(line), shortest) {
             code.push(start..start + line.len());
         }
     }
     code
 }
 
+/// The lines of import statements, as ranges of bytes without the line break, those in brackets
+/// included.
+pub fn import_lines(text: &str) -> Vec<Range<usize>> {
+    let mut offset = 0;
+    let mut in_brackets = false;
+    let mut imports = Vec::new();
+    for whole in text.split_inclusive('\n') {
+        let line = whole.trim_end_matches('\n');
+        let first = words(line).next();
+        let begins = line.trim_start().starts_with(['i', 'f']) && matches!(first, Some("import" | "from"));
+        if in_brackets || begins {
+            imports.push(offset..offset + line.len());
+            let code = without_comment(line);
+            in_brackets = (in_brackets || code.contains('(')) && !code.contains(')');
+        }
+        offset += whole.len();
+    }
+    imports
+}
+
 /// Where a target may begin in a line, in bytes: first the line's first character that is not
-/// blank, then every end of a token after which enough is left. Empty if even the first is not
-/// possible.
-pub(crate) fn cut_points(line: &str) -> Vec<usize> {
+/// blank, then every end of a token after which `shortest` characters are left, blanks not counted.
+/// Empty if even the first is not possible.
+pub fn cut_points(line: &str, shortest: usize) -> Vec<usize> {
     let indent = line.len() - line.trim_start().len();
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let code = without_comment(line);
     let mut points = vec![indent];
     let mut characters = code.char_indices().skip_while(|&(at, _)| at < indent).peekable();
@@ -41,7 +60,7 @@ pub(crate) fn cut_points(line: &str) -> Vec<usize> {
             points.push(at + c.len_utf8());
         }
     }
-    points.retain(|&at| code.get(at..).is_some_and(is_long_enough));
+    points.retain(|&at| code.get(at..).is_some_and(|target| is_long_enough(target, shortest)));
     points
 }
 
@@ -63,8 +82,8 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-fn is_long_enough(text: &str) -> bool {
-    text.chars().filter(|c| !c.is_whitespace()).nth(SHORTEST_TARGET - 1).is_some()
+fn is_long_enough(text: &str, shortest: usize) -> bool {
+    text.chars().filter(|c| !c.is_whitespace()).take(shortest).count() == shortest
 }
 
 /// Whether a statement is nothing but a string: documentation of one line.
@@ -123,7 +142,7 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> Vec<&str> {
-        code_lines(text).into_iter().map(|range| &text[range]).collect()
+        code_lines(text, 3).into_iter().map(|range| &text[range]).collect()
     }
 
     #[test]
@@ -141,18 +160,25 @@ mod tests {
     }
 
     #[test]
+    fn imports_go_on_in_brackets() {
+        let text = "import os\nfrom a import (  # all of it (\n    b,\n    c,\n)\nx = b\nfrom_here = 1\n";
+        let lines: Vec<&str> = import_lines(text).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(lines, ["import os", "from a import (  # all of it (", "    b,", "    c,", ")"]);
+    }
+
+    #[test]
     fn targets_begin_after_tokens_and_are_long_enough() {
         let line = "  total = añb.c(12)";
-        let targets: Vec<_> = cut_points(line).into_iter().map(|at| &line[at..]).collect();
+        let targets: Vec<_> = cut_points(line, 3).into_iter().map(|at| &line[at..]).collect();
         assert_eq!(
             targets,
             ["total = añb.c(12)", " = añb.c(12)", " añb.c(12)", ".c(12)", "c(12)", "(12)", "12)"]
         );
-        assert!(cut_points("  )]").is_empty());
+        assert!(cut_points("  )]", 3).is_empty());
         // A target may hold a comment, and begins before it.
         let commented = "f(a['#'])  # noqa";
-        let targets: Vec<_> = cut_points(commented).into_iter().map(|at| &commented[at..]).collect();
+        let targets: Vec<_> = cut_points(commented, 3).into_iter().map(|at| &commented[at..]).collect();
         assert_eq!(targets.last(), Some(&"'])  # noqa"));
-        assert!(cut_points("  ) # noqa").is_empty() && code_lines("  ) # noqa\n").is_empty());
+        assert!(cut_points("  ) # noqa", 3).is_empty() && code_lines("  ) # noqa\n", 3).is_empty());
     }
 }
