@@ -177,7 +177,7 @@ pub enum StopReason {
     EndOfBlock,
 }
 
-/// A stretch of a prompt, as a person would look at it.
+/// A stretch of a prompt, as a user would look at it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "part", rename_all = "snake_case")]
 pub enum PromptPart {

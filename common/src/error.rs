@@ -1,5 +1,5 @@
 //! One error type for the crate. A message names the operands and says what to do about it: it is
-//! shown to a person as it is, in whichever program.
+//! shown to a user as it is, in whichever program.
 
 /// What can go wrong, grouped by concern.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -153,7 +153,7 @@ fn utf16_mark(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A number of bytes, for a person.
+/// A number of bytes, for a user.
 struct Size(u64);
 
 impl std::fmt::Display for Size {

@@ -1,4 +1,4 @@
-//! The page as a person meets it: opened, looked at, typed into.
+//! The page as a user meets it: opened, looked at, typed into.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

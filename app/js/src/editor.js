@@ -32,12 +32,12 @@ const languages = {
 /**
  * @typedef {object} Callbacks
  * @property {(path: string, followsGhost: boolean) => void} onChange the document changed;
- *   `followsGhost` says that the person typed what the ghost text said, which therefore stands
+ *   `followsGhost` says that the user typed what the ghost text said, which therefore stands
  * @property {(line: number, column: number, moved: boolean) => void} onCursor where the cursor is
- *   now; `moved` says that the person put it there without changing the document
- * @property {() => void} onRequest the person asked for a completion
+ *   now; `moved` says that the user put it there without changing the document
+ * @property {() => void} onRequest the user asked for a completion
  * @property {() => void} onAccept the whole ghost text was taken
- * @property {() => void} onDismiss the person pressed Escape
+ * @property {() => void} onDismiss the user pressed Escape
  */
 
 /** @param {HTMLElement} parent @param {Callbacks} callbacks */
@@ -47,7 +47,7 @@ function createEditor(parent, callbacks) {
   let path = "";
   let dark = false;
   let offers = 0; // counts down: the page's own ids are positive
-  let closedGhost = null; // a ghost the person has done with: later text of it is not shown
+  let closedGhost = null; // a ghost the user has done with: later text of it is not shown
 
   const tellCursor = (state, moved) => {
     const { head } = state.selection.main;

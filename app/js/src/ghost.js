@@ -6,11 +6,11 @@ import { afterTyping, firstWord, visible } from "./ghost_text.js";
 
 /**
  * Sets the suggestion (`{ id, pos, text, consumed }`) or clears it (`null`). `text` is all of the
- * suggestion so far, of which the person has typed or accepted the first `consumed` characters.
+ * suggestion so far, of which the user has typed or accepted the first `consumed` characters.
  */
 export const setGhost = StateEffect.define();
 
-/** Marks a transaction by which the person took the whole suggestion; its value is the ghost's id. */
+/** Marks a transaction by which the user took the whole suggestion; its value is the ghost's id. */
 export const accepted = Annotation.define();
 
 class GhostWidget extends WidgetType {
@@ -47,7 +47,7 @@ const afterCursor = (doc, pos) => doc.sliceString(pos, doc.lineAt(pos).to);
 /** What is still to be inserted. */
 const rest = (state, ghost) => visible(ghost.text.slice(ghost.consumed), afterCursor(state.doc, ghost.pos));
 
-/** The ghost after a change of the document: kept if the person typed what it says, else gone. */
+/** The ghost after a change of the document: kept if the user typed what it says, else gone. */
 function follow(ghost, transaction) {
   let insertions = 0;
   let elsewhere = false;

@@ -36,7 +36,7 @@ export function firstWord(suggestion) {
 }
 
 /**
- * What is left of a suggestion after `typed` was inserted where it begins; `null` if the person
+ * What is left of a suggestion after `typed` was inserted where it begins; `null` if the user
  * typed something else.
  */
 export function afterTyping(suggestion, typed) {

@@ -50,12 +50,12 @@ pub struct Context {
     pub suffix: String,
 }
 
-/// What the person does in the editor.
+/// What the user does in the editor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EditorEvent {
     /// The document changed.
     Changed {
-        /// The person typed what the ghost text said, which therefore stands.
+        /// The user typed what the ghost text said, which therefore stands.
         follows_ghost: bool,
     },
     /// Where the cursor is now.

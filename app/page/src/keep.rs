@@ -25,7 +25,7 @@ pub struct View {
     pub workspace: String,
     /// Whether it is the demo.
     pub is_demo: bool,
-    /// Paths the person changed.
+    /// Paths the user changed.
     pub edited: BTreeSet<String>,
     /// Open files.
     pub open: Vec<String>,

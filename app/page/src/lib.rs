@@ -1,4 +1,4 @@
-//! The page. What a person does goes to [`control`], which talks to the engine's worker through
+//! The page. What a user does goes to [`control`], which talks to the engine's worker through
 //! [`client`] and writes [`state`], which [`ui`] shows. Nothing here computes.
 
 pub mod client;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Names a request.
 pub type RequestId = u32;
 
-/// What the page posts. Files that a person chose for a bundle stand beside it in the same object,
+/// What the page posts. Files that a user chose for a bundle stand beside it in the same object,
 /// as `files: [{ path, file }]`: a `File` forgets its path in its folder when it is posted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Envelope {

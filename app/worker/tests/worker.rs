@@ -66,7 +66,7 @@ impl VectorCache for Cache {
     }
 }
 
-/// A bundle's files, on the disk or chosen by the person.
+/// A bundle's files, on the disk or chosen by the user.
 enum Files {
     Folder(FolderFiles),
     Chosen(MemoryFiles),

@@ -15,7 +15,7 @@ pub struct BundleManifest {
     pub version: String,
     /// SPDX expression.
     pub license: String,
-    /// One sentence for a person.
+    /// One sentence for a user.
     pub description: String,
     /// Every file of the bundle by its path: length and hash.
     pub files: BTreeMap<String, FileEntry>,

@@ -1,7 +1,7 @@
 //! Text to token ids and back, as the checkpoint's `tokenizer.json` or its GGUF file says.
 //!
 //! A thin layer over Hugging Face's `tokenizers`, for byte-level BPE (Qwen2, Qwen3 and every
-//! other family since GPT-2). It adds two guarantees: text typed by a person never becomes a
+//! other family since GPT-2). It adds two guarantees: text typed by a user never becomes a
 //! special token, and text comes out of a stream of ids whole, however characters are split.
 
 mod gguf;

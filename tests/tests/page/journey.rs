@@ -11,7 +11,7 @@ use super::site;
 const LANES: [&str; 4] = ["lane-base", "lane-full_rag", "lane-compressed", "lane-xrag"];
 
 #[tokio::test]
-async fn a_person_gets_every_lanes_completion_accepts_one_and_finds_it_after_a_reload() -> Result<()> {
+async fn a_user_gets_every_lanes_completion_accepts_one_and_finds_it_after_a_reload() -> Result<()> {
     visit("journey", site()?, ON_WEBGPU, &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
         let backend =

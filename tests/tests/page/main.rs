@@ -1,4 +1,4 @@
-//! The built page, used as a person uses it, in a Chromium with a software GPU.
+//! The built page, used as a user uses it, in a Chromium with a software GPU.
 //!
 //! `cargo xtask test --only page` builds the page, names it in `LLAVACODE_DIST` and runs these; on
 //! their own they fail and say so.

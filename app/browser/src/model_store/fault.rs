@@ -31,7 +31,7 @@ pub enum Fault {
         url: String,
         /// HTTP's status.
         status: u16,
-        /// What that means for a person.
+        /// What that means for a user.
         meaning: &'static str,
     },
     /// The disk is full.

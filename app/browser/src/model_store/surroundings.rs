@@ -25,7 +25,7 @@ pub trait Host {
     /// Waits.
     async fn wait(&self, pause: Duration);
 
-    /// Whether the person has told it to stop.
+    /// Whether the user has told it to stop.
     fn is_stopped(&self) -> bool;
 
     /// Looks at the first bytes of a GGUF file: [`Self::FIRST_BYTES`], or the whole file.

@@ -12,7 +12,7 @@ pub use super::{
 };
 
 /// Pauses after a lost connection, one after the other; bytes that come begin them anew. After the
-/// last the person decides.
+/// last the user decides.
 const PAUSES: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -21,7 +21,7 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(15),
     Duration::from_secs(30),
 ];
-/// A pause is cut into these, so that the person need not wait for its end.
+/// A pause is cut into these, so that the user need not wait for its end.
 const SLICE: Duration = Duration::from_millis(250);
 /// Bytes read from the disk at once, for the hash.
 const PIECE: u64 = 4 << 20;

@@ -15,7 +15,7 @@ use crate::state::engine::{EngineState, IndexState};
 use crate::state::known::{PICO, SMOLLM2};
 use crate::state::lanes::LaneRun;
 use crate::state::library::Standing;
-use crate::state::notices::{Gravity, Remedy};
+use crate::state::notices::{Action, Severity};
 use llavacode_protocol::{DeviceChoice, EngineInfo, Event, IndexInfo, Reply, Request, RequestId};
 
 /// What set-up put beside the page.
@@ -67,7 +67,7 @@ impl Control {
                 let text =
                     format!("{} is here only in part: its download was interrupted.", self.model_name(&id));
                 self.inner().unfetched.replace(Some(id));
-                self.notify(Gravity::Info, text, &[Remedy::Resume]);
+                self.notify(Severity::Info, text, &[Action::Resume]);
             }
             match plan {
                 Plan::Stay => {}
@@ -103,7 +103,7 @@ impl Control {
         }
     }
 
-    /// The person decides about the offer, for this visit and those to come.
+    /// The user decides about the offer, for this visit and those to come.
     pub fn answer_offer(self, accepted: bool) {
         self.state.offer.set(None);
         self.use_model(if accepted { SMOLLM2 } else { PICO }, self.device());
@@ -148,7 +148,7 @@ impl Control {
                     indexed: None,
                 }));
             }
-            Err(message) => self.notify(Gravity::Warning, message, &[]),
+            Err(message) => self.notify(Severity::Warning, message, &[]),
         }
     }
 
@@ -192,7 +192,7 @@ impl Control {
                 }
                 self.take_over();
             }
-            Event::Notice { message } => self.notify(Gravity::Warning, message, &[]),
+            Event::Notice { message } => self.notify(Severity::Warning, message, &[]),
             Event::Failed { message } => self.on_next_failed(&message),
             _ => {}
         }
@@ -211,7 +211,7 @@ impl Control {
         let Some(next) = self.inner().next.take() else { return };
         self.state.arriving.set(None);
         let text = format!("{} could not be loaded, and the model in use goes on. {message}", next.name);
-        self.notify(Gravity::Warning, text, &[Remedy::TryModelAgain]);
+        self.notify(Severity::Warning, text, &[Action::TryModelAgain]);
         self.inner().failed.replace(Some((next.chosen, next.name)));
     }
 

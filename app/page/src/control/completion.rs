@@ -7,7 +7,7 @@ use llavacode_common::completion::{CompletionEvent, CompletionRequest, Lane};
 use super::Control;
 use crate::editor::Editor;
 use crate::state::lanes::{LaneRun, title, to_ask};
-use crate::state::notices::Gravity;
+use crate::state::notices::Severity;
 use llavacode_protocol::{Request, RequestId};
 
 impl Control {
@@ -48,7 +48,7 @@ impl Control {
         self.inner().pause.replace(wait);
     }
 
-    /// Asks for completions at the cursor. `asked` tells a person's wish from a pause in typing: the
+    /// Asks for completions at the cursor. `asked` tells a user's wish from a pause in typing: the
     /// wish is answered with a sentence where it cannot be fulfilled.
     pub fn complete(self, asked: bool) {
         self.complete_here(asked, false);
@@ -64,7 +64,7 @@ impl Control {
         if !self.state.engine.with_untracked(|engine| engine.is_ready()) {
             if asked {
                 self.notify(
-                    Gravity::Info,
+                    Severity::Info,
                     "The model is not loaded yet; ask again when the status line says ready.",
                     &[],
                 );
@@ -76,7 +76,7 @@ impl Control {
         }
         let Some(context) = self.with_editor(Editor::context).flatten() else {
             if asked {
-                self.notify(Gravity::Info, "Open a file first: completions are made at the cursor.", &[]);
+                self.notify(Severity::Info, "Open a file first: completions are made at the cursor.", &[]);
             }
             return;
         };

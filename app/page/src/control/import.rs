@@ -1,4 +1,4 @@
-//! Taking in files from the person's disk.
+//! Taking in files from the user's disk.
 
 use std::future::Future;
 
@@ -9,7 +9,7 @@ use wasm_bindgen::JsValue;
 use super::Control;
 use crate::editor::Editor;
 use crate::files::{self, Collected, Selection};
-use crate::state::notices::Gravity;
+use crate::state::notices::Severity;
 use crate::state::workspace::{Tabs, Workspace};
 use llavacode_browser::describe;
 
@@ -22,7 +22,7 @@ impl Control {
                 Ok(None) => {}
                 Err(error) => {
                     let text = format!("The files could not be opened: {}.", describe(&error));
-                    self.notify(Gravity::Error, text, &[]);
+                    self.notify(Severity::Error, text, &[]);
                 }
             }
         });
@@ -88,16 +88,16 @@ impl Control {
         let skipped = &collected.skipped;
         if skipped.len() <= 3 {
             for file in skipped {
-                self.notify(Gravity::Warning, file.reason.clone(), &[]);
+                self.notify(Severity::Warning, file.reason.clone(), &[]);
             }
         } else {
             let text =
                 format!("{} files were left out; the explorer lists them with the reasons.", skipped.len());
-            self.notify(Gravity::Info, text, &[]);
+            self.notify(Severity::Info, text, &[]);
         }
         if collected.files.is_empty() && skipped.is_empty() {
             let place = folder.map_or("the selection".to_owned(), |name| format!("the folder “{name}”"));
-            self.notify(Gravity::Warning, format!("There is no source file in {place}."), &[]);
+            self.notify(Severity::Warning, format!("There is no source file in {place}."), &[]);
         }
     }
 }

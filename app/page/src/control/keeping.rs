@@ -1,4 +1,4 @@
-//! Keeping what the person types.
+//! Keeping what the user types.
 
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
@@ -7,7 +7,7 @@ use leptos::task::spawn_local;
 use super::Control;
 use crate::editor::Editor;
 use crate::keep::{self, View};
-use crate::state::notices::Gravity;
+use crate::state::notices::Severity;
 use crate::state::workspace::Workspace;
 use llavacode_protocol::SourceFile;
 
@@ -15,7 +15,7 @@ use llavacode_protocol::SourceFile;
 const SAVE_AFTER_MS: u32 = 500;
 
 impl Control {
-    /// The person typed: the text is taken over and kept after a pause.
+    /// The user typed: the text is taken over and kept after a pause.
     pub(super) fn note_edit(self) {
         self.inner().save.replace(Some(Timeout::new(SAVE_AFTER_MS, move || self.save())));
     }
@@ -68,7 +68,7 @@ impl Control {
                 "Your files and edits are not kept in the browser's storage ({error}): they last until the \
                  page is closed."
             );
-            self.notify(Gravity::Warning, text, &[]);
+            self.notify(Severity::Warning, text, &[]);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Chosen, Control};
 use crate::client::{Client, Incoming};
 use crate::state::known::{self, Place};
 use crate::state::library::{self, Library, Order};
-use crate::state::notices::{Gravity, Remedy};
+use crate::state::notices::{Action, Severity};
 use llavacode_browser::model_store::{ModelFile, name_of, opfs};
 use llavacode_protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
 
@@ -51,7 +51,7 @@ impl Control {
         self.bundle() == self.bundle_of(id)
     }
 
-    /// A model's name for a person.
+    /// A model's name for a user.
     pub fn model_name(&self, id: &str) -> String {
         known::find(id).map_or_else(|| name_of(id).to_owned(), |known| known.name.to_owned())
     }
@@ -87,7 +87,7 @@ impl Control {
                 self.bring_model(&id, device);
                 return;
             }
-            // A person chose it: their browser may be asked to keep it.
+            // A user chose it: their browser may be asked to keep it.
             opfs::ask_to_persist().await;
             self.begin_fetching(Order { id, files }, device);
         });
@@ -127,7 +127,7 @@ impl Control {
             if let Some(Fetcher { client, request, .. }) = fetcher.as_ref()
                 && let Err(message) = client.send(Request::Cancel { target: *request })
             {
-                self.notify(Gravity::Warning, message, &[]);
+                self.notify(Severity::Warning, message, &[]);
             }
         }
     }
@@ -139,7 +139,7 @@ impl Control {
         spawn_local(async move {
             if let Err(reason) = opfs::remove(&file.url).await {
                 let text = format!("{} was not deleted: {reason}.", self.model_name(&id));
-                self.notify(Gravity::Warning, text, &[]);
+                self.notify(Severity::Warning, text, &[]);
             }
             if self.state.settings.with_untracked(|settings| settings.model.as_deref() == Some(&*id)) {
                 self.settings(|settings| settings.model = None);
@@ -188,8 +188,8 @@ impl Control {
                     let in_part = self.state.library.with_untracked(kept);
                     self.inner().unfetched.replace(Some(order.id));
                     // Where nothing came the Models dialog lets one try again.
-                    let remedies = [Remedy::Resume];
-                    self.notify(Gravity::Warning, text, if in_part { &remedies } else { &[] });
+                    let actions = [Action::Resume];
+                    self.notify(Severity::Warning, text, if in_part { &actions } else { &[] });
                 }
                 (Err(_), None) => {}
             }

@@ -1,4 +1,4 @@
-//! What the page does when a person does something, or when the engine answers.
+//! What the page does when a user does something, or when the engine answers.
 
 mod arriving;
 mod completion;
@@ -23,7 +23,7 @@ use crate::editor::{Editor, EditorEvent};
 use crate::state::State;
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::measure::MeasureState;
-use crate::state::notices::{Gravity, Remedy};
+use crate::state::notices::{Action, Severity};
 use crate::state::settings::{Settings, Theme};
 use llavacode_protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
 
@@ -70,7 +70,7 @@ struct Inner {
     completion: Cell<Option<RequestId>>,
     /// The lane whose text is shown in the editor as it comes.
     ghost: Cell<Option<Lane>>,
-    /// Waits for the person to pause.
+    /// Waits for the user to pause.
     pause: RefCell<Option<Timeout>>,
     /// Waits to keep what was typed.
     save: RefCell<Option<Timeout>>,
@@ -95,7 +95,7 @@ impl Control {
                 editor.set_dark(self.state.dark.get_untracked());
                 self.inner().editor.replace(Some(editor));
             }
-            Err(message) => self.notify(Gravity::Error, message, &[]),
+            Err(message) => self.notify(Severity::Error, message, &[]),
         }
         self.load(Chosen::from_query());
         leptos::task::spawn_local(async move { self.restore().await });
@@ -112,28 +112,28 @@ impl Control {
         match sent {
             Ok(id) => Some(id),
             Err(message) => {
-                self.notify(Gravity::Error, message, &[Remedy::Restart]);
+                self.notify(Severity::Error, message, &[Action::Restart]);
                 None
             }
         }
     }
 
     /// Shows a sentence.
-    pub fn notify(&self, gravity: Gravity, text: impl Into<String>, remedies: &[Remedy]) {
-        self.state.notices.update(|notices| notices.push(gravity, &text.into(), remedies));
+    pub fn notify(&self, severity: Severity, text: impl Into<String>, actions: &[Action]) {
+        self.state.notices.update(|notices| notices.push(severity, &text.into(), actions));
     }
 
     /// Does what a notice offers.
-    pub fn remedy(&self, remedy: Remedy) {
-        self.state.notices.update(|notices| notices.dismiss_remedied());
-        match remedy {
-            Remedy::Restart => self.restart(),
-            Remedy::UseCpu => self.load(Chosen { device: DeviceChoice::Cpu, ..self.chosen() }),
-            Remedy::UseWebgpu => self.load(Chosen { device: DeviceChoice::Webgpu, ..self.chosen() }),
-            Remedy::DefaultBundle => self.load(Chosen::default()),
-            Remedy::Reindex => self.index_all(),
-            Remedy::TryModelAgain => self.try_again(),
-            Remedy::Resume => self.resume(),
+    pub fn action(&self, action: Action) {
+        self.state.notices.update(|notices| notices.dismiss_acted_on());
+        match action {
+            Action::Restart => self.restart(),
+            Action::UseCpu => self.load(Chosen { device: DeviceChoice::Cpu, ..self.chosen() }),
+            Action::UseWebgpu => self.load(Chosen { device: DeviceChoice::Webgpu, ..self.chosen() }),
+            Action::DefaultBundle => self.load(Chosen::default()),
+            Action::Reindex => self.index_all(),
+            Action::TryModelAgain => self.try_again(),
+            Action::Resume => self.resume(),
         }
     }
 
@@ -225,7 +225,7 @@ impl Control {
                     self.take_over();
                 }
             }
-            Event::Notice { message } => self.notify(Gravity::Warning, message, &[]),
+            Event::Notice { message } => self.notify(Severity::Warning, message, &[]),
             // The engine in use is not asked to fetch.
             Event::Fetching { .. } | Event::Fetched => {}
             Event::Cancelled => self.on_cancelled(id),
@@ -253,7 +253,7 @@ impl Control {
             self.on_load_failed(message);
         } else if inner.index.get() == Some(id) {
             self.state.index.set(IndexState::Failed { message: message.clone() });
-            self.notify(Gravity::Error, message, &[Remedy::Reindex]);
+            self.notify(Severity::Error, message, &[Action::Reindex]);
         } else if inner.measure.get() == Some(id) {
             inner.measure.set(None);
             self.state.measure.set(MeasureState::Failed { message });

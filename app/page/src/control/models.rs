@@ -10,7 +10,7 @@ use crate::files::Candidate;
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::lanes::LaneRun;
 use crate::state::measure::MeasureState;
-use crate::state::notices::{Gravity, Remedy};
+use crate::state::notices::{Action, Severity};
 use llavacode_protocol::{BundleSource, DeviceChoice, EngineInfo, Request};
 
 /// The bundle that comes with the page, beside it.
@@ -21,7 +21,7 @@ const BUILT_IN: &str = "bundle/";
 pub struct Chosen {
     /// Where the bundle is.
     pub bundle: BundleSource,
-    /// Its files, if the person chose them.
+    /// Its files, if the user chose them.
     pub files: Vec<Candidate>,
     /// What to compute on.
     pub device: DeviceChoice,
@@ -132,8 +132,8 @@ impl Control {
         if let Some(reason) = &info.fallback_reason {
             let text = format!("The models run on the CPU: {}.", reason.trim_end_matches('.'));
             match info.webgpu_possible {
-                true => self.notify(Gravity::Info, text, &[Remedy::UseWebgpu]),
-                false => self.notify(Gravity::Warning, text, &[]),
+                true => self.notify(Severity::Info, text, &[Action::UseWebgpu]),
+                false => self.notify(Severity::Warning, text, &[]),
             }
         }
         self.state.offered.set(info.lanes.clone());
@@ -146,25 +146,25 @@ impl Control {
 
     pub(super) fn on_load_failed(&self, message: String) {
         self.state.engine.set(EngineState::Failed { message: message.clone() });
-        self.notify(Gravity::Error, message, &self.ways_on());
+        self.notify(Severity::Error, message, &self.ways_on());
     }
 
     pub(super) fn on_crash(&self, message: String) {
         self.inner().client.replace(None);
         self.forget_requests();
         self.state.engine.set(EngineState::Failed { message: message.clone() });
-        self.notify(Gravity::Error, format!("{message} Your text is kept."), &self.ways_on());
+        self.notify(Severity::Error, format!("{message} Your text is kept."), &self.ways_on());
     }
 
-    fn ways_on(&self) -> Vec<Remedy> {
+    fn ways_on(&self) -> Vec<Action> {
         let chosen = self.chosen();
-        let mut remedies = vec![Remedy::Restart];
+        let mut actions = vec![Action::Restart];
         if chosen.device != DeviceChoice::Cpu {
-            remedies.push(Remedy::UseCpu);
+            actions.push(Action::UseCpu);
         }
         if chosen.bundle != Chosen::default().bundle {
-            remedies.push(Remedy::DefaultBundle);
+            actions.push(Action::DefaultBundle);
         }
-        remedies
+        actions
     }
 }

@@ -8,7 +8,7 @@ use super::Control;
 use crate::editor::Editor;
 use crate::fetch::fetch_json;
 use crate::keep::{self, View};
-use crate::state::notices::Gravity;
+use crate::state::notices::Severity;
 use crate::state::workspace::{Tabs, Workspace};
 use llavacode_protocol::SourceFile;
 
@@ -51,7 +51,7 @@ impl Control {
         if view.is_demo
             && let Ok(demo) = fetch_json::<Demo>(DEMO_URL).await
         {
-            // The demo may be a newer one: only what the person changed is taken from the last visit.
+            // The demo may be a newer one: only what the user changed is taken from the last visit.
             workspace.add(demo.files);
             workspace.add(files.into_iter().filter(|file| view.edited.contains(&file.path)));
         } else {
@@ -64,7 +64,7 @@ impl Control {
         self.show_workspace(workspace, tabs, view.cursor);
     }
 
-    /// Asks before a workspace is replaced in which the person changed something: their changes live
+    /// Asks before a workspace is replaced in which the user changed something: their changes live
     /// nowhere else.
     pub fn may_replace_workspace(&self) -> bool {
         self.save();
@@ -90,7 +90,7 @@ impl Control {
                 self.keep_all();
             }
             Err(message) => self.notify(
-                Gravity::Warning,
+                Severity::Warning,
                 format!("The demo workspace is not there: {message} Open a folder of your own."),
                 &[],
             ),

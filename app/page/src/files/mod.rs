@@ -1,4 +1,4 @@
-//! Files from the person's disk: picked, or dropped.
+//! Files from the user's disk: picked, or dropped.
 
 pub mod drop;
 pub mod pick;

@@ -47,7 +47,7 @@ fn directory_picker() -> Option<Function> {
     Reflect::get(&js_sys::global(), &"showDirectoryPicker".into()).ok()?.dyn_into().ok()
 }
 
-/// Lets the person choose a folder. `None` if they changed their mind.
+/// Lets the user choose a folder. `None` if they changed their mind.
 ///
 /// # Errors
 /// What the browser threw.

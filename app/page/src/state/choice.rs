@@ -1,5 +1,5 @@
 //! Which model completes: pico answers first, and a better one takes its place where it is there
-//! and the device can carry it, or the person says so.
+//! and the device can carry it, or the user says so.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct Beside {
 /// A model that is loaded while another answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arriving {
-    /// Its name for a person.
+    /// Its name for a user.
     pub name: String,
     /// Bytes read so far.
     pub read: u64,
@@ -33,7 +33,7 @@ pub struct Arriving {
 /// A better model that is there, and what it would cost on this device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
-    /// Its name for a person.
+    /// Its name for a user.
     pub name: &'static str,
     /// Bytes of its files.
     pub bytes: u64,
@@ -54,8 +54,8 @@ pub enum Plan {
     Offer,
 }
 
-/// Decides. `asked` is the address's `?model=`, `chosen` what the person chose at an earlier visit;
-/// `brought` says whether a model that the person brought is on this device.
+/// Decides. `asked` is the address's `?model=`, `chosen` what the user chose at an earlier visit;
+/// `brought` says whether a model that the user brought is on this device.
 pub fn plan(
     asked: Option<&str>,
     chosen: Option<&str>,
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_says_comes_first_and_what_the_address_says_before_that() {
+    fn what_a_user_says_comes_first_and_what_the_address_says_before_that() {
         let nothing = |_: &str| false;
         let decide = |asked, chosen| plan(asked, chosen, &index(), nothing, &info("webgpu", false));
         assert_eq!(decide(None, Some(PICO)), Plan::Stay);

@@ -55,7 +55,7 @@ pub enum IndexState {
     },
     /// It can be searched.
     Ready(IndexInfo),
-    /// Stopped by the person; what was embedded before stays.
+    /// Stopped by the user; what was embedded before stays.
     Cancelled,
     /// It failed.
     Failed {
@@ -77,7 +77,7 @@ impl IndexState {
     }
 }
 
-/// Bytes as a person reads them: `812 B`, `1.4 MB`.
+/// Bytes as a user reads them: `812 B`, `1.4 MB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 3] = ["kB", "MB", "GB"];
     if count < 1000 {
@@ -93,7 +93,7 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
-/// A time as a person reads it: `812 ms`, `7.5 s`, `75 s`.
+/// A time as a user reads it: `812 ms`, `7.5 s`, `75 s`.
 pub fn duration(ms: f64) -> String {
     match ms {
         ms if ms < 999.5 => format!("{ms:.0} ms"),

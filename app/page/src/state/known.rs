@@ -40,11 +40,11 @@ impl Shape {
 pub struct Known {
     /// Its name in settings, addresses and folders.
     pub id: &'static str,
-    /// Its name for a person.
+    /// Its name for a user.
     pub name: &'static str,
     /// SPDX expression, or the licence's name.
     pub license: &'static str,
-    /// What a person should know of it.
+    /// What a user should know of it.
     pub about: &'static str,
     /// Its shape.
     pub shape: Shape,

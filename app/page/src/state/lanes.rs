@@ -128,14 +128,14 @@ impl LaneRun {
     }
 }
 
-/// The lanes to ask for: that of the ghost text first, since a person waits for it; then the others on
+/// The lanes to ask for: that of the ghost text first, since a user waits for it; then the others on
 /// offer, if all are compared.
 pub fn to_ask(ghost: Lane, compare: bool, offered: &[Lane]) -> Vec<Lane> {
     let others = offered.iter().copied().filter(|&lane| compare && lane != ghost);
     std::iter::once(ghost).chain(others).collect()
 }
 
-/// A lane's name for a person.
+/// A lane's name for a user.
 pub fn title(lane: Lane) -> &'static str {
     match lane {
         Lane::Base => "Base",

@@ -271,7 +271,7 @@ impl Library {
         amount
     }
 
-    /// Models that the person brought by their address, and files kept that belong to no known model.
+    /// Models that the user brought by their address, and files kept that belong to no known model.
     pub fn others(&self, known: &[String]) -> Vec<String> {
         let ids = self.kept.keys().chain(self.failed.keys());
         let under_way = self.under_way.iter().map(|under_way| &under_way.order.id);

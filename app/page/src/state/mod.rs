@@ -71,7 +71,7 @@ pub struct State {
     pub announcement: RwSignal<String>,
     /// Whether the theme in force is the dark one.
     pub dark: RwSignal<bool>,
-    /// What the person chose, kept in the browser.
+    /// What the user chose, kept in the browser.
     pub settings: RwSignal<Settings>,
     /// The measurement.
     pub measure: RwSignal<MeasureState>,
@@ -79,7 +79,7 @@ pub struct State {
     pub notices: RwSignal<Notices>,
     /// The open dialog.
     pub dialog: RwSignal<Option<Dialog>>,
-    /// Files being read from the person's disk, while it takes.
+    /// Files being read from the user's disk, while it takes.
     pub importing: RwSignal<Option<usize>>,
 }
 
@@ -121,7 +121,7 @@ impl State {
         }
     }
 
-    /// Whose text is shown as ghost text: the person's choice, where the model offers it; else the
+    /// Whose text is shown as ghost text: the user's choice, where the model offers it; else the
     /// lane with the most context of those it offers.
     pub fn ghost_lane(&self) -> Lane {
         let chosen = self.settings.with(|settings| settings.ghost_lane);

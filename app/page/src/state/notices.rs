@@ -1,8 +1,8 @@
-//! Sentences for the person, with the way on.
+//! Sentences for the user, with the way on.
 
 /// How grave it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gravity {
+pub enum Severity {
     /// Good to know.
     Info,
     /// Something does not work as wished, and everything else goes on.
@@ -11,7 +11,7 @@ pub enum Gravity {
     Error,
 }
 
-impl Gravity {
+impl Severity {
     /// Its name in `data-kind`.
     pub fn key(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl Gravity {
 
 /// A way on that a notice offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
+pub enum Action {
     /// Start the engine anew with the same bundle and device.
     Restart,
     /// Start it on the CPU.
@@ -41,7 +41,7 @@ pub enum Remedy {
     Resume,
 }
 
-impl Remedy {
+impl Action {
     /// What its button says.
     pub fn label(self) -> &'static str {
         match self {
@@ -62,11 +62,11 @@ pub struct Notice {
     /// Names it.
     pub id: u32,
     /// How grave it is.
-    pub gravity: Gravity,
+    pub severity: Severity,
     /// The sentence.
     pub text: String,
     /// Buttons beside "dismiss".
-    pub remedies: Vec<Remedy>,
+    pub actions: Vec<Action>,
 }
 
 /// The notices that stand, oldest first.
@@ -76,18 +76,18 @@ pub struct Notices {
     next: u32,
 }
 
-/// More than a person reads at once.
+/// More than a user reads at once.
 const MOST: usize = 4;
 
 impl Notices {
     /// Adds one. The same sentence twice stands once; beyond `MOST` the oldest goes.
-    pub fn push(&mut self, gravity: Gravity, text: &str, remedies: &[Remedy]) {
+    pub fn push(&mut self, severity: Severity, text: &str, actions: &[Action]) {
         let text = capitalized(text);
         self.list.retain(|notice| notice.text != text);
         if self.list.len() == MOST {
             self.list.remove(0);
         }
-        self.list.push(Notice { id: self.next, gravity, text, remedies: remedies.to_vec() });
+        self.list.push(Notice { id: self.next, severity, text, actions: actions.to_vec() });
         self.next += 1;
     }
 
@@ -96,9 +96,9 @@ impl Notices {
         self.list.retain(|notice| notice.id != id);
     }
 
-    /// Takes away those that offer a remedy: what they spoke of is being remedied.
-    pub fn dismiss_remedied(&mut self) {
-        self.list.retain(|notice| notice.remedies.is_empty());
+    /// Takes away those that offer an action: what they spoke of is being seen to.
+    pub fn dismiss_acted_on(&mut self) {
+        self.list.retain(|notice| notice.actions.is_empty());
     }
 
     /// Those that stand.
@@ -128,7 +128,7 @@ mod tests {
     fn a_sentence_stands_once_and_few_stand_together() {
         let mut notices = Notices::default();
         for text in ["a", "b", "a", "c", "d", "e"] {
-            notices.push(Gravity::Info, text, &[]);
+            notices.push(Severity::Info, text, &[]);
         }
         let texts: Vec<_> = notices.list().iter().map(|notice| notice.text.as_str()).collect();
         assert_eq!(texts, ["A", "C", "D", "E"]);
@@ -145,11 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn acting_on_one_clears_all_that_offer_a_remedy() {
+    fn acting_on_one_clears_all_that_offer_an_action() {
         let mut notices = Notices::default();
-        notices.push(Gravity::Error, "the engine stopped", &[Remedy::Restart]);
-        notices.push(Gravity::Info, "kept until closed", &[]);
-        notices.dismiss_remedied();
+        notices.push(Severity::Error, "the engine stopped", &[Action::Restart]);
+        notices.push(Severity::Info, "kept until closed", &[]);
+        notices.dismiss_acted_on();
         assert_eq!(notices.list().len(), 1);
     }
 }

@@ -64,7 +64,7 @@ impl Verdict {
         }
     }
 
-    /// Its name in `data-verdict`, and for a person.
+    /// Its name in `data-verdict`, and for a user.
     pub fn key(self) -> &'static str {
         match self {
             Self::Gains => "gains",

@@ -1,4 +1,4 @@
-//! What the person chose. Kept in the browser's local storage; fields unknown or missing there take
+//! What the user chose. Kept in the browser's local storage; fields unknown or missing there take
 //! their defaults, so that an older page's settings can be read.
 
 use gloo::storage::{LocalStorage, Storage};
@@ -28,7 +28,7 @@ impl Theme {
     }
 }
 
-/// What the person chose.
+/// What the user chose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -49,7 +49,7 @@ pub struct Settings {
     pub multi_line: bool,
     /// Let far-away parts of the same file be retrieved.
     pub same_file: bool,
-    /// Ask when the person pauses, not only on a key.
+    /// Ask when the user pauses, not only on a key.
     pub automatic: bool,
     /// The pause, in milliseconds.
     pub pause_ms: u32,

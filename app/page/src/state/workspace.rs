@@ -22,7 +22,7 @@ pub struct Workspace {
     pub is_demo: bool,
     /// Text by path.
     pub files: BTreeMap<String, String>,
-    /// Paths whose text the person changed.
+    /// Paths whose text the user changed.
     pub edited: BTreeSet<String>,
     /// Files left out, each once.
     pub skipped: Vec<Skipped>,
@@ -45,7 +45,7 @@ impl Workspace {
         self.skipped.push(skipped);
     }
 
-    /// Takes in what the person typed. Returns whether anything changed.
+    /// Takes in what the user typed. Returns whether anything changed.
     pub fn edit(&mut self, path: &str, text: String) -> bool {
         match self.files.get_mut(path) {
             Some(known) if *known != text => {

@@ -12,7 +12,7 @@ use web_sys::HtmlElement;
 use super::control;
 use crate::files::pick;
 use crate::state::engine::{IndexState, duration, percent};
-use crate::state::notices::Remedy;
+use crate::state::notices::Action;
 use crate::state::tree::{Row, rows};
 
 /// The left column.
@@ -244,7 +244,7 @@ fn Index() -> impl IntoView {
                 <button class="small" hidden=move || !running() data-testid="index-cancel"
                     on:click=move |_| control.cancel_index()>"Cancel"</button>
                 <button class="small" hidden=move || !stopped() data-testid="index-again"
-                    on:click=move |_| control.remedy(Remedy::Reindex)>"Index again"</button>
+                    on:click=move |_| control.action(Action::Reindex)>"Index again"</button>
             </div>
             <progress max="100" prop:value=share class:done=move || !running() aria-label="Indexing"></progress>
             <p class="hint">{detail}</p>

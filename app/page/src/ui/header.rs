@@ -13,7 +13,7 @@ fn dark_query() -> Option<MediaQueryList> {
     window().match_media("(prefers-color-scheme: dark)").ok().flatten()
 }
 
-/// The theme in force: the person's choice, or the system's.
+/// The theme in force: the user's choice, or the system's.
 fn theme(control: Control, system_is_dark: ReadSignal<bool>) -> Theme {
     let system = if system_is_dark.get() { Theme::Dark } else { Theme::Light };
     control.state.settings.with(|settings| settings.theme).unwrap_or(system)

@@ -61,7 +61,7 @@ pub(super) fn Lanes() -> impl IntoView {
     }
 }
 
-/// A better model is there: what it would cost here, and the person's choice.
+/// A better model is there: what it would cost here, and the user's choice.
 #[component]
 fn BetterModel(offer: Offer) -> impl IntoView {
     let control = control();

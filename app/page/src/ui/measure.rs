@@ -11,7 +11,7 @@ use super::released::Released;
 use crate::state::engine::percent;
 use crate::state::lanes::title;
 use crate::state::measure::{MeasureState, differences, facts, kernels, lane_rows, lanes, to_json};
-use crate::state::notices::Gravity;
+use crate::state::notices::Severity;
 
 /// The panel.
 #[component]
@@ -76,7 +76,7 @@ fn Results(measurement: Box<Measurement>) -> impl IntoView {
     let download = move |_| {
         if let Err(error) = save_as(&file, "llavacode-report.json") {
             let reason = llavacode_browser::describe(&error);
-            control.notify(Gravity::Error, format!("The report could not be saved: {reason}."), &[]);
+            control.notify(Severity::Error, format!("The report could not be saved: {reason}."), &[]);
         }
     };
     view! {
@@ -125,7 +125,7 @@ fn Results(measurement: Box<Measurement>) -> impl IntoView {
     }
 }
 
-/// Hands a text to the person as a file.
+/// Hands a text to the user as a file.
 fn save_as(text: &str, name: &str) -> Result<(), wasm_bindgen::JsValue> {
     let blob = Blob::new_with_str_sequence(&Array::of1(&text.into()))?;
     let url = Url::create_object_url_with_blob(&blob)?;

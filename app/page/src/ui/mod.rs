@@ -1,4 +1,4 @@
-//! What a person sees.
+//! What a user sees.
 #![expect(unreachable_pub, reason = "what `#[component]` expands to is `pub`")]
 
 mod chunks;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 
 use super::control;
-use crate::state::notices::{Gravity, Notice};
+use crate::state::notices::{Notice, Severity};
 
 /// What is only good to know goes by itself after this time.
 const INFO_FOR: Duration = Duration::from_secs(8);
@@ -26,18 +26,18 @@ pub(super) fn NoticeArea() -> impl IntoView {
 #[component]
 fn NoticeView(notice: Notice) -> impl IntoView {
     let control = control();
-    let Notice { id, gravity, text, remedies } = notice;
+    let Notice { id, severity, text, actions } = notice;
     let dismiss = move || control.state.notices.update(|notices| notices.dismiss(id));
-    if gravity == Gravity::Info {
+    if severity == Severity::Info {
         set_timeout(dismiss, INFO_FOR);
     }
-    let role = (gravity == Gravity::Error).then_some("alert");
+    let role = (severity == Severity::Error).then_some("alert");
     view! {
-        <div class="notice" role=role data-testid="notice" data-kind=gravity.key()>
+        <div class="notice" role=role data-testid="notice" data-kind=severity.key()>
             <p>{text}</p>
             <div class="notice-actions">
-                {remedies.into_iter().map(|remedy| view! {
-                    <button on:click=move |_| control.remedy(remedy)>{remedy.label()}</button>
+                {actions.into_iter().map(|action| view! {
+                    <button on:click=move |_| control.action(action)>{action.label()}</button>
                 }).collect_view()}
                 <button class="quiet" on:click=move |_| dismiss()>"Dismiss"</button>
             </div>

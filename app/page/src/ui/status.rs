@@ -6,7 +6,7 @@ use super::control;
 use crate::state::choice::Arriving;
 use crate::state::engine::{EngineState, IndexState, bytes, percent};
 use crate::state::library::{Amount, Library};
-use crate::state::notices::Remedy;
+use crate::state::notices::Action;
 
 /// The line.
 #[component]
@@ -65,7 +65,7 @@ pub(super) fn StatusLine() -> impl IntoView {
             <span class="state" aria-live=move || if loading() { "off" } else { "polite" }><span class="dot" aria-hidden="true"></span>{text}</span>
             <progress max="100" prop:value=share hidden=move || !loading() aria-label="Loading the model"></progress>
             <button class="small" hidden=move || !failed() data-testid="restart"
-                on:click=move |_| control.remedy(Remedy::Restart)>"Restart"</button>
+                on:click=move |_| control.action(Action::Restart)>"Restart"</button>
             {move || facts().map(|info| {
                 let (name, why) = match (info.backend.as_str(), info.fallback_reason) {
                     ("webgpu", _) => ("WebGPU".to_owned(), String::new()),

@@ -67,7 +67,7 @@ impl BrowserFiles {
         Ok(Self::Checkpoints(sources))
     }
 
-    /// Files a person chose: a bundle, or checkpoints without a manifest.
+    /// Files a user chose: a bundle, or checkpoints without a manifest.
     pub(super) fn chosen(files: Vec<Beside<File>>) -> Self {
         let places = arrange(files.iter().map(|chosen| chosen.path.as_str()));
         if places.is_empty() {

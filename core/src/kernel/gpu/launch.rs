@@ -60,7 +60,7 @@ impl Kernel {
         Self { name, text, parts: Vec::new(), constants: Vec::new(), buffers }
     }
 
-    /// What tells this kernel from every other, for a person.
+    /// What tells this kernel from every other, for a user.
     pub(super) fn label(&self) -> String {
         let parts = self.parts.iter().map(|part| format!(" + {}", part.name));
         let constants = self.constants.iter().map(|(name, value)| format!(" {name}={value}"));

@@ -1,10 +1,10 @@
-//! The report as a person reads it.
+//! The report as a user reads it.
 
 use llavacode_core::bench::{LaneSummary, Report};
 use llavacode_core::metrics::Interval;
 use serde_json::{Map, Value};
 
-/// The lanes as they stand beside each other, and their names for a person.
+/// The lanes as they stand beside each other, and their names for a user.
 const LANES: [(&str, &str); 4] =
     [("base", "base"), ("full_rag", "full RAG"), ("compressed", "compressed"), ("xrag", "xRAG")];
 

@@ -29,7 +29,7 @@ pub(super) const CASES: [Case; 4] = [
 ];
 
 impl Case {
-    /// What is loaded, for a person.
+    /// What is loaded, for a user.
     pub(super) fn title(&self) -> String {
         let named = |(model, format): Kind| format!("{model} {format}");
         let encoder = self.encoder.map(|encoder| format!(" with {}", named(encoder)));

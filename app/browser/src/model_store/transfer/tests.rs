@@ -347,7 +347,7 @@ fn a_file_of_another_hash_is_deleted() {
 }
 
 #[test]
-fn a_person_may_stop_it_at_any_step_and_go_on() {
+fn a_user_may_stop_it_at_any_step_and_go_on() {
     let file = gguf("llama", 100_000);
     let disk = Rc::<RefCell<Disk>>::default();
     let mut stops = 0;

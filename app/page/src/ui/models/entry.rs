@@ -76,7 +76,7 @@ pub(super) fn KnownEntry(
     }
 }
 
-/// A file that the person brought by its address, or an encoder.
+/// A file that the user brought by its address, or an encoder.
 #[component]
 pub(super) fn OtherEntry(
     id: String,
@@ -224,7 +224,7 @@ fn has_nothing(standing: &Standing) -> bool {
     matches!(standing, Standing::Failed(amount, _) if amount.read == 0)
 }
 
-/// Where it stands, for a person.
+/// Where it stands, for a user.
 fn sentence(standing: &Standing) -> Option<String> {
     Some(match standing {
         Standing::Absent => return None,
@@ -243,7 +243,7 @@ fn sentence(standing: &Standing) -> Option<String> {
     })
 }
 
-/// Seconds as a person reads them.
+/// Seconds as a user reads them.
 fn time(seconds: f64) -> String {
     match seconds.ceil() as u64 {
         _ if seconds < 9.5 => format!("{seconds:.1} s"),
