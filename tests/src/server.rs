@@ -234,7 +234,9 @@ fn part(request: &Request, path: &str, bytes: &[u8], stall: Option<&Stall>) -> R
     };
     let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
+    // Browsers refuse scripts and WebAssembly of another type; files from the folder have this one too.
+    let media_type = mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CONTENT_LENGTH, rest.len().into());
     if let Some(start) = start {
         let range = format!("bytes {start}-{}/{total}", total.saturating_sub(1));
@@ -242,15 +244,4 @@ fn part(request: &Request, path: &str, bytes: &[u8], stall: Option<&Stall>) -> R
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     response
-}
-
-/// Browsers refuse scripts and WebAssembly of another type.
-fn media_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
-        "html" => "text/html",
-        "js" => "text/javascript",
-        "json" => "application/json",
-        "wasm" => "application/wasm",
-        _ => "application/octet-stream",
-    }
 }

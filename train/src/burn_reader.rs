@@ -255,8 +255,7 @@ fn entry(path: &Path) -> Result<FileEntry> {
         hash.update(&buffer[..read]);
         bytes += read as u64;
     }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(FileEntry { bytes, sha256: Some(sha256) })
+    Ok(FileEntry { bytes, sha256: Some(hex::encode(hash.finalize())) })
 }
 
 /// Bytes that training a projector takes on the device: weights of reader and encoder, and the

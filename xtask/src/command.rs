@@ -19,10 +19,7 @@ pub(crate) fn program(name: &str) -> Command {
 
 /// Where `name` lies, if it can be run at all.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    let endings: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
-    env::split_paths(&search_path())
-        .flat_map(|folder| endings.iter().map(move |ending| folder.join(format!("{name}{ending}"))))
-        .find(|path| path.is_file())
+    which::which_in_global(name, Some(search_path())).ok()?.next()
 }
 
 fn search_path() -> OsString {

@@ -18,5 +18,5 @@ pub fn model_key(bundle: &BundleManifest) -> String {
     }
     let BundleManifest { encoder, quantization, chunking, prompt, .. } = bundle;
     hash.update(format!("{encoder:?}\n{:?}\n{chunking:?}\n{}\n", quantization.encoder, prompt.soft_tokens));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }

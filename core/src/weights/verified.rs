@@ -118,7 +118,7 @@ impl<'a, S: ByteSource> VerifiedReader<'a, S> {
     pub async fn finish(mut self) -> Result<()> {
         self.read(self.remaining(), |_| ()).await?;
         let Some(expected) = &self.entry.sha256 else { return Ok(()) };
-        let found = hex(&self.hasher.finalize());
+        let found = hex::encode(self.hasher.finalize());
         if found.eq_ignore_ascii_case(expected) {
             return Ok(());
         }
@@ -144,9 +144,5 @@ pub async fn read_verified<S: ByteSource>(
 
 /// SHA-256 in lower-case hex, as the manifest holds it.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }

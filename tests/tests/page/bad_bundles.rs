@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use llavacode_core::config::{BundleManifest, FileEntry};
+use llavacode_core::weights::sha256_hex;
 use llavacode_tests::harness::visit;
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::site;
 
@@ -80,8 +80,7 @@ async fn refused(name: &str, site: Site, parts: &[&str]) -> Result<()> {
 /// The site with these weights, its manifest saying that they are the right ones.
 fn released(site: Site, weights: Vec<u8>) -> Result<Site> {
     let mut manifest: BundleManifest = serde_json::from_slice(&site.read(MANIFEST)?)?;
-    let sha256 = Sha256::digest(&weights).iter().map(|byte| format!("{byte:02x}")).collect();
-    let entry = FileEntry { bytes: weights.len() as u64, sha256: Some(sha256) };
+    let entry = FileEntry { bytes: weights.len() as u64, sha256: Some(sha256_hex(&weights)) };
     let known = manifest.files.insert("reader/model.safetensors".into(), entry);
     ensure!(known.is_some(), "the bundle's manifest does not name the reader's weights");
     Ok(site.replace(READER, weights).replace(MANIFEST, serde_json::to_vec(&manifest)?))

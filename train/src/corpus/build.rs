@@ -82,7 +82,7 @@ pub fn build(
             BufWriter::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?);
         let mut total = SplitReport::default();
         for package in manifest.packages.iter().filter(|package| package.split == split) {
-            let files = python_files(package, wheels, &folder)?;
+            let files = python_files(package, wheels)?;
             let files = select(package, files, &mut seen, &mut total.dropped);
             let bytes: u64 = files.iter().map(|file| file.text.len() as u64).sum();
             ensure!(

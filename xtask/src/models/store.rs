@@ -150,7 +150,7 @@ impl Hash {
     }
 
     pub(super) fn digits(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.0.finalize())
     }
 }
 

@@ -1,4 +1,11 @@
-//! How many tests passed, from what the runners print.
+//! How many tests passed, from what the runners report.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use junit_parser::{TestStatus, TestSuites};
 
 /// Tests that ran.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,10 +21,33 @@ impl Counts {
         self.failed += other.failed;
     }
 
-    /// Reads a line of a runner's output; `None` for a line that sums up nothing.
+    /// Reads nextest's report, which is JUnit's XML.
     ///
-    /// Known are nextest (`Summary [ 1.2s] 3 tests run: 2 passed, 1 failed`), Rust's own harness
-    /// and wasm-bindgen's (`test result: ok. 3 passed; 0 failed`), and Node's (`# pass 3`).
+    /// # Errors
+    /// If there is none, or it is no such report.
+    pub(crate) fn from_report(file: &Path) -> Result<Self> {
+        let unread = || format!("the tests' report {} could not be read", file.display());
+        let text = BufReader::new(File::open(file).with_context(unread)?);
+        Ok(Self::of(&junit_parser::from_reader(text).with_context(unread)?))
+    }
+
+    fn of(report: &TestSuites) -> Self {
+        let mut counts = Self::default();
+        for case in report.suites.iter().flat_map(|suite| &suite.cases) {
+            match case.status {
+                TestStatus::Success => counts.passed += 1,
+                // What timed out or could not be run is one or the other.
+                TestStatus::Failure(_) | TestStatus::Error(_) => counts.failed += 1,
+                TestStatus::Skipped(_) => {}
+            }
+        }
+        counts
+    }
+
+    /// Reads a line of a runner that writes no report; `None` for a line that sums up nothing.
+    ///
+    /// Known are Rust's own harness and wasm-bindgen's (`test result: ok. 3 passed; 0 failed`), and
+    /// Node's (`# pass 3`).
     pub(crate) fn from_line(line: &str) -> Option<Self> {
         let line = without_colour(line);
         let line = line.trim();
@@ -30,16 +60,12 @@ impl Counts {
                 _ => None,
             };
         }
-        if !line.starts_with("Summary [") && !line.starts_with("test result:") {
-            return None;
-        }
-        let words: Vec<&str> = line.split([' ', ',', ';']).filter(|word| !word.is_empty()).collect();
-        let before = |what: &[&str]| {
-            let counted = words.windows(2).filter(|pair| what.contains(&pair[1]));
-            counted.filter_map(|pair| pair[0].parse::<usize>().ok()).sum()
+        let words: Vec<&str> = line.strip_prefix("test result:")?.split([' ', ';']).collect();
+        let before = |what| {
+            let counted = words.windows(2).find(|pair| pair[1] == what);
+            counted.and_then(|pair| pair[0].parse().ok()).unwrap_or_default()
         };
-        // nextest counts "1 timed out" and "1 exec failed" apart.
-        Some(Self { passed: before(&["passed"]), failed: before(&["failed", "timed", "exec"]) })
+        Some(Self { passed: before("passed"), failed: before("failed") })
     }
 }
 
@@ -56,23 +82,27 @@ fn without_colour(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn counts(line: &str) -> Option<(usize, usize)> {
         Counts::from_line(line).map(|counts| (counts.passed, counts.failed))
     }
 
     #[test]
-    fn nextest_sums_up_in_one_line() {
-        let line = "     Summary [   0.512s] 12 tests run: 9 passed (1 slow), 1 failed, 1 timed out, 1 exec failed, 4 skipped";
-        assert_eq!(counts(line), Some((9, 3)));
-        let coloured = "\u{1b}[32;1m     Summary\u{1b}[0m [   0.004s] \u{1b}[1m2\u{1b}[0m tests run: \u{1b}[1m2\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, \u{1b}[1m0\u{1b}[0m skipped";
-        assert_eq!(counts(coloured), Some((2, 0)));
+    fn nextest_reports_each_test() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = folder.path().join("junit.xml");
+        assert!(Counts::from_report(&report).is_err());
+        fs::write(&report, include_str!("nextest.xml")).unwrap();
+        assert_eq!(Counts::from_report(&report).unwrap(), Counts { passed: 2, failed: 3 });
     }
 
     #[test]
     fn the_standard_harness_sums_up_in_one_line() {
         let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(counts(line), Some((5, 2)));
+        let coloured = "test result: \u{1b}[32mok\u{1b}[0m. 3 passed; 0 failed; 0 ignored";
+        assert_eq!(counts(coloured), Some((3, 0)));
     }
 
     #[test]

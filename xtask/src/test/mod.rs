@@ -67,7 +67,7 @@ fn native(steps: &mut Steps, filter: Option<&str>) -> Result<()> {
         steps.run("lints", &mut clippy)?;
         steps.run("editor's tests", command::program("npm").current_dir(paths::front_end()).arg("test"))?;
     }
-    steps.run("native tests", nextest().args(filter))?;
+    run_nextest(steps, "native tests", "default", |tests| tests.args(filter))?;
     if filter.is_none() {
         steps.run("documentation's tests", cargo().args(["test", "--release", "--workspace", "--doc"]))?;
     }
@@ -84,19 +84,27 @@ fn page(steps: &mut Steps, filter: Option<&str>) -> Result<()> {
     let (browser, tools) = (setup::browser()?, setup::for_page()?);
     setup::for_native_tests()?;
     steps.time("page's build", || page::build(&tools))?;
-    let mut tests = nextest();
-    tests.args(["--profile", "page"]).env("LLAVACODE_DIST", paths::dist());
-    steps.run("page's tests", browser.tell(&mut tests).args(filter))
+    run_nextest(steps, "page's tests", "page", |tests| {
+        browser.tell(tests).env("LLAVACODE_DIST", paths::dist()).args(filter)
+    })
 }
 
+/// Runs the tests of a profile of `.config/nextest.toml`, which says that they are reported.
+///
 /// The whole workspace each time: a part of it would have its dependencies compiled anew, with
 /// fewer features.
-fn nextest() -> Command {
+fn run_nextest(
+    steps: &mut Steps,
+    name: &'static str,
+    profile: &str,
+    complete: impl FnOnce(&mut Command) -> &mut Command,
+) -> Result<()> {
     let mut nextest = cargo();
     // One failure does not hide the next.
-    nextest.args(["nextest", "run", "--release", "--workspace", "--no-fail-fast"]);
+    nextest.args(["nextest", "run", "--release", "--workspace", "--no-fail-fast", "--profile", profile]);
     models::tell(&Store::shared(), &mut nextest);
-    nextest
+    let report = paths::reports().join("nextest").join(profile).join("junit.xml");
+    steps.run_nextest(name, complete(&mut nextest), &report)
 }
 
 /// The app is named too so that the dependencies are the ones Trunk compiles.

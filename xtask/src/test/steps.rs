@@ -1,6 +1,8 @@
 //! Running one step after the other, with the time each takes and the tests it ran.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +29,32 @@ impl Steps {
     /// None yet. With `keep_going` a failure is remembered instead of returned.
     pub(crate) fn new(keep_going: bool) -> Self {
         Self { keep_going, done: Vec::new(), counts: Counts::default() }
+    }
+
+    /// Runs nextest and counts the tests in the report that it writes.
+    pub(crate) fn run_nextest(
+        &mut self,
+        name: &'static str,
+        nextest: &mut Command,
+        report: &Path,
+    ) -> Result<()> {
+        let mut counts = Counts::default();
+        let outcome = self.time(name, || {
+            if report.exists() {
+                fs::remove_file(report)
+                    .with_context(|| format!("{} could not be deleted", report.display()))?;
+            }
+            let outcome = command::run(nextest.stdin(Stdio::null()));
+            match Counts::from_report(report) {
+                Ok(reported) => counts = reported,
+                Err(error) if outcome.is_ok() => return Err(error),
+                // It did not come to running them.
+                Err(_) => {}
+            }
+            outcome
+        });
+        self.counts.add(counts);
+        outcome
     }
 
     /// Runs a command, shows what it prints and counts the tests in it.

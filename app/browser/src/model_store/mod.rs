@@ -48,7 +48,7 @@ pub struct KeptFile {
 
 /// The name under which a file is kept.
 pub fn file_name(url: &str) -> String {
-    Sha256::digest(url).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(url)[..16])
 }
 
 /// The last part of a URL's path: the file's own name.

@@ -265,7 +265,7 @@ impl<H: Host, P: Place, F: FnMut(Step)> Transfer<'_, H, P, F> {
                 break;
             }
         }
-        let found: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex::encode(hasher.finalize());
         if found.eq_ignore_ascii_case(expected) {
             return Ok(());
         }
