@@ -80,6 +80,19 @@ fn push_lanes(text: &mut String, lanes: &[(&String, &LaneReport)]) {
             delta(|d| d.edit_similarity),
         );
     }
+    let mut separator = "\n";
+    for (name, lane) in lanes {
+        let Some(d) = &lane.against_control else { continue };
+        let _ = writeln!(
+            text,
+            "{separator}- {} against the control: exact match {}, edit similarity {}, cross-entropy {}.",
+            title(name),
+            interval(d.exact_match, 2),
+            interval(d.edit_similarity, 2),
+            interval(d.cross_entropy, 4),
+        );
+        separator = "";
+    }
 }
 
 /// Lanes as a person compares them.

@@ -84,7 +84,15 @@ fn lanes_differ_in_their_context_alone() {
     let difference = lane(&found, "bags").against_base.as_ref().expect("paired").cross_entropy;
     assert!(difference.low <= difference.difference && difference.difference <= difference.high);
 
+    for (name, paired) in [("compressed", true), ("bags", true), ("full_rag", false), ("control", false)] {
+        assert_eq!(lane(&found, name).against_control.is_some(), paired, "{name}");
+    }
+    let against = lane(&found, "bags").against_control.as_ref().expect("paired").cross_entropy.difference;
+    let gap = |to: &str| lane(&found, to).against_base.as_ref().expect("paired").cross_entropy.difference;
+    assert!((against - (gap("bags") - gap("control"))).abs() < 1e-9, "tasks are the same");
+
     let table = report::markdown(&found);
+    assert!(table.contains("compressed, before the prefix against the control: "), "{table}");
     assert!(table.contains("On 3 tasks") && table.contains("bags: no encoder"), "{table}");
     assert_eq!(found.quantized.len(), 3);
     assert_eq!(found.quantized_needing_context.len(), 3);

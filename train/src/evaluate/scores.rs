@@ -31,6 +31,10 @@ pub struct LaneReport {
     pub against_base: Option<Differences>,
     /// Against `full_rag` of the same placement.
     pub against_full_rag: Option<Differences>,
+    /// Against `control` of the same placement, for a lane with soft tokens: what the chunks do, and not
+    /// merely that vectors stand there.
+    #[serde(default)]
+    pub against_control: Option<Differences>,
 }
 
 /// Paired differences with their 95 % intervals.
@@ -75,6 +79,8 @@ pub(super) fn summarise(lanes: &Scores) -> BTreeMap<String, LaneReport> {
         let average = |of| mean(&column(scores, of)).unwrap_or_default();
         let placement = name.split_once('.').map(|(_, placement)| placement);
         let full = placement.filter(|_| !name.starts_with("full_rag")).map(|p| format!("full_rag.{p}"));
+        let is_soft = average(|score| score.soft_tokens) > 0.0 && !name.starts_with("control");
+        let control = placement.filter(|_| is_soft).map(|p| format!("control.{p}"));
         let tokens: f64 = scores.iter().map(|score| score.target_tokens).sum();
         let nats: f64 = scores.iter().map(|score| score.cross_entropy * score.target_tokens).sum();
         let report = LaneReport {
@@ -87,6 +93,7 @@ pub(super) fn summarise(lanes: &Scores) -> BTreeMap<String, LaneReport> {
             cross_entropy: nats / tokens.max(1.0),
             against_base: differences(scores, lanes.get("base").filter(|_| name != "base")),
             against_full_rag: differences(scores, full.and_then(|full| lanes.get(&full))),
+            against_control: differences(scores, control.and_then(|control| lanes.get(&control))),
         };
         (name.clone(), report)
     };
