@@ -1,6 +1,5 @@
 //! Debian's package manager.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::Once;
 
@@ -26,30 +25,8 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
 /// Whether the lists of packages know `package`.
 pub(super) fn knows(package: &str) -> bool {
     refresh();
-    let show = command::output(query().args(["show", "--no-all-versions", package]));
+    let show = command::output(command::program("apt-cache").args(["show", "--no-all-versions", package]));
     show.is_ok_and(|text| !text.is_empty())
-}
-
-/// What `package` depends on.
-pub(super) fn dependencies(package: &str) -> Result<Vec<String>> {
-    let listing = command::output(query().args(["depends", package]))?;
-    Ok(listing
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Depends: "))
-        .map(|name| name.trim().to_owned())
-        .collect())
-}
-
-/// Whether `package` is installed.
-pub(super) fn is_installed(package: &str) -> bool {
-    let mut query = command::program("dpkg-query");
-    command::output(query.args(["--show", "--showformat=${db:Status-Status}", package]))
-        .is_ok_and(|status| status == "installed")
-}
-
-/// Downloads packages into `folder` without installing them; needs no rights.
-pub(super) fn download(packages: &[String], folder: &Path) -> Result<()> {
-    command::run(command::program("apt-get").current_dir(folder).args(["-q", "download"]).args(packages))
 }
 
 /// Brings the lists of packages up to date, once: a system image may bring lists that are years
@@ -64,13 +41,6 @@ fn refresh() {
             );
         }
     });
-}
-
-fn query() -> Command {
-    let mut command = command::program("apt-cache");
-    // The words of its listing are translated.
-    command.env("LC_ALL", "C");
-    command
 }
 
 fn as_root(program: &str) -> Result<Command> {

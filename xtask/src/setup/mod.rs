@@ -4,7 +4,6 @@
 mod apt;
 mod browser;
 mod cargo_tools;
-mod debian_rust;
 mod front_end;
 mod models;
 mod vulkan;

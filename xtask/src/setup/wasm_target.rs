@@ -1,20 +1,24 @@
-//! A compiler for WebAssembly: rustup's target, or Debian's own compiler where rustup's downloads
-//! cannot be reached.
+//! A compiler for WebAssembly: rustup's target, or a toolchain that [`PROVIDER`] links where
+//! rustup's downloads cannot be reached.
 
 use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
-use super::{debian_rust, say};
+use super::say;
 use crate::{command, paths};
 
 /// The target.
-pub(super) const TARGET: &str = "wasm32-unknown-unknown";
+const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Set to `1` to go straight to Debian's compiler, on machines that cannot reach rustup's downloads.
+/// A program of the repository for machines of one kind: `PROVIDER NAME FOLDER` links a toolchain
+/// NAME that compiles to WebAssembly, and may keep in FOLDER what it takes.
+const PROVIDER: &str = ".ci/wasm-toolchain";
+
+/// Set to `1` to go straight to [`PROVIDER`], on machines that cannot reach rustup's downloads.
 const SKIP_RUSTUP: &str = "LLAVACODE_SKIP_RUSTUP_TARGET";
 
 /// Makes sure that some toolchain compiles to WebAssembly.
@@ -36,12 +40,26 @@ pub(super) fn ensure() -> Result<Option<String>> {
             return Ok(None);
         }
     }
-    say("unpacking Debian's Rust compiler for the web", "rustup's standard library cannot be had here");
-    debian_rust::install(&linked)?;
+    provide(&linked).with_context(|| {
+        format!(
+            "no compiler for WebAssembly can be had: install rustup from https://rustup.rs and run `rustup target add {TARGET}`"
+        )
+    })?;
     Ok(Some(linked))
 }
 
-/// The name under which Debian's compiler is linked; each cache folder has its own.
+fn provide(name: &str) -> Result<()> {
+    say(&format!("calling {PROVIDER}"), &format!("rustup's {TARGET} cannot be had here"));
+    let mut provider = command::program(&paths::root().join(PROVIDER).to_string_lossy());
+    command::run(provider.arg(name).arg(paths::cache()))?;
+    ensure!(
+        has_standard_library(Some(name)),
+        "the toolchain {name} that {PROVIDER} linked has no standard library for {TARGET}"
+    );
+    Ok(())
+}
+
+/// The name under which it is linked; each cache folder has its own.
 fn linked_name() -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let (cache, default) = (paths::cache(), env::home_dir().map(|home| home.join(".cache/llavacode")));
@@ -54,7 +72,7 @@ fn linked_name() -> String {
 }
 
 /// Whether a toolchain (`None`: the active one) has the target's standard library.
-pub(super) fn has_standard_library(toolchain: Option<&str>) -> bool {
+fn has_standard_library(toolchain: Option<&str>) -> bool {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "target-libdir", "--target", TARGET]);
     if let Some(name) = toolchain {
@@ -70,4 +88,15 @@ fn holds_library(folder: &Path, prefix: &str) -> bool {
     };
     fs::read_dir(folder)
         .is_ok_and(|entries| entries.filter_map(|entry| entry.ok()).any(|entry| is_it(&entry.path())))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_called_in_rustups_place_can_be_run() {
+        let provider = paths::root().join(PROVIDER);
+        assert!(command::find(&provider.to_string_lossy()).is_some());
+    }
 }
