@@ -90,7 +90,7 @@ fn holds_library(folder: &Path, prefix: &str) -> bool {
         .is_ok_and(|entries| entries.filter_map(|entry| entry.ok()).any(|entry| is_it(&entry.path())))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
