@@ -25,6 +25,7 @@ pub mod corpus;
 pub mod embed;
 pub mod evaluate;
 pub mod frozen;
+pub mod gguf;
 pub mod log;
 pub mod micro_batch;
 pub mod model;
