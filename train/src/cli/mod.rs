@@ -27,7 +27,7 @@ use llavacode_train::{
 use self::{
     compressor::{CompressorArguments, Kind, train_compressor},
     data::{make_corpus, make_samples, make_tokenizer},
-    outcome::{make_release, run_bench, run_capacity, run_evaluation},
+    outcome::{make_release, run_bench, run_capacity, run_evaluation, run_frozen_bench},
     reader::{ReaderArguments, train_reader},
     readers::{ReadersArguments, RecentArguments, make_recent, run_readers},
 };
@@ -143,6 +143,9 @@ enum Step {
         /// Length of the sequences
         #[arg(long, default_value_t = 512)]
         len: usize,
+        /// GGUF file of a reader: measure the gradients of soft vectors through it, frozen
+        #[arg(long)]
+        reader: Option<PathBuf>,
     },
     /// Train a projector for another pair of reader and encoder, through burn
     Pair(pair::PairArguments),
@@ -186,7 +189,8 @@ impl Arguments {
                 let layout = pico_prompt(placement.into(), chunks.into());
                 make_release(work, bundle, bundle_version, description, layout, &docs, &document)
             }
-            Step::Bench { len } => run_bench(len),
+            Step::Bench { len, reader: None } => run_bench(len),
+            Step::Bench { len, reader: Some(reader) } => run_frozen_bench(&reader, len),
             Step::Pair(arguments) => pair::run(work, arguments),
         }
     }
