@@ -6,6 +6,7 @@ mod outcome;
 mod pair;
 mod reader;
 mod readers;
+mod soft;
 
 use std::{
     fs,
@@ -105,6 +106,8 @@ enum Step {
     Projector(CompressorArguments),
     /// Train xRAG's projector by its own recipe
     Xrag(CompressorArguments),
+    /// Train a projector whose soft tokens a GGUF file's reader uses as it is
+    Soft(soft::SoftArguments),
     /// Measure every lane on held-out packages
     Evaluate(outcome::EvaluateArguments),
     /// Fetch packages newer than every reader and cut tasks from them
@@ -181,6 +184,7 @@ impl Arguments {
             Step::Encoder(arguments) => train_compressor(work, arguments, Kind::Encoder),
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
+            Step::Soft(arguments) => soft::train_soft(work, arguments),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),
