@@ -110,8 +110,8 @@ struct Entry {
     seconds: f64,
 }
 
-/// Chunk parts from which the inputs' mean and deviation are taken.
-const STANDARD_SAMPLES: usize = 250;
+/// Samples whose chunks say what the inputs' mean and deviation are.
+const STANDARD_SAMPLES: usize = 60;
 
 /// Trains, or goes on training; the projector is in `projector.safetensors` after each checkpoint.
 ///
