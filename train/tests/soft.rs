@@ -11,8 +11,16 @@ use llavacode_train::{
     gguf::GgufReader,
     model::Model,
     projector::TrainedProjector,
+    prompts::Sequence,
     random::SplitMix64,
-    soft::{Learning, SoftOptions, ValidationSet, asking::Asking, features::ChunkReader, task::Tasks, train},
+    soft::{
+        Learning, SoftOptions, ValidationSet,
+        asking::{Asking, Terms},
+        features::ChunkReader,
+        task::{Task, Tasks},
+        teacher::{Kept, Teacher},
+        train,
+    },
 };
 
 mod common;
@@ -61,9 +69,9 @@ fn gradients_of_soft_vectors_agree_with_finite_differences() {
     let mut asking = Asking::new(model, Arc::clone(&reader.tokenizer), 2, 64);
     let (hidden, scale) = (asking.hidden(), asking.embedding_scale());
     let vectors: Vec<f32> = (0..4 * hidden).map(|_| (scale * random.normal()) as f32).collect();
-    let gradient = asking.ask(&asked, &vectors, true).d_vectors;
+    let gradient = asking.ask(&asked, &vectors, Some(Terms::default())).d_vectors;
     let mut value = |vectors: &[f32]| {
-        let nats = asking.ask(&asked, vectors, false).nats;
+        let nats = asking.ask(&asked, vectors, None).nats;
         0.7 * nats[0] + 0.3 * nats[1]
     };
     let largest = gradient.iter().fold(0f32, |most, g| most.max(g.abs()));
@@ -84,6 +92,42 @@ fn gradients_of_soft_vectors_agree_with_finite_differences() {
         let difference = (value(&moved(1.0)) - value(&moved(-1.0))) / f64::from(2.0 * step);
         let error = (difference - f64::from(length)).abs() / f64::from(length);
         assert!(error < 0.02, "vector {vector}: {length} but finite differences {difference}");
+    }
+}
+
+/// A pupil that reads what its teacher read says the same: neither term pulls it anywhere, and what the
+/// teacher kept is what was measured.
+#[test]
+fn a_pupil_that_says_what_its_teacher_says_is_left_alone() {
+    let reader = reader();
+    let model = Model::of_reader(&reader.reader).expect("a tied head");
+    let tasks = tasks(&reader);
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = samples(folder.path()).get(3).expect("a sample");
+    let mut asking = Asking::new(model, Arc::clone(&reader.tokenizer), 2, 64);
+    let hidden = asking.hidden();
+    let task = tasks.compressed(&sample);
+    let vectors = vec![0.05; 2 * hidden];
+    // The teacher's prompt with tokens where the pupil has vectors.
+    let text = Task { sequence: Sequence { soft: Vec::new(), ..task.sequence.clone() }, ..task.clone() };
+    let taught = asking.teach(&[text.clone()]).remove(0);
+    let nats = asking.ask(&[text.clone()], &[], None).nats[0];
+    assert!((f64::from(taught.nats) - nats).abs() < 1e-3, "{} {nats}", taught.nats);
+    assert_eq!(taught.hidden.len(), task.sequence.targets.len() * hidden);
+
+    // Soft vectors that are those tokens' own.
+    let row = |token: u32| asking.embedding()[token as usize * hidden..][..hidden].to_vec();
+    let own = [row(0), row(0)].concat();
+    let pull = |asking: &mut Asking, task: Task, vectors: &[f32], terms| {
+        let plain = asking.ask(&[task.clone().weighing(1.0)], vectors, Some(Terms::default())).d_vectors;
+        let with =
+            asking.ask(&[task.taught_by(taught.clone()).weighing(1.0)], vectors, Some(terms)).d_vectors;
+        plain.iter().zip(&with).fold(0f32, |most, (a, b)| most.max((a - b).abs()))
+    };
+    for terms in [Terms { kl: 1.0, hidden: 0.0 }, Terms { kl: 0.0, hidden: 1.0 }] {
+        let (same, other) =
+            (pull(&mut asking, task.clone(), &own, terms), pull(&mut asking, task.clone(), &vectors, terms));
+        assert!(same < 1e-2 * other, "{terms:?}: {same} where it says the same, {other} elsewhere");
     }
 }
 
@@ -110,7 +154,7 @@ fn a_line_costs_what_the_evaluation_of_readers_says() {
         let asked = bundle.lanes().into_iter().find(|asked| asked.name == name).expect("a lane");
         let theirs = bundle.judge(&mut bundle.session(), asked, &sample, &[]).expect("judged");
         let task = tasks.task(lane, &sample);
-        let ours = asking.ask(std::slice::from_ref(&task), &[], false).nats[0];
+        let ours = asking.ask(std::slice::from_ref(&task), &[], None).nats[0];
         assert!((ours - theirs.nats).abs() < 1e-2 * theirs.nats, "{name}: {ours} {}", theirs.nats);
         assert_eq!(task.sequence.prompt, theirs.positions);
     }
@@ -147,7 +191,9 @@ fn a_resumed_run_is_the_unbroken_one() {
     let run = |name: &str, steps: u64| {
         let reader = reader();
         let model = Model::of_reader(&reader.reader).expect("a tied head");
-        let [tasks, held_out, lines] = [0; 3].map(|_| tasks(&reader));
+        let [tasks, held_out, lines, text] = [0; 4].map(|_| tasks(&reader));
+        let kept = Kept::open(&folder.path().join("teacher.bin")).expect("a file");
+        let teacher = Some(Teacher { text, mark: "tiny".into(), kept });
         let base = vec![("none".to_owned(), Lane::Base, lines)];
         let chunks = chunk_reader(&reader, &model, usize::MAX);
         let asking = Asking::new(model, Arc::clone(&reader.tokenizer), 2, 64);
@@ -165,14 +211,18 @@ fn a_resumed_run_is_the_unbroken_one() {
             needing: 0.5,
             restated: 1,
             restating: 0.5,
+            terms: Terms { kl: 0.5, hidden: 0.2 },
+            by_gain: true,
             rate: 1e-2,
             // No fall: its place depends on the run's length.
             decay: 0.0,
             checkpoint_every: 2,
             validate_every: 3,
         };
-        let validation = ValidationSet::new(&samples, 2, held_out, base).expect("a set");
-        let mut learning = Learning { asking, chunks, projector, tasks: &tasks, validation };
+        let kept_lanes = folder.path().join("validation.json");
+        let validation =
+            ValidationSet::new(&samples, 2, held_out, base, (&kept_lanes, "tiny")).expect("a set");
+        let mut learning = Learning { asking, chunks, projector, tasks: &tasks, teacher, validation };
         train(&mut learning, &samples, &options).expect("trained");
         assert!(learning.projector.parameters != before);
         learning.projector.parameters

@@ -17,7 +17,13 @@ use llavacode_train::{
     model::Model,
     projector::TrainedProjector,
     random::SplitMix64,
-    soft::{self, Learning, SoftOptions, ValidationSet, asking::Asking, features::ChunkReader, task::Tasks},
+    soft::{
+        self, Learning, SoftOptions, ValidationSet,
+        asking::{Asking, Terms},
+        features::ChunkReader,
+        task::Tasks,
+        teacher::{Kept, Teacher},
+    },
 };
 
 use super::open_samples;
@@ -53,12 +59,21 @@ pub(super) struct SoftArguments {
     /// Share of them that need a name only a chunk has
     #[arg(long, default_value_t = 0.7)]
     needing: f64,
-    /// Chunks of a step that are told on from their first line
+    /// Chunks of a step that are told on from their first line, of the lines' own
     #[arg(long, default_value_t = 4)]
     restated: usize,
     /// Weight of these beside the lines'
     #[arg(long, default_value_t = 1.0)]
     restating: f64,
+    /// Weight of KL from the reader with the chunks as text, for lines
+    #[arg(long, default_value_t = 0.0)]
+    kl: f32,
+    /// Weight of the distance from its hidden states before the head, for lines
+    #[arg(long, default_value_t = 0.0)]
+    hidden: f32,
+    /// Weigh lines by how much text helps them
+    #[arg(long)]
+    by_gain: bool,
     #[arg(long, default_value_t = 1e-3)]
     rate: f64,
     /// Share of the run over which the rate falls to nothing
@@ -82,6 +97,9 @@ pub(super) struct SoftArguments {
     /// Compute in f32, where the processor has instructions for bf16
     #[arg(long)]
     exact: bool,
+    /// File in the work folder that keeps what the reader says with text: runs may share it
+    #[arg(long, default_value = "soft-teacher.bin")]
+    teacher: PathBuf,
     /// Folder in the work folder
     #[arg(long, default_value = "soft")]
     out: PathBuf,
@@ -130,9 +148,21 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
         ("text_512".to_owned(), Lane::FullRag, text(512)?),
         ("text_128".to_owned(), Lane::FullRag, text(128)?),
     ];
+    let terms = Terms { kl: arguments.kl, hidden: arguments.hidden };
+    let teacher = match arguments.by_gain || terms != Terms::default() {
+        true => Some(Teacher {
+            text: lay_out(PromptConfig { prefix_tokens: arguments.prefix_tokens, ..prompt.clone() })?,
+            mark: format!("{named} {} {prompt:?}", arguments.prefix_tokens),
+            kept: Kept::open(&work.join(&arguments.teacher))?,
+        }),
+        false => None,
+    };
     let (samples, mark) = open_samples(work, Split::Train)?;
-    let (held_out, _) = open_samples(work, Split::Validation)?;
-    let validation = ValidationSet::new(&held_out, arguments.validation, lay_out(soft)?, fixed)?;
+    let (held_out, held_out_mark) = open_samples(work, Split::Validation)?;
+    let kept = work.join("soft-validation.json");
+    let held_out_mark = format!("{named} {held_out_mark} {prompt:?}");
+    let validation =
+        ValidationSet::new(&held_out, arguments.validation, lay_out(soft)?, fixed, (&kept, &held_out_mark))?;
 
     let end = tokenizer.special("<|endoftext|>")?;
     let chunks = ChunkReader::new(
@@ -159,12 +189,14 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
         needing: arguments.needing,
         restated: arguments.restated,
         restating: arguments.restating,
+        terms,
+        by_gain: arguments.by_gain,
         rate: arguments.rate,
         decay: arguments.decay,
         checkpoint_every: arguments.checkpoint_every,
         validate_every: arguments.validate_every,
     };
-    let mut learning = Learning { asking, chunks, projector, tasks: &tasks, validation };
+    let mut learning = Learning { asking, chunks, projector, tasks: &tasks, teacher, validation };
     soft::train(&mut learning, &samples, &options)?;
     println!("The projector is in {}.", options.out.display());
     Ok(())

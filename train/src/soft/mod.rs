@@ -15,6 +15,7 @@
 //! | [`features`] | what the projector reads of a chunk |
 //! | [`task`] | prompts and what is to be predicted behind them |
 //! | [`asking`] | the reader's cross-entropies, and gradients of soft vectors |
+//! | [`teacher`] | what the reader says with the chunks as text, kept on disk |
 //! | [`standard`] | the projector's inputs brought to mean 0 and deviation 1 |
 //! | [`validation`] | the lanes on held-out packages while it learns |
 
@@ -22,6 +23,7 @@ pub mod asking;
 pub mod features;
 pub mod standard;
 pub mod task;
+pub mod teacher;
 mod validation;
 
 use std::path::PathBuf;
@@ -39,10 +41,11 @@ use crate::{
     samples::{Sample, SampleFile},
 };
 
-use asking::{Asked, Asking};
+use asking::{Asked, Asking, Terms};
 use features::ChunkReader;
 use standard::Standard;
 use task::{Task, Tasks};
+use teacher::Teacher;
 pub use validation::{Lanes, ValidationSet};
 
 /// What a run is started with.
@@ -70,6 +73,10 @@ pub struct SoftOptions {
     pub restated: usize,
     /// Weight of these beside the lines'.
     pub restating: f64,
+    /// Weights of the teacher's terms, for lines.
+    pub terms: Terms,
+    /// Whether lines weigh by how much text helps them.
+    pub by_gain: bool,
     /// Learning rate at its peak.
     pub rate: f64,
     /// Share of the run over which the rate falls to nothing.
@@ -93,6 +100,8 @@ pub struct Learning<'a> {
     pub projector: TrainedProjector,
     /// Prompts to learn from.
     pub tasks: &'a Tasks,
+    /// Who says what lines cost with text; needed where the options use it.
+    pub teacher: Option<Teacher>,
     /// Held out.
     pub validation: ValidationSet,
 }
@@ -119,6 +128,8 @@ const STANDARD_SAMPLES: usize = 60;
 /// If files cannot be read or written, or the checkpoint is of another run or damaged.
 pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOptions) -> Result<()> {
     ensure!(options.lines + options.restated > 0, "a step without lines and chunks teaches nothing");
+    let taught = options.by_gain || options.terms != Terms::default();
+    ensure!(!taught || learning.teacher.is_some(), "there is no teacher for the terms that need one");
     let adam =
         OptimizerConfig { muon: false, weight_decay: 0.01, variance: 0.98, ..OptimizerConfig::default() };
     let mut optimizer = Optimizer::new(learning.projector.parameters.len(), adam);
@@ -149,11 +160,11 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
     }
     let mut since = std::time::Instant::now();
     for step in first..options.steps {
-        let (tasks, chunks) = draw(learning.tasks, samples, options, step)?;
+        let (tasks, chunks) = draw(learning, samples, options, step)?;
         let inputs = standard.apply(learning.chunks.features(&chunks));
         let pass = learning.projector.differentiate_as_is(inputs, &device);
         let vectors = values(pass.output.clone());
-        let Asked { nats, d_vectors } = learning.asking.ask(&tasks, &vectors, true);
+        let Asked { nats, d_vectors } = learning.asking.ask(&tasks, &vectors, Some(options.terms));
         let [rows, width] = pass.output.dims();
         let pull = Tensor::<2>::from_data(TensorData::new(d_vectors, [rows, width]), &device);
         // Its gradient for the output is the reader's.
@@ -190,30 +201,48 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
 
 /// The tasks of a step, drawn by its number alone, lines first; and the chunks their vectors stand for.
 fn draw(
-    tasks: &Tasks,
+    learning: &mut Learning<'_>,
     samples: &SampleFile,
     options: &SoftOptions,
     step: u64,
 ) -> Result<(Vec<Task>, Vec<String>)> {
+    let tasks = learning.tasks;
     let mut random = SplitMix64::at(options.seed, step);
     let (mut drawn, mut chunks) = (Vec::new(), Vec::new());
-    let mut take = |sample: &Sample, task: Task| {
+    let mut take = |sample: &Sample, task: Task, weight: f64| {
         let soft = chunks.len() * tasks.soft_tokens();
         chunks.extend(tasks.chunks(sample).map(String::from));
-        drawn.push(task.behind(soft));
+        let weight = weight / task.sequence.targets.len().max(1) as f64;
+        drawn.push(task.behind(soft).weighing(weight as f32));
     };
+    let mut lines = Vec::with_capacity(options.lines);
     for _ in 0..options.lines {
         let needing = random.uniform() < options.needing;
-        let sample = draw_with_chunks(samples, needing, &mut random)?;
-        let task = tasks.compressed(&sample);
-        let weight = 1.0 / (options.lines * task.sequence.targets.len().max(1)) as f32;
-        take(&sample, task.weighing(weight));
+        lines.push(draw_with_chunks(samples, needing, &mut random)?);
     }
-    for _ in 0..options.restated {
-        let sample = draw_with_chunks(samples, false, &mut random)?;
+    let taught = match &mut learning.teacher {
+        Some(teacher) => {
+            teacher.teach(&mut learning.asking, &Vec::from_iter(&lines))?.into_iter().map(Some).collect()
+        }
+        None => vec![None; lines.len()],
+    };
+    for (sample, taught) in lines.iter().zip(taught) {
+        let task = tasks.compressed(sample);
+        let by_gain = taught.as_ref().filter(|_| options.by_gain).map_or(1.0, |taught| taught.weight());
+        let task = match taught {
+            Some(taught) => task.taught_by(taught),
+            None => task,
+        };
+        take(sample, task, by_gain / options.lines as f64);
+    }
+    for number in 0..options.restated {
+        // Chunks that a line has are read already.
+        let sample = match lines.get(number) {
+            Some(sample) => sample.clone(),
+            None => draw_with_chunks(samples, false, &mut random)?,
+        };
         let (sample, task) = tasks.restated(&sample, &mut random);
-        let weight = options.restating / (options.restated * task.sequence.targets.len().max(1)) as f64;
-        take(&sample, task.weighing(weight as f32));
+        take(&sample, task, options.restating / options.restated as f64);
     }
     Ok((drawn, chunks))
 }
@@ -247,7 +276,7 @@ fn validate(learning: &mut Learning<'_>, standard: &Standard, log: &mut RunLog, 
         let shape = [rows, projector.config.widths[0]];
         values(projector.module(&device).forward(Tensor::from_data(TensorData::new(inputs, shape), &device)))
     };
-    let lanes = validation.measure(asking, &mut project);
+    let lanes = validation.measure(asking, &mut project)?;
     log.write(&validation::Entry { step, validation: &lanes })?;
     log.say(&format!("step {step}\n{}", validation::table(&lanes)));
     Ok(())

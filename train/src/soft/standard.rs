@@ -28,7 +28,9 @@ impl Standard {
         }
         let mean: Vec<f64> = sums.iter().map(|sum| sum / count).collect();
         let variance = squares.iter().zip(&mean).map(|(square, mean)| square / count - mean * mean);
-        let deviation = variance.map(|variance| variance.max(1e-8).sqrt() as f32).collect();
+        // A number that never changes is only moved.
+        let deviation = |variance: f64| if variance > 1e-8 { variance.sqrt() as f32 } else { 1.0 };
+        let deviation = variance.map(deviation).collect();
         Self { mean: mean.iter().map(|&mean| mean as f32).collect(), deviation }
     }
 

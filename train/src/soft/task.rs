@@ -5,9 +5,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use llavacode_core::{config::PromptConfig, engine::Lane, prompt::PromptBuilder, tokenize::Tokenizer};
 
+use super::teacher::Taught;
 use crate::{
     prompts::{Sequence, prompt_of},
     random::SplitMix64,
+    readers::held::keep_agreeing,
     samples::{Sample, SampleChunk},
 };
 
@@ -25,12 +27,29 @@ pub struct Task {
     pub held: String,
     /// Characters of the line, what is held not counted.
     pub characters: usize,
+    /// What a teacher says of it.
+    pub taught: Option<Taught>,
 }
 
 impl Task {
     /// With its soft vectors numbered from `first` on.
     pub fn behind(mut self, first: usize) -> Self {
         self.sequence.soft.iter_mut().for_each(|(_, vector)| *vector += first);
+        self
+    }
+
+    /// Takes every token out of the choice that does not agree with what is held, at the target of this
+    /// number.
+    pub fn hold(&self, tokenizer: &Tokenizer, target: usize, logits: &mut [f32]) {
+        let before = &self.sequence.targets[..target];
+        let said: Vec<u8> =
+            before.iter().flat_map(|target| tokenizer.token_bytes(target.token)).copied().collect();
+        keep_agreeing(logits, tokenizer, &self.held, &said);
+    }
+
+    /// With a teacher.
+    pub fn taught_by(mut self, taught: Taught) -> Self {
+        self.taught = Some(taught);
         self
     }
 
@@ -81,7 +100,7 @@ impl Tasks {
         let held = prompt.taken_back;
         let completion = self.tokenizer.encode(&format!("{held}{}", sample.target));
         let sequence = sequence.with_completion(&completion, 1.0);
-        Task { sequence, held, characters: sample.target.chars().count() }
+        Task { sequence, held, characters: sample.target.chars().count(), taught: None }
     }
 
     /// One of the sample's chunks told on from its first lines, as if the cursor stood in it, all

@@ -1,23 +1,31 @@
 //! The lanes on packages that nothing is learned from, while the projector learns: what recipes are
 //! chosen by.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use llavacode_core::engine::Lane;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     asking::{Asked, Asking},
     task::{Task, Tasks},
 };
-use crate::samples::{Sample, SampleFile};
+use crate::{
+    checkpoint::write_whole,
+    samples::{Sample, SampleFile},
+};
 
 /// What the lanes cost, by kind of line and by lane.
-pub type Lanes = BTreeMap<&'static str, BTreeMap<String, Cost>>;
+pub type Lanes = BTreeMap<String, BTreeMap<String, Cost>>;
 
 /// What the true lines cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Nats a character: the lines' nats altogether over their characters.
     pub per_character: f64,
@@ -42,12 +50,22 @@ pub struct ValidationSet {
     compressed: Tasks,
     /// Lanes that do not change.
     fixed: Vec<(String, Lane, Tasks)>,
-    measured: Option<Lanes>,
+    /// Where what the fixed lanes cost is kept, and what names it.
+    kept: PathBuf,
+    mark: String,
+}
+
+/// What the fixed lanes cost.
+#[derive(Serialize, Deserialize)]
+struct Fixed {
+    mark: String,
+    lanes: Lanes,
 }
 
 impl ValidationSet {
     /// The first `count` lines that need a name only a chunk has, and the first `count` of any kind, of
-    /// those that have chunks.
+    /// those that have chunks. What lanes without soft tokens cost is measured once and kept in `kept`,
+    /// by `mark`, which names reader and samples.
     ///
     /// # Errors
     /// If a sample cannot be read.
@@ -56,25 +74,22 @@ impl ValidationSet {
         count: usize,
         compressed: Tasks,
         fixed: Vec<(String, Lane, Tasks)>,
+        (kept, mark): (&Path, &str),
     ) -> Result<Self> {
         let with_chunks = |sample: &Sample| !sample.chunks.is_empty();
         let any = samples.first(count)?.into_iter().filter(with_chunks).collect();
         let needing = samples.needing_context(count)?;
         let kinds = vec![("needing", needing), ("any", any)];
-        Ok(Self { kinds, compressed, fixed, measured: None })
+        Ok(Self { kinds, compressed, fixed, kept: kept.into(), mark: format!("{mark} {count}") })
     }
 
     /// Measures every lane. `project` gives chunks their soft vectors.
     pub(super) fn measure(
-        &mut self,
+        &self,
         asking: &mut Asking,
         project: &mut dyn FnMut(&[String]) -> Vec<f32>,
-    ) -> Lanes {
-        let mut lanes = match self.measured.take() {
-            Some(measured) => measured,
-            None => self.measure_fixed(asking),
-        };
-        self.measured = Some(lanes.clone());
+    ) -> Result<Lanes> {
+        let mut lanes = self.fixed_lanes(asking)?;
         for (kind, samples) in &self.kinds {
             let (mut tasks, mut chunks) = (Vec::new(), Vec::new());
             for sample in samples {
@@ -83,13 +98,23 @@ impl ValidationSet {
                 tasks.push(self.compressed.compressed(sample).behind(first));
             }
             let vectors = project(&chunks);
-            let of_kind = lanes.entry(kind).or_default();
+            let of_kind = lanes.entry((*kind).into()).or_default();
             of_kind.insert("compressed".into(), cost(asking, &tasks, &vectors));
             // The same mean vector everywhere: what is better than this comes from the chunks.
             let control = repeated_mean(&vectors, asking.hidden());
             of_kind.insert("control_mean".into(), cost(asking, &tasks, &control));
         }
-        lanes
+        Ok(lanes)
+    }
+
+    fn fixed_lanes(&self, asking: &mut Asking) -> Result<Lanes> {
+        let found = fs::read(&self.kept).ok().and_then(|json| serde_json::from_slice::<Fixed>(&json).ok());
+        if let Some(fixed) = found.filter(|fixed| fixed.mark == self.mark) {
+            return Ok(fixed.lanes);
+        }
+        let fixed = Fixed { mark: self.mark.clone(), lanes: self.measure_fixed(asking) };
+        write_whole(&self.kept, &serde_json::to_vec_pretty(&fixed)?)?;
+        Ok(fixed.lanes)
     }
 
     fn measure_fixed(&self, asking: &mut Asking) -> Lanes {
@@ -97,7 +122,7 @@ impl ValidationSet {
         for (kind, samples) in &self.kinds {
             for (name, lane, layout) in &self.fixed {
                 let tasks: Vec<Task> = samples.iter().map(|sample| layout.task(*lane, sample)).collect();
-                lanes.entry(kind).or_default().insert(name.clone(), cost(asking, &tasks, &[]));
+                lanes.entry((*kind).into()).or_default().insert(name.clone(), cost(asking, &tasks, &[]));
             }
         }
         lanes
@@ -105,7 +130,7 @@ impl ValidationSet {
 }
 
 fn cost(asking: &mut Asking, tasks: &[Task], vectors: &[f32]) -> Cost {
-    let Asked { nats, .. } = asking.ask(tasks, vectors, false);
+    let Asked { nats, .. } = asking.ask(tasks, vectors, None);
     let nats: f64 = nats.iter().sum();
     let sum = |of: fn(&Task) -> usize| tasks.iter().map(of).sum::<usize>().max(1) as f64;
     Cost {
