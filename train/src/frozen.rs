@@ -231,7 +231,7 @@ impl FrozenReader for EngineReader {
 }
 
 /// Sequence, and number within it, of each target of a micro-batch.
-fn places_by_target(batch: &MicroBatch) -> Vec<(usize, usize)> {
+pub(crate) fn places_by_target(batch: &MicroBatch) -> Vec<(usize, usize)> {
     let mut places = Vec::with_capacity(batch.targets.len());
     for (&number, rows) in batch.numbers.iter().zip(rows_by_sequence(batch)) {
         places.extend((0..rows.len()).map(|place| (number, place)));

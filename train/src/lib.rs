@@ -7,6 +7,7 @@
 //! | `samples` | [`samples`] | line-completion samples with their retrieved chunks |
 //! | `reader` | [`reader`] | the language model |
 //! | `encoder`, `projector`, `xrag` | [`compressor`] | what turns chunks into soft tokens |
+//! | `soft` | [`soft`] | soft tokens for a reader out of a GGUF file |
 //! | `evaluate` | [`evaluate`] | every lane on held-out packages |
 //! | `capacity` | [`capacity`] | how much of chunks fits into vectors |
 //! | `release` | [`release`] | the bundle |
@@ -25,6 +26,7 @@ pub mod corpus;
 pub mod embed;
 pub mod evaluate;
 pub mod frozen;
+pub mod gguf;
 pub mod log;
 pub mod micro_batch;
 pub mod model;
@@ -38,4 +40,5 @@ pub mod release;
 pub mod report;
 pub mod retrieval;
 pub mod samples;
+pub mod soft;
 pub mod tokenizer;

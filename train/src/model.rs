@@ -1,11 +1,13 @@
 //! A decoder with its parameters, read and written as Hugging Face's files.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use llavacode_core::{
     config::{DecoderConfig, ModelType, WeightFormat},
-    quant,
+    kernel::reference::dense,
+    model::reader::Reader,
+    quant::{self, Matrix},
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::json;
@@ -17,6 +19,7 @@ use crate::{
         decoder::Decoder,
         layout::{Kind, Shape},
     },
+    projector::values,
     random::SplitMix64,
 };
 
@@ -50,6 +53,36 @@ pub fn pico_config(model_type: ModelType, vocab_size: usize, hidden: usize, laye
 impl Model {
     /// Positions the engine prepares angles for.
     const POSITIONS: usize = 2048;
+
+    /// The parameters of a reader of core's, as it computes with them: blocks as 32-bit floats.
+    ///
+    /// # Errors
+    /// If its head is not tied: the engine has tied heads only.
+    pub fn of_reader(reader: &Reader) -> Result<Self> {
+        let decoder = Decoder::new(shape_of(reader.config())?, Self::POSITIONS);
+        let mut parameters = vec![0.0; decoder.layout.len];
+        let mut put = |range: &Range<usize>, from: Vec<f32>| parameters[range.clone()].copy_from_slice(&from);
+        let matrix = |matrix: &Matrix| values(dense(matrix));
+        let stack = &reader.decoder;
+        put(&decoder.layout.embedding, matrix(&stack.embedding));
+        put(&decoder.layout.norm, values(stack.norm.weight.val()));
+        for (layer, places) in stack.layers.iter().zip(&decoder.layout.layers) {
+            put(&places.input_norm, values(layer.input_norm.weight.val()));
+            put(&places.qkv, matrix(&layer.qkv));
+            if let Some(bias) = &layer.qkv_bias {
+                put(&places.qkv_bias, values(bias.val()));
+            }
+            if let Some((q, k)) = layer.q_norm.as_ref().zip(layer.k_norm.as_ref()) {
+                put(&places.q_norm, values(q.weight.val()));
+                put(&places.k_norm, values(k.weight.val()));
+            }
+            put(&places.output, matrix(&layer.output));
+            put(&places.post_norm, values(layer.post_attention_norm.weight.val()));
+            put(&places.gate_up, matrix(&layer.gate_up));
+            put(&places.down, matrix(&layer.down));
+        }
+        Ok(Self { decoder, parameters })
+    }
 
     /// A fresh one.
     ///
@@ -105,8 +138,11 @@ impl Model {
     pub fn save(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let shape = &self.decoder.shape;
-        let (family, prefix) = if shape.qk_norm { ("qwen3", "") } else { ("qwen2", "model.") };
-        let architecture = if shape.qk_norm { "Qwen3Model" } else { "Qwen2ForCausalLM" };
+        let (family, prefix, architecture) = match (shape.qk_norm, shape.qkv_bias) {
+            (true, _) => ("qwen3", "", "Qwen3Model"),
+            (false, true) => ("qwen2", "model.", "Qwen2ForCausalLM"),
+            (false, false) => ("llama", "model.", "LlamaForCausalLM"),
+        };
         let config = json!({
             "architectures": [architecture],
             "model_type": family,
@@ -224,6 +260,7 @@ fn shape_of(config: &DecoderConfig) -> Result<Shape> {
         },
         intermediate: config.intermediate_size,
         qk_norm: config.model_type == ModelType::Qwen3,
+        qkv_bias: config.model_type == ModelType::Qwen2,
         eps: config.rms_norm_eps,
         rope_theta: config.rope_theta,
     })

@@ -127,7 +127,19 @@ impl TrainedProjector {
         let width = self.config.widths[0];
         let rows = raw.len() / width;
         let raw = Tensor::<2>::from_data(TensorData::new(raw, [rows, width]), device).require_grad();
-        let embeddings = l2_normalise(raw.clone());
+        self.pass(raw.clone(), l2_normalise(raw), device)
+    }
+
+    /// The same on inputs as they are.
+    pub fn differentiate_as_is(&self, inputs: Vec<f32>, device: &Device) -> Differentiated {
+        let width = self.config.widths[0];
+        let rows = inputs.len() / width;
+        let inputs = Tensor::<2>::from_data(TensorData::new(inputs, [rows, width]), device);
+        self.pass(inputs.clone(), inputs, device)
+    }
+
+    fn pass(&self, raw: Tensor<2>, embeddings: Tensor<2>, device: &Device) -> Differentiated {
+        // Its parameters are leaves of their own.
         let module = self.module(device);
         let output = module.forward(embeddings.clone());
         Differentiated { raw, module, embeddings, output }

@@ -40,6 +40,26 @@ pub struct Sequence {
 }
 
 impl Sequence {
+    /// A prompt of [`prompt_of`] and nothing behind it, of a sample with so many chunks. Soft vectors
+    /// are numbered by chunk: `soft_tokens · chunk + i`.
+    pub fn of_prompt(prompt: &Prompt, chunks: usize, soft_tokens: usize) -> Self {
+        let mut sequence = Self::default();
+        for segment in &prompt.segments {
+            match segment {
+                Segment::Tokens(tokens) => sequence.tokens.extend_from_slice(tokens),
+                Segment::Soft(id) => {
+                    let chunk = (0..chunks).find(|&number| chunk_id(number) == *id).unwrap_or(0);
+                    for i in 0..soft_tokens {
+                        sequence.soft.push((sequence.tokens.len(), chunk * soft_tokens + i));
+                        sequence.tokens.push(0);
+                    }
+                }
+            }
+        }
+        sequence.prompt = sequence.tokens.len();
+        sequence
+    }
+
     /// The sequence with another completion: only it is to be predicted, each token with `weight`.
     pub fn with_completion(&self, completion: &[u32], weight: f32) -> Self {
         let mut sequence = self.clone();
@@ -172,21 +192,7 @@ impl Prompts {
     /// A sample in a lane. Soft vectors are numbered by chunk: `soft_tokens · chunk + i`.
     pub fn sequence(&self, lane: Lane, sample: &Sample, weights: Weights) -> Sequence {
         let prompt = prompt_of(&self.builder, lane, sample);
-        let mut sequence = Sequence::default();
-        for segment in prompt.segments {
-            match segment {
-                Segment::Tokens(tokens) => sequence.tokens.extend(tokens),
-                Segment::Soft(id) => {
-                    let is_it = |&number: &usize| chunk_id(number) == id;
-                    let chunk = (0..sample.chunks.len()).find(is_it).unwrap_or(0);
-                    for i in 0..self.soft_tokens() {
-                        sequence.soft.push((sequence.tokens.len(), chunk * self.soft_tokens() + i));
-                        sequence.tokens.push(0);
-                    }
-                }
-            }
-        }
-        sequence.prompt = sequence.tokens.len();
+        let mut sequence = Sequence::of_prompt(&prompt, sample.chunks.len(), self.soft_tokens());
         if weights.prompt > 0.0 {
             let is_soft = |row: usize| sequence.soft.binary_search_by_key(&row, |&(at, _)| at).is_ok();
             sequence.targets = (1..sequence.prompt)

@@ -18,6 +18,7 @@ use llavacode_train::{
     burn_reader::BurnReader,
     embed::{ChunkEncoder, TrainedEncoder},
     frozen::{EngineReader, FrozenReader, Rollout, SoftBatch, Teacher},
+    gguf::GgufReader,
     model::{Model, pico_config},
     nn::decoder::{Input, Tape},
     projector::values,
@@ -79,6 +80,27 @@ fn a_saved_reader_gives_the_same_logits_in_core() {
     let mut cache = reader.cache(1, 70);
     let x = reader.embed(token_ids(&tokens, &Device::flex()));
     let hidden = reader.forward(x, &mut cache, Span { batch: 1, start: 0, len: 70 });
+    assert_near("logits", &ours, &values(reader.logits(hidden)), 1e-4);
+}
+
+/// A small Llama of random weights, of blocks with a scale and a minimum, that llama.cpp reads too.
+#[test]
+fn a_gguf_file_gives_the_same_logits_in_the_engine_and_in_core() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/llama_cpp/tiny_llama/model.gguf");
+    let GgufReader { reader, tokenizer } = GgufReader::load(&path).expect("a reader");
+    assert_eq!(reader.config().model_type, ModelType::Llama);
+    let model = Model::of_reader(&reader).expect("a tied head");
+    let tokens = tokenizer.encode(&"def tide(level):\n    return level + 1\n".repeat(5));
+    let len = tokens.len();
+    let mut tape = Tape::default();
+    let input = Input { tokens: &tokens, lengths: &[len], soft: &[], vectors: &[] };
+    model.decoder.forward(&model.parameters, input, &mut tape);
+    let rows: Vec<usize> = (0..len).collect();
+    let ours = model.decoder.logits(&model.parameters, &rows, &tape);
+    let mut cache = reader.cache(1, len);
+    let x = reader.embed(token_ids(&tokens, &Device::flex()));
+    let hidden = reader.forward(x, &mut cache, Span { batch: 1, start: 0, len });
     assert_near("logits", &ours, &values(reader.logits(hidden)), 1e-4);
 }
 

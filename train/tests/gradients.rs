@@ -105,7 +105,10 @@ fn attention_of_one_sequence() {
     }
 }
 
-fn shape(qk_norm: bool) -> Shape {
+/// Qwen2's, Qwen3's and Llama's: whether q and k have norms, and whether there are biases.
+const FAMILIES: [(bool, bool); 3] = [(false, true), (true, false), (false, false)];
+
+fn shape((qk_norm, qkv_bias): (bool, bool)) -> Shape {
     Shape {
         vocabulary: 23,
         hidden: 12,
@@ -113,6 +116,7 @@ fn shape(qk_norm: bool) -> Shape {
         heads: Heads { query: 4, key_value: 2, dim: 6 },
         intermediate: 10,
         qk_norm,
+        qkv_bias,
         eps: 1e-6,
         rope_theta: 10_000.0,
     }
@@ -122,9 +126,9 @@ fn shape(qk_norm: bool) -> Shape {
 /// head, and a product with the normed last rows, as an encoder's embedding has.
 #[test]
 fn the_whole_stack() {
-    for qk_norm in [false, true] {
+    for family in FAMILIES {
         let random = &mut SplitMix64::new(15);
-        let decoder = Decoder::<f64>::new(shape(qk_norm), 80);
+        let decoder = Decoder::<f64>::new(shape(family), 80);
         let mut parameters = decoder.layout.init(2, random);
         // Away from ones and zeros, and large enough for the gradients to show.
         parameters.iter_mut().for_each(|p| *p = 3.0 * *p + 0.3 * random.normal());
@@ -185,9 +189,9 @@ fn the_whole_stack() {
 
 #[test]
 fn decoding_with_the_cache_is_reading_again() {
-    for qk_norm in [false, true] {
+    for family in FAMILIES {
         let random = &mut SplitMix64::new(16);
-        let decoder = Decoder::<f64>::new(shape(qk_norm), 80);
+        let decoder = Decoder::<f64>::new(shape(family), 80);
         let mut parameters = decoder.layout.init(2, random);
         parameters.iter_mut().for_each(|p| *p += 0.3 * random.normal());
         let prompt: Vec<u32> = (0..20).map(|_| random.below(23) as u32).collect();

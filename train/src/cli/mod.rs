@@ -6,6 +6,7 @@ mod outcome;
 mod pair;
 mod reader;
 mod readers;
+mod soft;
 
 use std::{
     fs,
@@ -27,7 +28,7 @@ use llavacode_train::{
 use self::{
     compressor::{CompressorArguments, Kind, train_compressor},
     data::{make_corpus, make_samples, make_tokenizer},
-    outcome::{make_release, run_bench, run_capacity, run_evaluation},
+    outcome::{make_release, run_bench, run_capacity, run_evaluation, run_frozen_bench},
     reader::{ReaderArguments, train_reader},
     readers::{ReadersArguments, RecentArguments, make_recent, run_readers},
 };
@@ -105,6 +106,8 @@ enum Step {
     Projector(CompressorArguments),
     /// Train xRAG's projector by its own recipe
     Xrag(CompressorArguments),
+    /// Train a projector whose soft tokens a GGUF file's reader uses as it is
+    Soft(soft::SoftArguments),
     /// Measure every lane on held-out packages
     Evaluate(outcome::EvaluateArguments),
     /// Fetch packages newer than every reader and cut tasks from them
@@ -143,6 +146,9 @@ enum Step {
         /// Length of the sequences
         #[arg(long, default_value_t = 512)]
         len: usize,
+        /// GGUF file of a reader: measure the gradients of soft vectors through it, frozen
+        #[arg(long)]
+        reader: Option<PathBuf>,
     },
     /// Train a projector for another pair of reader and encoder, through burn
     Pair(pair::PairArguments),
@@ -178,6 +184,7 @@ impl Arguments {
             Step::Encoder(arguments) => train_compressor(work, arguments, Kind::Encoder),
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
+            Step::Soft(arguments) => soft::train_soft(work, arguments),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),
@@ -186,7 +193,8 @@ impl Arguments {
                 let layout = pico_prompt(placement.into(), chunks.into());
                 make_release(work, bundle, bundle_version, description, layout, &docs, &document)
             }
-            Step::Bench { len } => run_bench(len),
+            Step::Bench { len, reader: None } => run_bench(len),
+            Step::Bench { len, reader: Some(reader) } => run_frozen_bench(&reader, len),
             Step::Pair(arguments) => pair::run(work, arguments),
         }
     }

@@ -18,6 +18,7 @@ use llavacode_train::{
     embed::{ChunkEncoder, EncoderInput, TrainedEncoder},
     evaluate::{self, Evaluation, Report, TaskCounts},
     frozen::EngineReader,
+    gguf::GgufReader,
     model::{Model, pico_config},
     projector::TrainedProjector,
     prompts::ChunkLayout,
@@ -210,5 +211,27 @@ pub(super) fn run_bench(len: usize) -> Result<()> {
         );
     }
     println!("the optimiser's share of the engine's step: {:.1} %", 100.0 * speed.optimizer_share);
+    Ok(())
+}
+
+pub(super) fn run_frozen_bench(reader: &Path, len: usize) -> Result<()> {
+    let reader = GgufReader::load(reader)?.reader;
+    let speed = bench::frozen(&reader, len, MICRO_BATCH)?;
+    println!(
+        "matrix products of 1024 × 1024, every processor: f32 {:.1}, bf16 {:.1} GFLOP/s",
+        speed.peak / 1e9,
+        speed.peak_bf16 / 1e9
+    );
+    println!("a token of a sequence of {len}, forward and backward: {:.1} MFLOP", speed.flop_per_token / 1e6);
+    for (name, tokens, peak, difference) in [
+        ("f32", speed.f32, speed.peak, speed.from_core),
+        ("bf16", speed.bf16, speed.peak_bf16, speed.from_core_bf16),
+    ] {
+        println!(
+            "{name}: {tokens:.0} tokens/s, {:.1} GFLOP/s, {:.0} % of the matrix products'; logits within {difference:.4} of core's reader",
+            tokens * speed.flop_per_token / 1e9,
+            100.0 * tokens * speed.flop_per_token / peak.max(1.0)
+        );
+    }
     Ok(())
 }

@@ -20,8 +20,10 @@ pub struct Shape {
     pub heads: Heads,
     /// Width inside the feed-forward part.
     pub intermediate: usize,
-    /// Qwen3: RMSNorm over each head of q and k, no biases. Otherwise Qwen2: biases.
+    /// RMSNorm over each head of q and k: Qwen3.
     pub qk_norm: bool,
+    /// Biases on q, k and v: Qwen2. Llama has neither.
+    pub qkv_bias: bool,
     /// Under the root of every norm.
     pub eps: f64,
     /// Base of the rotary angles.
@@ -81,11 +83,11 @@ pub struct LayerRanges {
     pub input_norm: Range<usize>,
     /// `[heads.qkv(), hidden]`
     pub qkv: Range<usize>,
-    /// `[heads.qkv()]`, empty for Qwen3.
+    /// `[heads.qkv()]`, empty but for Qwen2.
     pub qkv_bias: Range<usize>,
-    /// `[dim]`, empty for Qwen2.
+    /// `[dim]`, empty but for Qwen3.
     pub q_norm: Range<usize>,
-    /// `[dim]`, empty for Qwen2.
+    /// `[dim]`, empty but for Qwen3.
     pub k_norm: Range<usize>,
     /// `[hidden, query · dim]`
     pub output: Range<usize>,
@@ -134,7 +136,8 @@ impl Layout {
             if shape.qk_norm {
                 q_norm = vector(all, "self_attn.q_norm.weight", dim, Kind::Norm);
                 k_norm = vector(all, "self_attn.k_norm.weight", dim, Kind::Norm);
-            } else {
+            }
+            if shape.qkv_bias {
                 let q = vector(all, "self_attn.q_proj.bias", query * dim, Kind::Bias);
                 vector(all, "self_attn.k_proj.bias", key_value * dim, Kind::Bias);
                 let v = vector(all, "self_attn.v_proj.bias", key_value * dim, Kind::Bias);

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`real`] | the number type: f32 to train, f64 to check gradients |
 //! | [`matrix`] | strided views and their product |
+//! | [`bf16`] | products with frozen weights, at twice the rate where the processor has them |
 //! | [`ops`] | RMSNorm, rotary embedding, SwiGLU: forward and backward |
 //! | [`attention`] | causal grouped-query attention by blocks of queries, probabilities never kept |
 //! | [`layout`] | where each tensor lies in the flat parameter vector |
@@ -21,6 +22,7 @@
 //! The architecture is that of `llavacode_core::model`; a test compares the two.
 
 pub mod attention;
+pub mod bf16;
 pub mod decode;
 pub mod decoder;
 pub mod layout;

@@ -16,6 +16,14 @@ pub trait Real:
     fn of(value: f64) -> Self;
     /// As f64.
     fn wide(self) -> f64;
+    /// The same numbers, if they are f32.
+    fn as_f32(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+    /// The same numbers, if they are f32, to write to.
+    fn as_f32_mut(_: &mut [Self]) -> Option<&mut [f32]> {
+        None
+    }
     /// eˣ, in a form the compiler can vectorise.
     fn fast_exp(self) -> Self;
 }
@@ -46,6 +54,14 @@ impl Real for f32 {
     #[inline(always)]
     fn wide(self) -> f64 {
         f64::from(self)
+    }
+
+    fn as_f32(values: &[Self]) -> Option<&[f32]> {
+        Some(values)
+    }
+
+    fn as_f32_mut(values: &mut [Self]) -> Option<&mut [f32]> {
+        Some(values)
     }
 
     /// Within 2 units in the last place over the range of f32's normal results; below it 0-ish

@@ -8,7 +8,7 @@ use llavacode_core::{prompt::Healing, tokenize::Tokenizer};
 
 /// Takes every token out of the choice that does not agree with the text left of what is held. What
 /// was said so far tells how much that is.
-pub(super) fn keep_agreeing(logits: &mut [f32], tokenizer: &Tokenizer, held: &str, said: &[u8]) {
+pub(crate) fn keep_agreeing(logits: &mut [f32], tokenizer: &Tokenizer, held: &str, said: &[u8]) {
     let mut healing = Healing::new(held);
     healing.advance(said);
     if healing.is_over() {

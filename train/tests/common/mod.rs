@@ -9,6 +9,7 @@ use llavacode_train::{
     samples::{Sample, SampleChunk, SampleFile},
 };
 
+#[allow(dead_code, reason = "not every test file needs it")]
 const TOKENIZER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../public/bundle/reader/tokenizer.json");
 
 /// Twelve samples whose target has a name that only their one chunk has.
@@ -36,6 +37,7 @@ pub(crate) fn samples(folder: &Path) -> SampleFile {
 }
 
 /// The bundle's.
+#[allow(dead_code, reason = "not every test file needs one")]
 pub(crate) fn tokenizer() -> Arc<Tokenizer> {
     let json = fs::read(TOKENIZER).expect("the bundle's tokenizer");
     Arc::new(Tokenizer::from_json("tokenizer.json", &json).expect("a tokenizer"))

@@ -2,7 +2,6 @@
 
 use super::{
     super::{
-        matrix::{linear, linear_backward},
         ops::{add, rms_norm, rms_norm_backward},
         real::Real,
     },
@@ -26,7 +25,6 @@ impl<T: Real> Decoder<T> {
         mut loss: impl FnMut(usize, &mut [T]) -> T,
     ) -> f64 {
         let (hidden, vocabulary) = (self.shape.hidden, self.shape.vocabulary);
-        let embedding = &parameters[self.layout.embedding.clone()];
         let norm = &parameters[self.layout.norm.clone()];
         let mut sum = 0.0;
         for (block, rows) in rows.chunks(HEAD_ROWS).enumerate() {
@@ -35,19 +33,22 @@ impl<T: Real> Decoder<T> {
             fit(&mut head.normed, count * hidden);
             rms_norm(&mut head.normed, &head.rows, norm, self.eps());
             fit(&mut head.logits, count * vocabulary);
-            linear(&mut head.logits, &head.normed, embedding, count, false);
+            self.matrix(parameters, &self.layout.embedding).multiply(
+                &mut head.logits,
+                &head.normed,
+                count,
+                false,
+            );
             for (i, logits) in head.logits.chunks_exact_mut(vocabulary).enumerate() {
                 sum += loss(block * HEAD_ROWS + i, logits).wide();
             }
             fit(&mut head.d_normed, count * hidden);
             let d_embedding = gradients.as_deref_mut().map(|all| &mut all[self.layout.embedding.clone()]);
-            linear_backward(
+            self.matrix(parameters, &self.layout.embedding).backward(
                 &mut head.d_normed,
-                false,
                 d_embedding,
                 &head.logits,
                 &head.normed,
-                embedding,
                 count,
             );
             fit(&mut head.d_rows, count * hidden);
@@ -64,7 +65,7 @@ impl<T: Real> Decoder<T> {
     pub fn logits(&self, parameters: &[T], rows: &[usize], tape: &Tape<T>) -> Vec<T> {
         let normed = self.normed_rows(parameters, rows, tape);
         let mut logits = vec![T::zero(); rows.len() * self.shape.vocabulary];
-        linear(&mut logits, &normed, &parameters[self.layout.embedding.clone()], rows.len(), false);
+        self.matrix(parameters, &self.layout.embedding).multiply(&mut logits, &normed, rows.len(), false);
         logits
     }
 

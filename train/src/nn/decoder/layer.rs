@@ -6,7 +6,7 @@ use super::{
     super::{
         attention::{self, attention, attention_backward},
         layout::LayerRanges,
-        matrix::{linear, linear_backward, weight_gradient},
+        matrix::weight_gradient,
         ops::{add, rms_norm, rms_norm_backward, swiglu, swiglu_backward},
         real::Real,
     },
@@ -33,7 +33,7 @@ impl<T: Real> Decoder<T> {
         fit(normed, x.len());
         rms_norm(normed, x, &parameters[places.input_norm.clone()], self.eps());
         fit(&mut saved.qkv, rows * heads.qkv());
-        linear(&mut saved.qkv, normed, &parameters[places.qkv.clone()], rows, false);
+        self.matrix(parameters, &places.qkv).multiply(&mut saved.qkv, normed, rows, false);
         self.finish_qkv(parameters, index, saved, lengths);
 
         fit(&mut saved.attended, rows * heads.query * heads.dim);
@@ -47,16 +47,16 @@ impl<T: Real> Decoder<T> {
                 scratch,
             );
         }
-        linear(x, &saved.attended, &parameters[places.output.clone()], rows, true);
+        self.matrix(parameters, &places.output).multiply(x, &saved.attended, rows, true);
 
         saved.middle.clear();
         saved.middle.extend_from_slice(x);
         rms_norm(normed, x, &parameters[places.post_norm.clone()], self.eps());
         fit(&mut saved.gate_up, rows * 2 * shape.intermediate);
-        linear(&mut saved.gate_up, normed, &parameters[places.gate_up.clone()], rows, false);
+        self.matrix(parameters, &places.gate_up).multiply(&mut saved.gate_up, normed, rows, false);
         fit(wide, rows * shape.intermediate);
         swiglu(wide, &saved.gate_up, shape.intermediate);
-        linear(x, wide, &parameters[places.down.clone()], rows, true);
+        self.matrix(parameters, &places.down).multiply(x, wide, rows, true);
     }
 
     /// Biases or head norms, then rotation.
@@ -108,8 +108,7 @@ impl<T: Real> Decoder<T> {
         // Feed-forward part: x = middle + down(swiglu(gate_up(norm(middle)))).
         fit(d_wide, rows * shape.intermediate);
         fit(wide, rows * shape.intermediate);
-        let down = &parameters[places.down.clone()];
-        linear_backward(d_wide, false, None, d_x, wide, down, rows);
+        self.matrix(parameters, &places.down).backward(d_wide, None, d_x, wide, rows);
         swiglu_backward(&mut saved.gate_up, d_wide, wide, shape.intermediate);
         if let Some(d_down) = slice(&mut gradients, &places.down) {
             weight_gradient(d_down, d_x, wide, rows);
@@ -117,13 +116,11 @@ impl<T: Real> Decoder<T> {
         let post_norm = &parameters[places.post_norm.clone()];
         rms_norm(normed, &saved.middle, post_norm, self.eps());
         fit(d_wide, rows * shape.hidden);
-        linear_backward(
+        self.matrix(parameters, &places.gate_up).backward(
             d_wide,
-            false,
             slice(&mut gradients, &places.gate_up),
             &saved.gate_up,
             normed,
-            &parameters[places.gate_up.clone()],
             rows,
         );
         rms_norm_backward(
@@ -138,14 +135,11 @@ impl<T: Real> Decoder<T> {
 
         // Attention: middle = input + output(attention(rope(qkv(norm(input))))).
         fit(d_wide, rows * heads.query * heads.dim);
-        let output = &parameters[places.output.clone()];
-        linear_backward(
+        self.matrix(parameters, &places.output).backward(
             d_wide,
-            false,
             slice(&mut gradients, &places.output),
             d_x,
             &saved.attended,
-            output,
             rows,
         );
         fit(wide, rows * heads.qkv());
@@ -171,8 +165,8 @@ impl<T: Real> Decoder<T> {
         let input_norm = &parameters[places.input_norm.clone()];
         rms_norm(normed, &saved.input, input_norm, self.eps());
         fit(d_wide, rows * shape.hidden);
-        let qkv = &parameters[places.qkv.clone()];
-        linear_backward(d_wide, false, slice(&mut gradients, &places.qkv), wide, normed, qkv, rows);
+        let d_qkv = slice(&mut gradients, &places.qkv);
+        self.matrix(parameters, &places.qkv).backward(d_wide, d_qkv, wide, normed, rows);
         rms_norm_backward(
             d_x,
             true,

@@ -3,9 +3,12 @@
 //! Rows of several sequences lie one after the other, each sequence from position 0. A row's input
 //! is a token's embedding or a soft vector.
 
+mod frozen;
 mod head;
 mod layer;
 mod tape;
+
+use std::sync::Arc;
 
 use super::{
     layout::{Layout, Shape},
@@ -13,6 +16,7 @@ use super::{
     real::Real,
 };
 
+pub use frozen::Frozen;
 use tape::LayerTape;
 pub use tape::Tape;
 
@@ -25,6 +29,7 @@ pub struct Decoder<T> {
     /// Where each tensor lies.
     pub layout: Layout,
     rope: Rope<T>,
+    frozen: Option<Arc<Frozen>>,
 }
 
 /// What a micro-batch reads.
@@ -44,7 +49,7 @@ impl<T: Real> Decoder<T> {
     /// A decoder for sequences of at most `positions` rows.
     pub fn new(shape: Shape, positions: usize) -> Self {
         let rope = Rope::new(shape.heads.dim, shape.rope_theta, positions);
-        Self { layout: Layout::new(&shape), shape, rope }
+        Self { layout: Layout::new(&shape), shape, rope, frozen: None }
     }
 
     /// Longest sequence.

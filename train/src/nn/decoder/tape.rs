@@ -62,6 +62,11 @@ impl<T: Real> Default for Tape<T> {
 }
 
 impl<T: Real> Tape<T> {
+    /// The residual stream after so many layers, `[rows, hidden]`; after none, the input vectors.
+    pub fn after(&self, layers: usize) -> &[T] {
+        self.layers.get(layers).map_or(&self.hidden, |layer| &layer.input)
+    }
+
     /// Rotated q, k and v of a layer, `[rows, qkv]`: the keys and values decoding starts from.
     pub fn qkv(&self, layer: usize) -> &[T] {
         &self.layers[layer].qkv

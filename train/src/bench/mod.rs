@@ -1,6 +1,8 @@
 //! How fast training is: tokens and floating-point operations a second, against the machine's own
 //! matrix products and against burn's autodiff, in one run.
 
+mod frozen;
+
 use std::{thread, time::Instant};
 
 use anyhow::Result;
@@ -22,6 +24,8 @@ use crate::{
     },
     random::SplitMix64,
 };
+
+pub use frozen::{FrozenSpeed, frozen};
 
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
@@ -103,8 +107,7 @@ pub fn bench(config: &DecoderConfig, len: usize, micro_batch: usize) -> Result<S
 /// The best of several products on each processor at once.
 fn peak() -> f64 {
     const SIZE: usize = 1024;
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let one = || {
+    on_every_processor(|| {
         let (a, b) = (vec![0.5f32; SIZE * SIZE], vec![0.25f32; SIZE * SIZE]);
         let mut c = vec![0f32; SIZE * SIZE];
         let mut best = f64::INFINITY;
@@ -113,11 +116,16 @@ fn peak() -> f64 {
             linear(&mut c, &a, &b, SIZE, false);
             best = best.min(start.elapsed().as_secs_f64());
         }
-        2.0 * (SIZE as f64).powi(3) / best
-    };
+        Some(2.0 * (SIZE as f64).powi(3) / best)
+    })
+}
+
+/// What a processor does in a second, as all of them do it at once; nought where it cannot.
+fn on_every_processor(one: impl Fn() -> Option<f64> + Copy + Send) -> f64 {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-        handles.into_iter().map(|handle| handle.join().unwrap_or_default()).sum()
+        handles.into_iter().filter_map(|handle| handle.join().ok().flatten()).sum()
     })
 }
 

@@ -1,0 +1,203 @@
+//! `soft`.
+
+use std::{
+    fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use llavacode_core::{config::PromptConfig, engine::Lane, model::projector::ProjectorConfig};
+use llavacode_train::{
+    corpus::Split,
+    gguf::GgufReader,
+    model::Model,
+    projector::TrainedProjector,
+    random::SplitMix64,
+    soft::{
+        self, Learning, SoftOptions, ValidationSet,
+        asking::{Asking, Terms},
+        features::ChunkReader,
+        task::Tasks,
+        teacher::{Kept, Teacher},
+    },
+};
+
+use super::open_samples;
+
+/// Arguments of `soft`.
+#[derive(Args)]
+pub(super) struct SoftArguments {
+    /// GGUF file of the reader
+    #[arg(long)]
+    reader: PathBuf,
+    /// The manifest that says how prompts are laid out for it
+    #[arg(long, default_value = "public/models/smollm2-135m/bundle.json")]
+    bundle: PathBuf,
+    /// Soft tokens of a chunk
+    #[arg(long, default_value_t = NonZeroUsize::new(4).unwrap())]
+    soft_tokens: NonZeroUsize,
+    /// Depths at which hidden states are pooled, 0 being the input vectors; the deepest is how many of
+    /// the reader's layers the encoder has
+    #[arg(long, value_delimiter = ',', default_value = "0,6")]
+    layers: Vec<usize>,
+    /// Text before the soft tokens
+    #[arg(long, default_value = "# Code of other files:")]
+    header: String,
+    /// Most tokens before the cursor while it learns; the manifest's in validation
+    #[arg(long, default_value_t = 192)]
+    prefix_tokens: usize,
+    /// Steps of the whole run; a finished run goes on if it is given more
+    #[arg(long)]
+    steps: u64,
+    /// Lines of a step
+    #[arg(long, default_value_t = 6)]
+    lines: usize,
+    /// Share of them that need a name only a chunk has
+    #[arg(long, default_value_t = 0.7)]
+    needing: f64,
+    /// Chunks of a step that are told on from their first line, of the lines' own
+    #[arg(long, default_value_t = 4)]
+    restated: usize,
+    /// Weight of these beside the lines'
+    #[arg(long, default_value_t = 1.0)]
+    restating: f64,
+    /// Weight of KL from the reader with the chunks as text, for lines
+    #[arg(long, default_value_t = 0.0)]
+    kl: f32,
+    /// Weight of the distance from its hidden states before the head, for lines
+    #[arg(long, default_value_t = 0.0)]
+    hidden: f32,
+    /// Weigh lines by how much text helps them
+    #[arg(long)]
+    by_gain: bool,
+    #[arg(long, default_value_t = 1e-3)]
+    rate: f64,
+    /// Share of the run over which the rate falls to nothing
+    #[arg(long, default_value_t = 0.3)]
+    decay: f64,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[arg(long, default_value_t = 50)]
+    checkpoint_every: u64,
+    #[arg(long, default_value_t = 100)]
+    validate_every: u64,
+    /// Lines of each kind to validate on
+    #[arg(long, default_value_t = 64)]
+    validation: usize,
+    /// Threads; as many as there are processors if left out
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Rows that a thread reads at once
+    #[arg(long, default_value_t = 640)]
+    micro_batch: usize,
+    /// Compute in f32, where the processor has instructions for bf16
+    #[arg(long)]
+    exact: bool,
+    /// File in the work folder that keeps what the reader says with text: runs may share it
+    #[arg(long, default_value = "soft-teacher.bin")]
+    teacher: PathBuf,
+    /// Folder in the work folder
+    #[arg(long, default_value = "soft")]
+    out: PathBuf,
+}
+
+/// Numbers of chunks' features that are kept in memory: 2 GB.
+const FEATURE_ROOM: usize = 500_000_000;
+
+/// What of a bundle's manifest matters here.
+#[derive(serde::Deserialize)]
+struct Layout {
+    prompt: PromptConfig,
+}
+
+/// Trains the projector.
+pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
+    let json = fs::read(&arguments.bundle)
+        .with_context(|| format!("{} cannot be read", arguments.bundle.display()))?;
+    let Layout { prompt } = serde_json::from_slice(&json)
+        .with_context(|| format!("{} is no bundle's manifest", arguments.bundle.display()))?;
+    let GgufReader { reader, tokenizer } = GgufReader::load(&arguments.reader)?;
+    let mut model = Model::of_reader(&reader)?;
+    let named = format!("{:?} {}", reader.config(), fs::metadata(&arguments.reader)?.len());
+    drop(reader);
+    if !arguments.exact {
+        model.decoder.freeze(&model.parameters);
+    }
+    let deepest = arguments.layers.iter().copied().max().unwrap_or(0);
+    ensure!(
+        !arguments.layers.is_empty() && deepest <= model.decoder.shape.layers,
+        "--layers asks for layer {deepest}; the reader has {}",
+        model.decoder.shape.layers
+    );
+
+    let threads = arguments.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let soft = PromptConfig {
+        soft_tokens: arguments.soft_tokens,
+        context_header: arguments.header.clone(),
+        ..prompt.clone()
+    };
+    let lay_out = |config: PromptConfig| Tasks::new(Arc::clone(&tokenizer), config);
+    let tasks = lay_out(PromptConfig { prefix_tokens: arguments.prefix_tokens, ..soft.clone() })?;
+    let text = |tokens| lay_out(PromptConfig { context_tokens: tokens, ..prompt.clone() });
+    let fixed = vec![
+        ("none".to_owned(), Lane::Base, lay_out(prompt.clone())?),
+        ("text_512".to_owned(), Lane::FullRag, text(512)?),
+        ("text_128".to_owned(), Lane::FullRag, text(128)?),
+    ];
+    let terms = Terms { kl: arguments.kl, hidden: arguments.hidden };
+    let teacher = match arguments.by_gain || terms != Terms::default() {
+        true => Some(Teacher {
+            text: lay_out(PromptConfig { prefix_tokens: arguments.prefix_tokens, ..prompt.clone() })?,
+            mark: format!("{named} {} {prompt:?}", arguments.prefix_tokens),
+            kept: Kept::open(&work.join(&arguments.teacher))?,
+        }),
+        false => None,
+    };
+    let (samples, mark) = open_samples(work, Split::Train)?;
+    let (held_out, held_out_mark) = open_samples(work, Split::Validation)?;
+    let kept = work.join("soft-validation.json");
+    let held_out_mark = format!("{named} {held_out_mark} {prompt:?}");
+    let validation =
+        ValidationSet::new(&held_out, arguments.validation, lay_out(soft)?, fixed, (&kept, &held_out_mark))?;
+
+    let end = tokenizer.special("<|endoftext|>")?;
+    let chunks = ChunkReader::new(
+        &model,
+        arguments.layers.clone(),
+        arguments.soft_tokens.get(),
+        (Arc::clone(&tokenizer), end),
+        (threads, arguments.micro_batch),
+        FEATURE_ROOM,
+    );
+    let asking = Asking::new(model, Arc::clone(&tokenizer), threads, arguments.micro_batch);
+    let form = ProjectorConfig::three_layer(chunks.width(), asking.hidden());
+    let mut random = SplitMix64::new(arguments.seed);
+    let projector = TrainedProjector::init(form, asking.embedding_scale(), &mut random);
+    println!("{} parameters in the projector", projector.parameters.len());
+    let options = SoftOptions {
+        out: work.join(&arguments.out),
+        samples: mark,
+        reader: named,
+        depths: arguments.layers,
+        seed: arguments.seed,
+        steps: arguments.steps,
+        lines: arguments.lines,
+        needing: arguments.needing,
+        restated: arguments.restated,
+        restating: arguments.restating,
+        terms,
+        by_gain: arguments.by_gain,
+        rate: arguments.rate,
+        decay: arguments.decay,
+        checkpoint_every: arguments.checkpoint_every,
+        validate_every: arguments.validate_every,
+    };
+    let mut learning = Learning { asking, chunks, projector, tasks: &tasks, teacher, validation };
+    soft::train(&mut learning, &samples, &options)?;
+    println!("The projector is in {}.", options.out.display());
+    Ok(())
+}
