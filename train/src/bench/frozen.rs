@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use llavacode_core::{
     kernel::Span,
-    model::{decoder::token_ids, reader::Reader},
+    model::{reader::Reader, token_ids},
 };
 
 use super::{on_every_processor, peak};
