@@ -97,7 +97,7 @@ pub fn part_rows(bytes: usize, cols: usize, format: WeightFormat) -> usize {
 }
 
 /// Rows that a kernel's workgroup takes at once, at most.
-const TILE: usize = 64;
+const TILE: usize = llavacode_shaders::linear_tile::TILE_OUT;
 
 impl Matrix {
     /// A dense matrix on the tensor's own device. Shape `[out_features, in_features]`.

@@ -2,33 +2,28 @@
 
 use burn::tensor::Tensor;
 use cubecl::prelude::CubeCount;
+use llavacode_shaders::{attention_query, attention_tile, rope_and_append as rope_append};
 
 use super::launch::{
     Buffer::{Read, Update, Write},
-    Kernel, empty_float, float, launch, shader, tensor, workgroups,
+    Kernel, empty_float, float, launch, tensor, workgroups,
 };
 use crate::kernel::operands::{Heads, LayerCache, RmsNorm, RopeTable, Span};
 
 /// Widest head that the kernels' workgroup memory holds.
 const MAX_HEAD_DIM: usize = 128;
-/// Rows of a query head that a workgroup of `attention_tile.wgsl` owns.
-const TILE_ROWS: usize = 32;
 
 fn rope_kernel() -> Kernel {
-    Kernel::new("rope_and_append", shader!("rope_and_append.wgsl"), 8)
+    Kernel::new(rope_append::SOURCE, 8)
 }
 
 /// For one token or many. A head's elements are taken by fours, or by twos where its width is no
 /// multiple of four.
 fn attention_kernel(one_token: bool, dim: usize) -> Kernel {
     let width = if dim.is_multiple_of(4) { 4 } else { 2 };
-    let (name, text) = if one_token {
-        ("attention_query", shader!("attention_query.wgsl"))
-    } else {
-        ("attention_tile", shader!("attention_tile.wgsl"))
-    };
+    let source = if one_token { attention_query::SOURCE } else { attention_tile::SOURCE };
     let constants = vec![("width", width as u32), ("lanes", (dim / width) as u32)];
-    Kernel { constants, ..Kernel::new(name, text, 4) }
+    Kernel { constants, ..Kernel::new(source, 4) }
 }
 
 /// Every kernel of this file, for the head widths of the published checkpoints and for odd ones.
@@ -67,21 +62,21 @@ pub(in crate::kernel) fn rope_and_append(
     let norms = qk_norm.map(|(q, k)| (float(q.weight.val()), float(k.weight.val())));
     // Without norms their bindings repeat the cosines, so that one kernel serves both cases.
     let (query_norm, key_norm) = norms.as_ref().map_or((&cos, &cos), |(q, k)| (q, k));
-    let eps = qk_norm.map_or([0, 0], |(q, k)| [q.eps, k.eps].map(|eps| (eps as f32).to_bits()));
+    let [query_eps, key_eps] = qk_norm.map_or([0.0, 0.0], |(q, k)| [q.eps, k.eps].map(|eps| eps as f32));
     let queries = empty_float(&qkv, [rows, query * dim]);
     let (keys, values) = (float(cache.keys), float(cache.values));
-    let params = [
-        rows as u32,
-        span.len as u32,
-        span.start as u32,
-        query as u32,
-        key_value as u32,
-        (dim / 2) as u32,
-        capacity as u32,
-        qk_norm.is_some().into(),
-        eps[0],
-        eps[1],
-    ];
+    let params = rope_append::Params {
+        rows: rows as u32,
+        len: span.len as u32,
+        start: span.start as u32,
+        query_heads: query as u32,
+        kv_heads: key_value as u32,
+        half_dim: (dim / 2) as u32,
+        capacity: capacity as u32,
+        has_norm: qk_norm.is_some().into(),
+        query_eps,
+        key_eps,
+    };
     launch(
         rope_kernel(),
         workgroups(rows * all_heads),
@@ -95,7 +90,7 @@ pub(in crate::kernel) fn rope_and_append(
             Update(&keys),
             Update(&values),
         ],
-        &params,
+        &params.words(),
     );
     (tensor(queries), LayerCache { keys: tensor(keys), values: tensor(values) })
 }
@@ -112,20 +107,19 @@ pub(in crate::kernel) fn attention(q: Tensor<2>, heads: Heads, cache: &LayerCach
     let (keys, values) = (float(cache.keys.clone()), float(cache.values.clone()));
     let y = empty_float(&q, [batch * len, query * dim]);
     let scale = (1.0 / (dim as f64).sqrt()) as f32;
-    let shared = [query as u32, key_value as u32, capacity as u32];
-    let (grid, rest) = if len == 1 {
-        let grid = CubeCount::Static(query as u32, batch as u32, 1);
-        (grid, vec![(start + 1) as u32, scale.to_bits()])
+    let [query_heads, kv_heads, capacity] = [query, key_value, capacity].map(|count| count as u32);
+    let (grid, params) = if len == 1 {
+        let end = (start + 1) as u32;
+        let params = attention_query::Params { query_heads, kv_heads, capacity, end, scale };
+        (CubeCount::Static(query_heads, batch as u32, 1), params.words().to_vec())
     } else {
-        let grid = CubeCount::Static(len.div_ceil(TILE_ROWS) as u32, query as u32, batch as u32);
-        (grid, vec![len as u32, start as u32, scale.to_bits()])
+        let tiles = len.div_ceil(attention_tile::TILE_ROWS) as u32;
+        let [len, start] = [len, start].map(|count| count as u32);
+        let params = attention_tile::Params { query_heads, kv_heads, capacity, len, start, scale };
+        (CubeCount::Static(tiles, query_heads, batch as u32), params.words().to_vec())
     };
-    launch(
-        attention_kernel(len == 1, dim),
-        grid,
-        &[Read(&q), Read(&keys), Read(&values), Write(&y)],
-        &[&shared[..], &rest].concat(),
-    );
+    let buffers = [Read(&q), Read(&keys), Read(&values), Write(&y)];
+    launch(attention_kernel(len == 1, dim), grid, &buffers, &params);
     tensor(y)
 }
 

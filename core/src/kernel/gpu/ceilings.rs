@@ -2,14 +2,13 @@
 
 use burn::tensor::Tensor;
 use cubecl::prelude::CubeCount;
+use llavacode_shaders::{ceiling_multiply_add, ceiling_read};
 
 use super::launch::{
     Buffer::{Read, Write},
-    Kernel, empty_float, float, launch, shader, tensor,
+    Kernel, empty_float, float, launch, tensor,
 };
 
-/// Threads of a workgroup, in both files.
-const THREADS: usize = 256;
 /// Workgroups of a launch: enough to fill a large GPU several times over.
 const WORKGROUPS: usize = 1024;
 /// Steps of each of a thread's chains in a launch.
@@ -18,14 +17,15 @@ const STEPS: usize = 256;
 const OPERATIONS_A_STEP: usize = 4 * 4 * 2;
 
 /// Floating-point operations of one [`multiply_add`].
-pub(in crate::kernel) const MULTIPLY_ADD_FLOPS: usize = WORKGROUPS * THREADS * STEPS * OPERATIONS_A_STEP;
+pub(in crate::kernel) const MULTIPLY_ADD_FLOPS: usize =
+    WORKGROUPS * ceiling_multiply_add::THREADS * STEPS * OPERATIONS_A_STEP;
 
 fn read_kernel() -> Kernel {
-    Kernel::new("ceiling_read", shader!("ceiling_read.wgsl"), 2)
+    Kernel::new(ceiling_read::SOURCE, 2)
 }
 
 fn multiply_add_kernel() -> Kernel {
-    Kernel::new("ceiling_multiply_add", shader!("ceiling_multiply_add.wgsl"), 1)
+    Kernel::new(ceiling_multiply_add::SOURCE, 1)
 }
 
 /// Every kernel of this file.
@@ -37,18 +37,19 @@ pub(super) fn kernels() -> Vec<Kernel> {
 pub(in crate::kernel) fn read(x: &Tensor<1>) -> Tensor<1> {
     let [len] = x.dims();
     let x = float(x.clone());
-    let y = empty_float(&x, [WORKGROUPS * THREADS]);
+    let y = empty_float(&x, [WORKGROUPS * ceiling_read::THREADS]);
     let grid = CubeCount::Static(WORKGROUPS as u32, 1, 1);
-    launch(read_kernel(), grid, &[Read(&x), Write(&y)], &[(len / 4) as u32]);
+    let params = ceiling_read::Params { count: (len / 4) as u32 };
+    launch(read_kernel(), grid, &[Read(&x), Write(&y)], &params.words());
     tensor(y)
 }
 
 /// Multiplies and adds [`MULTIPLY_ADD_FLOPS`] times on the device of `beside`.
 pub(in crate::kernel) fn multiply_add(beside: &Tensor<1>) -> Tensor<1> {
-    let y = empty_float(&float(beside.clone()), [WORKGROUPS * THREADS]);
+    let y = empty_float(&float(beside.clone()), [WORKGROUPS * ceiling_multiply_add::THREADS]);
     // 0.5 x + 1 goes to 2: no chain leaves the range of fast numbers.
-    let params = [STEPS as u32, 0.5f32.to_bits(), 1.0f32.to_bits()];
+    let params = ceiling_multiply_add::Params { steps: STEPS as u32, factor: 0.5, term: 1.0 };
     let grid = CubeCount::Static(WORKGROUPS as u32, 1, 1);
-    launch(multiply_add_kernel(), grid, &[Write(&y)], &params);
+    launch(multiply_add_kernel(), grid, &[Write(&y)], &params.words());
     tensor(y)
 }

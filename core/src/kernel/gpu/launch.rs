@@ -16,6 +16,7 @@ use cubecl::{
     prelude::{BufferIOAttr, CubeCount, CubeDim, KernelId},
     server::{KernelArguments, MetadataBindingInfo},
 };
+use llavacode_shaders::Source;
 
 /// WebGPU's guaranteed limit of workgroups in one dimension.
 const MAX_WORKGROUPS: u32 = 65_535;
@@ -27,27 +28,12 @@ pub fn launches() -> u64 {
     LAUNCHES.load(Ordering::Relaxed)
 }
 
-/// The text of one file of `shaders/`.
-macro_rules! shader {
-    ($file:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../shaders/", $file))
-    };
-}
-pub(super) use shader;
-
-/// A part that several kernels share, such as a weight format's loader.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
-    pub(super) name: &'static str,
-    pub(super) text: &'static str,
-}
-
 /// A kernel: WGSL text and the constants put into it.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
-    pub(super) name: &'static str,
-    pub(super) text: &'static str,
-    pub(super) parts: Vec<Part>,
+    pub(super) source: Source,
+    /// Files that several kernels share, such as a weight format's loader.
+    pub(super) parts: Vec<Source>,
     /// Values of the text's placeholders.
     pub(super) constants: Vec<(&'static str, u32)>,
     /// Buffers bound, the parameters not counted.
@@ -56,21 +42,21 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// A kernel of one file without placeholders of its own.
-    pub(super) fn new(name: &'static str, text: &'static str, buffers: u32) -> Self {
-        Self { name, text, parts: Vec::new(), constants: Vec::new(), buffers }
+    pub(super) fn new(source: Source, buffers: u32) -> Self {
+        Self { source, parts: Vec::new(), constants: Vec::new(), buffers }
     }
 
     /// What tells this kernel from every other, for a user.
     pub(super) fn label(&self) -> String {
         let parts = self.parts.iter().map(|part| format!(" + {}", part.name));
         let constants = self.constants.iter().map(|(name, value)| format!(" {name}={value}"));
-        parts.chain(constants).fold(self.name.to_owned(), |label, more| label + &more)
+        parts.chain(constants).fold(self.source.name.to_owned(), |label, more| label + &more)
     }
 }
 
 impl KernelSource for Kernel {
     fn source(&self) -> SourceTemplate {
-        let template = SourceTemplate::new(self.text)
+        let template = SourceTemplate::new(self.source.text)
             .register("scales", self.buffers.saturating_sub(1).to_string())
             .register("params", self.buffers.to_string());
         let template = self.parts.iter().fold(template, |t, part| t.add_template(format!("\n{}", part.text)));
@@ -79,7 +65,7 @@ impl KernelSource for Kernel {
 
     fn id(&self) -> KernelId {
         let parts: Vec<_> = self.parts.iter().map(|part| part.name).collect();
-        KernelId::new::<Self>().info((self.name, parts, self.constants.clone()))
+        KernelId::new::<Self>().info((self.source.name, parts, self.constants.clone()))
     }
 
     fn lang(&self) -> &'static str {
@@ -96,9 +82,9 @@ pub(super) enum Buffer<'a> {
     Update(&'a CubeTensor),
 }
 
-/// Queues a launch. `params` are the uniform's words: floats as their bits.
+/// Queues a launch. `params` are the words of the kernel's own `Params`.
 pub(super) fn launch(kernel: Kernel, workgroups: CubeCount, buffers: &[Buffer<'_>], params: &[u32]) {
-    debug_assert_eq!(kernel.buffers as usize, buffers.len(), "buffers of {}", kernel.name);
+    debug_assert_eq!(kernel.buffers as usize, buffers.len(), "buffers of {}", kernel.source.name);
     let mut arguments = KernelArguments::new();
     let mut client = None;
     for buffer in buffers {

@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 use cubecl::prelude::CubeCount;
+use llavacode_shaders::{
+    Source, gate_up_vector, gather_rows as gather, linear_direct, linear_tile, linear_vector as vector,
+    rows_any, rows_vec4, weights_f32, weights_f32_any, weights_q4, weights_q4_1, weights_q8,
+};
 
 use super::launch::{
     Buffer::{self, Read, Update, Write},
-    Kernel, Part as Text, empty_float, float, int, launch, shader, tensor, workgroups,
+    Kernel, empty_float, float, int, launch, tensor, workgroups,
 };
 use crate::{
     kernel::operands::RmsNorm,
@@ -22,18 +26,6 @@ static DIRECT: AtomicBool = AtomicBool::new(false);
 pub(in crate::kernel) fn use_software_kernels(yes: bool) {
     DIRECT.store(yes, Ordering::Relaxed);
 }
-
-/// Outputs of a workgroup of `linear_vector.wgsl` and `gate_up_vector.wgsl`.
-const VECTOR_ROWS: usize = 8;
-/// Columns of the result that a workgroup of `linear_tile.wgsl` owns.
-const TILE_OUT: usize = 64;
-/// Threads along one side of its tile.
-const TILE_SIDE: usize = 16;
-/// Rows and columns of the result that a thread of `linear_direct.wgsl` owns, and its threads.
-const DIRECT_TILE: [usize; 2] = [8, 4];
-const DIRECT_THREADS: usize = 64;
-/// Elements of a workgroup of `gather_rows.wgsl`.
-const GATHER_ELEMENTS: usize = 64 * 4;
 
 /// How a kernel reads a weight matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,21 +43,20 @@ enum Loader {
 impl Loader {
     const ALL: [Self; 5] = [Self::Q4, Self::Q4_1, Self::Q8, Self::F32, Self::F32Any];
 
-    fn weights(self) -> Text {
-        let (name, text) = match self {
-            Self::Q4 => ("weights_q4", shader!("weights_q4.wgsl")),
-            Self::Q4_1 => ("weights_q4_1", shader!("weights_q4_1.wgsl")),
-            Self::Q8 => ("weights_q8", shader!("weights_q8.wgsl")),
-            Self::F32 => ("weights_f32", shader!("weights_f32.wgsl")),
-            Self::F32Any => ("weights_f32_any", shader!("weights_f32_any.wgsl")),
-        };
-        Text { name, text }
+    fn weights(self) -> Source {
+        match self {
+            Self::Q4 => weights_q4::SOURCE,
+            Self::Q4_1 => weights_q4_1::SOURCE,
+            Self::Q8 => weights_q8::SOURCE,
+            Self::F32 => weights_f32::SOURCE,
+            Self::F32Any => weights_f32_any::SOURCE,
+        }
     }
 
-    fn rows(self) -> Text {
+    fn rows(self) -> Source {
         match self {
-            Self::F32Any => Text { name: "rows_any", text: shader!("rows_any.wgsl") },
-            _ => Text { name: "rows_vec4", text: shader!("rows_vec4.wgsl") },
+            Self::F32Any => rows_any::SOURCE,
+            _ => rows_vec4::SOURCE,
         }
     }
 
@@ -156,17 +147,11 @@ impl Part {
 }
 
 fn vector_kernel(loader: Loader) -> Kernel {
-    Kernel {
-        parts: vec![loader.weights()],
-        ..Kernel::new("linear_vector", shader!("linear_vector.wgsl"), 5 + loader.buffers())
-    }
+    Kernel { parts: vec![loader.weights()], ..Kernel::new(vector::SOURCE, 5 + loader.buffers()) }
 }
 
 fn gate_up_kernel(loader: Loader) -> Kernel {
-    Kernel {
-        parts: vec![loader.weights()],
-        ..Kernel::new("gate_up_vector", shader!("gate_up_vector.wgsl"), 3 + loader.buffers())
-    }
+    Kernel { parts: vec![loader.weights()], ..Kernel::new(gate_up_vector::SOURCE, 3 + loader.buffers()) }
 }
 
 /// `row_steps`: rows of the tile that each thread owns.
@@ -174,27 +159,24 @@ fn tile_kernel(loader: Loader, row_steps: u32) -> Kernel {
     Kernel {
         parts: vec![loader.weights(), loader.rows()],
         constants: vec![("row_steps", row_steps)],
-        ..Kernel::new("linear_tile", shader!("linear_tile.wgsl"), 4 + loader.buffers())
+        ..Kernel::new(linear_tile::SOURCE, 4 + loader.buffers())
     }
 }
 
 fn direct_kernel(loader: Loader) -> Kernel {
     Kernel {
         parts: vec![loader.weights(), loader.rows()],
-        ..Kernel::new("linear_direct", shader!("linear_direct.wgsl"), 4 + loader.buffers())
+        ..Kernel::new(linear_direct::SOURCE, 4 + loader.buffers())
     }
 }
 
 fn gather_kernel(loader: Loader) -> Kernel {
-    Kernel {
-        parts: vec![loader.weights()],
-        ..Kernel::new("gather_rows", shader!("gather_rows.wgsl"), 2 + loader.buffers())
-    }
+    Kernel { parts: vec![loader.weights()], ..Kernel::new(gather::SOURCE, 2 + loader.buffers()) }
 }
 
 /// The tile for a number of rows: a low one where a high one would be mostly empty.
 fn row_steps(rows: usize) -> u32 {
-    if rows <= TILE_SIDE { 1 } else { 4 }
+    if rows <= linear_tile::SIDE { 1 } else { 4 }
 }
 
 /// Every kernel of this file.
@@ -245,18 +227,18 @@ fn linear_vector(
     // What is absent is bound to x, so that one kernel serves all cases.
     for part in &weight.parts {
         let inputs = [&norm_weight, &bias, &residual].map(|input| Read(input.as_ref().unwrap_or(&x)));
-        let params = [
-            weight.cols as u32,
-            part.rows as u32,
-            part.first as u32,
-            norm.is_some().into(),
-            bias.is_some().into(),
-            residual.is_some().into(),
-            norm.map_or(0.0, |norm| norm.eps as f32).to_bits(),
-        ];
+        let params = vector::Params {
+            cols: weight.cols as u32,
+            rows: part.rows as u32,
+            first: part.first as u32,
+            has_norm: norm.is_some().into(),
+            has_bias: bias.is_some().into(),
+            has_residual: residual.is_some().into(),
+            norm_eps: norm.map_or(0.0, |norm| norm.eps as f32),
+        };
         let buffers = std::iter::once(Read(&x)).chain(inputs).chain([weight.result(&y)]);
-        let grid = workgroups(part.rows.div_ceil(VECTOR_ROWS));
-        part.launch(vector_kernel(weight.loader), grid, buffers, &params);
+        let grid = workgroups(part.rows.div_ceil(vector::ROWS_PER_WORKGROUP));
+        part.launch(vector_kernel(weight.loader), grid, buffers, &params.words());
     }
     tensor(y)
 }
@@ -271,23 +253,32 @@ fn linear_many(
     let y = empty_float(&x, [rows, weight.rows]);
     for part in &weight.parts {
         let inputs = [&bias, &residual].map(|input| Read(input.as_ref().unwrap_or(&x)));
-        let params = [
-            rows as u32,
-            part.rows as u32,
-            part.first as u32,
-            weight.rows as u32,
-            weight.cols as u32,
-            bias.is_some().into(),
-            residual.is_some().into(),
-        ];
-        let (kernel, grid) = if DIRECT.load(Ordering::Relaxed) {
-            let tiles = rows.div_ceil(DIRECT_TILE[0]) * part.rows.div_ceil(DIRECT_TILE[1]);
-            (direct_kernel(weight.loader), workgroups(tiles.div_ceil(DIRECT_THREADS)))
+        // Both kernels' uniforms have the same fields.
+        macro_rules! words {
+            ($kernel:ident) => {
+                $kernel::Params {
+                    rows: rows as u32,
+                    out_features: part.rows as u32,
+                    first: part.first as u32,
+                    width: weight.rows as u32,
+                    cols: weight.cols as u32,
+                    has_bias: bias.is_some().into(),
+                    has_residual: residual.is_some().into(),
+                }
+                .words()
+            };
+        }
+        let (kernel, grid, params) = if DIRECT.load(Ordering::Relaxed) {
+            let down = rows.div_ceil(linear_direct::TILE_ROWS);
+            let tiles = down * part.rows.div_ceil(linear_direct::TILE_OUT);
+            let grid = workgroups(tiles.div_ceil(linear_direct::THREADS));
+            (direct_kernel(weight.loader), grid, words!(linear_direct))
         } else {
             let row_steps = row_steps(rows);
-            let across = part.rows.div_ceil(TILE_OUT) as u32;
-            let down = rows.div_ceil(TILE_SIDE * row_steps as usize) as u32;
-            (tile_kernel(weight.loader, row_steps), CubeCount::Static(across, down, 1))
+            let across = part.rows.div_ceil(linear_tile::TILE_OUT) as u32;
+            let down = rows.div_ceil(linear_tile::SIDE * row_steps as usize) as u32;
+            let grid = CubeCount::Static(across, down, 1);
+            (tile_kernel(weight.loader, row_steps), grid, words!(linear_tile))
         };
         let buffers = std::iter::once(Read(&x)).chain(inputs).chain([weight.result(&y)]);
         part.launch(kernel, grid, buffers, &params);
@@ -308,12 +299,13 @@ pub(in crate::kernel) fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Ma
     let (x, norm_weight) = (float(x), float(norm.weight.val()));
     let intermediate = weight.rows / 2;
     let y = empty_float(&x, [1, intermediate]);
-    let params = [cols as u32, intermediate as u32, (norm.eps as f32).to_bits()];
+    let params =
+        gate_up_vector::Params { cols: cols as u32, rows: intermediate as u32, norm_eps: norm.eps as f32 };
     whole.launch(
         gate_up_kernel(weight.loader),
-        workgroups(intermediate.div_ceil(VECTOR_ROWS)),
+        workgroups(intermediate.div_ceil(gate_up_vector::ROWS_PER_WORKGROUP)),
         [Read(&x), Read(&norm_weight), Write(&y)],
-        &params,
+        &params.words(),
     );
     tensor(y)
 }
@@ -324,13 +316,21 @@ pub(in crate::kernel) fn gather_rows(ids: Tensor<1, Int>, weight: &Matrix) -> Te
     let [count] = ids.dims();
     let ids = int(ids);
     let y = empty_float(&ids, [count, weight.cols]);
-    let elements = count * weight.cols.next_multiple_of(4);
+    // A thread takes four elements of a row.
+    let threads = count * weight.cols.div_ceil(4);
     for part in &weight.parts {
+        let params = gather::Params {
+            count: count as u32,
+            all: weight.rows as u32,
+            first: part.first as u32,
+            rows: part.rows as u32,
+            cols: weight.cols as u32,
+        };
         part.launch(
             gather_kernel(weight.loader),
-            workgroups(elements.div_ceil(GATHER_ELEMENTS)),
+            workgroups(threads.div_ceil(gather::THREADS)),
             [Read(&ids), weight.result(&y)],
-            &[count as u32, weight.rows as u32, part.first as u32, part.rows as u32, weight.cols as u32],
+            &params.words(),
         );
     }
     tensor(y)

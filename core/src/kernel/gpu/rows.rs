@@ -5,25 +5,24 @@ use burn::{
     tensor::{DType, Int, Tensor},
 };
 
+use llavacode_shaders::{argmax as argmax_wgsl, rms_norm as rms_norm_wgsl, swiglu as swiglu_wgsl};
+
 use super::launch::{
     Buffer::{Read, Write},
-    Kernel, empty, empty_float, float, launch, shader, tensor, workgroups,
+    Kernel, empty, empty_float, float, launch, tensor, workgroups,
 };
 use crate::kernel::operands::RmsNorm;
 
-/// Elements of a workgroup of `swiglu.wgsl`.
-const SWIGLU_ELEMENTS: usize = 256;
-
 fn rms_norm_kernel() -> Kernel {
-    Kernel::new("rms_norm", shader!("rms_norm.wgsl"), 3)
+    Kernel::new(rms_norm_wgsl::SOURCE, 3)
 }
 
 fn swiglu_kernel() -> Kernel {
-    Kernel::new("swiglu", shader!("swiglu.wgsl"), 2)
+    Kernel::new(swiglu_wgsl::SOURCE, 2)
 }
 
 fn argmax_kernel() -> Kernel {
-    Kernel::new("argmax", shader!("argmax.wgsl"), 2)
+    Kernel::new(argmax_wgsl::SOURCE, 2)
 }
 
 /// Every kernel of this file.
@@ -36,12 +35,9 @@ pub(in crate::kernel) fn rms_norm(x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
     let [rows, width] = x.dims();
     let (x, weight) = (float(x), float(norm.weight.val()));
     let y = empty_float(&x, [rows, width]);
-    launch(
-        rms_norm_kernel(),
-        workgroups(rows),
-        &[Read(&x), Read(&weight), Write(&y)],
-        &[rows as u32, width as u32, (norm.eps as f32).to_bits()],
-    );
+    let params = rms_norm_wgsl::Params { rows: rows as u32, width: width as u32, eps: norm.eps as f32 };
+    let buffers = [Read(&x), Read(&weight), Write(&y)];
+    launch(rms_norm_kernel(), workgroups(rows), &buffers, &params.words());
     tensor(y)
 }
 
@@ -51,12 +47,10 @@ pub(in crate::kernel) fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
     let width = both / 2;
     let gate_up = float(gate_up);
     let y = empty_float(&gate_up, [rows, width]);
-    launch(
-        swiglu_kernel(),
-        workgroups((rows * width).div_ceil(SWIGLU_ELEMENTS)),
-        &[Read(&gate_up), Write(&y)],
-        &[rows as u32, width as u32],
-    );
+    let params = swiglu_wgsl::Params { rows: rows as u32, width: width as u32 };
+    // A thread owns one element.
+    let grid = workgroups((rows * width).div_ceil(swiglu_wgsl::THREADS));
+    launch(swiglu_kernel(), grid, &[Read(&gate_up), Write(&y)], &params.words());
     tensor(y)
 }
 
@@ -65,7 +59,7 @@ pub(in crate::kernel) fn argmax(logits: Tensor<2>) -> Tensor<1, Int> {
     let [rows, width] = logits.dims();
     let logits = float(logits);
     let y = empty(&logits, [rows], DType::I32);
-    let params = [rows as u32, width as u32];
-    launch(argmax_kernel(), workgroups(rows), &[Read(&logits), Write(&y)], &params);
+    let params = argmax_wgsl::Params { rows: rows as u32, width: width as u32 };
+    launch(argmax_kernel(), workgroups(rows), &[Read(&logits), Write(&y)], &params.words());
     Tensor::from_primitive::<Wgpu>(y)
 }

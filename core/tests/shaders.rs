@@ -1,0 +1,72 @@
+//! Every kernel's WGSL is valid, with each choice that is made for it, and means what was read from its
+//! file: a browser skips a shader it refuses without a word.
+
+#![cfg(not(target_family = "wasm"))]
+
+use llavacode_core::kernel::{Shader, shaders};
+use llavacode_shaders::{attention_tile, gate_up_vector, linear_direct, linear_tile, linear_vector};
+use wgpu::naga::{
+    Expression, Literal, Module, TypeInner,
+    front::wgsl,
+    valid::{Capabilities, ValidationFlags, Validator},
+};
+
+fn parsed(Shader { name, source }: &Shader) -> Module {
+    wgsl::parse_str(source).unwrap_or_else(|fault| panic!("{name}:\n{}", fault.emit_to_string(source)))
+}
+
+#[test]
+fn every_shader_is_valid() {
+    let shaders = shaders();
+    assert!(shaders.len() > 20);
+    for shader in &shaders {
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        let fault = validator.validate(&parsed(shader)).err();
+        let fault = fault.map(|fault| fault.emit_to_string(&shader.source));
+        assert_eq!(fault, None, "{}", shader.name);
+    }
+}
+
+/// A uniform is written as one word a field.
+#[test]
+fn fields_of_a_uniform_lie_one_behind_the_other() {
+    for shader in &shaders() {
+        let module = parsed(shader);
+        let params = module.types.iter().find(|(_, kind)| kind.name.as_deref() == Some("Params"));
+        let Some((_, TypeInner::Struct { members, span })) = params.map(|(at, kind)| (at, &kind.inner))
+        else {
+            panic!("{} has no uniform", shader.name)
+        };
+        let offsets: Vec<u32> = members.iter().map(|member| member.offset).collect();
+        let words: Vec<u32> = (0..members.len() as u32).map(|word| 4 * word).collect();
+        assert_eq!((offsets, *span), (words, 4 * members.len() as u32), "{}", shader.name);
+    }
+}
+
+/// What a constant is worth to the compiler.
+fn constant(module: &Module, name: &str) -> Option<usize> {
+    let (_, constant) =
+        module.constants.iter().find(|(_, constant)| constant.name.as_deref() == Some(name))?;
+    match module.global_expressions[constant.init] {
+        Expression::Literal(Literal::U32(value)) => Some(value as usize),
+        _ => None,
+    }
+}
+
+#[test]
+fn constants_are_worth_what_the_compiler_makes_of_them() {
+    let read = [
+        ("linear_vector", "ROWS_PER_WORKGROUP", linear_vector::ROWS_PER_WORKGROUP),
+        ("gate_up_vector", "ROWS_PER_WORKGROUP", gate_up_vector::ROWS_PER_WORKGROUP),
+        ("linear_tile", "TILE_OUT", linear_tile::TILE_OUT),
+        ("linear_tile", "SIDE", linear_tile::SIDE),
+        ("linear_direct", "TILE_ROWS", linear_direct::TILE_ROWS),
+        ("attention_tile", "OWN_KEYS", attention_tile::OWN_KEYS),
+    ];
+    let shaders = shaders();
+    for (file, name, value) in read {
+        let of_file = |shader: &&Shader| shader.name.split(' ').next() == Some(file);
+        let shader = shaders.iter().find(of_file).expect(file);
+        assert_eq!(constant(&parsed(shader), name), Some(value), "{file}.wgsl: {name}");
+    }
+}
