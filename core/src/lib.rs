@@ -38,4 +38,4 @@ pub mod words;
 pub mod workspace;
 
 pub use device::Device;
-pub use llavacode_common::{Error, Result, error};
+pub use llavacode_api::{Error, Result, error};

@@ -3,7 +3,7 @@
 //! Published numbers differ by which variant of a metric they use; both are here, each named
 //! after what it compares. All lie in 0..=1; papers print them times 100.
 
-pub use llavacode_common::report::Interval;
+pub use llavacode_api::report::Interval;
 use rapidfuzz::distance::{indel, levenshtein};
 
 use crate::random::SplitMix64;

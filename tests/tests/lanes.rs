@@ -207,6 +207,7 @@ async fn what_lanes_share_is_made_once_and_each_that_uses_it_is_charged() {
     assert_eq!(page.workspace.waiting(), 0);
     assert_eq!((base.retrieve_ms, base.encode_ms, full_rag.encode_ms), (0.0, 0.0, 0.0));
     assert!(compressed.retrieve_ms > 0.0 && compressed.encode_ms > 0.0);
+    assert_eq!((compressed.encoded_chunks, xrag.encoded_chunks, full_rag.encoded_chunks), (1, 1, 0));
     assert_eq!(compressed.retrieve_ms, full_rag.retrieve_ms);
     assert_eq!((compressed.retrieve_ms, compressed.encode_ms), (xrag.retrieve_ms, xrag.encode_ms));
     for ttft in [compressed, base, full_rag, xrag] {

@@ -3,8 +3,8 @@
 //! Messages are small and travel as JSON-like values. Files travel as text, one a message; model
 //! files chosen by the user travel as `File` handles beside the message and are read in the worker.
 
-use llavacode_common::completion::{CompletionEvent, CompletionRequest, Lane};
-pub use llavacode_common::{completion::Task, report::Report};
+use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane};
+pub use llavacode_api::{completion::Task, report::Report};
 use serde::{Deserialize, Serialize};
 
 /// Names a request.

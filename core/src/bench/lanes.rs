@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use llavacode_common::completion::{Completion, CompletionRequest, Lane};
+use llavacode_api::completion::{Completion, CompletionRequest, Lane};
 
 use super::{Differences, LaneSummary, Spread, Task, TtftParts};
 use crate::{

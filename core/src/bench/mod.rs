@@ -6,7 +6,7 @@
 mod kernels;
 mod lanes;
 
-pub use llavacode_common::report::*;
+pub use llavacode_api::report::*;
 
 pub use crate::tasks::Task;
 

@@ -1,7 +1,7 @@
 //! One completion: retrieve → assemble → prefill → decode.
 
 use burn::tensor::{Tensor, TensorData};
-use llavacode_common::completion::{Completion, CompletionEvent, Lane, RetrievedChunk, Ttft};
+use llavacode_api::completion::{Completion, CompletionEvent, Lane, RetrievedChunk, Ttft};
 
 use super::{
     CancelFlag, Engine, Host,
@@ -43,9 +43,9 @@ impl<H: Host> Engine<H> {
             false => (Vec::new(), 0.0),
         };
         // What was not embedded yet is wanted now.
-        let encode_ms = match lane.has_soft_tokens() {
+        let (encoded_chunks, encode_ms) = match lane.has_soft_tokens() {
             true => place.embed(self, workspace, &hits).await?,
-            false => 0.0,
+            false => (0, 0.0),
         };
         let index = workspace.index();
         let (local, tokenise_ms) = place.local_part(self);
@@ -58,6 +58,7 @@ impl<H: Host> Engine<H> {
         let ttft = |now: f64| Ttft {
             retrieve_ms,
             encode_ms,
+            encoded_chunks,
             assemble_ms,
             prefill_ms: now - assembled,
             total_ms: retrieve_ms + encode_ms + assemble_ms + now - assembled,

@@ -1,7 +1,7 @@
 //! Vectors of a workspace's chunks: what completions then find ready.
 
 use burn::tensor::Tensor;
-use llavacode_common::completion::Lane;
+use llavacode_api::completion::Lane;
 
 use super::{Engine, Host};
 use crate::{

@@ -1,7 +1,7 @@
 //! Prefill and decoding of one completion: from its prompt's positions to its text.
 
 use burn::tensor::{Int, Tensor};
-use llavacode_common::completion::{Completion, CompletionEvent, CompletionRequest, Lane, StopReason, Ttft};
+use llavacode_api::completion::{Completion, CompletionEvent, CompletionRequest, Lane, StopReason, Ttft};
 
 use super::{
     CancelFlag, Engine, Host,

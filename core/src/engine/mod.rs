@@ -21,7 +21,7 @@ pub use embedding::EMBED_BATCH;
 #[cfg(not(target_family = "wasm"))]
 pub use host::NativeHost;
 pub use host::{CancelFlag, Host};
-pub use llavacode_common::completion::*;
+pub use llavacode_api::completion::*;
 pub use place::Place;
 
 use crate::{

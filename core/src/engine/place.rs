@@ -1,6 +1,6 @@
 //! A place of the cursor: what the lanes' completions there have in common.
 
-use llavacode_common::completion::CompletionRequest;
+use llavacode_api::completion::CompletionRequest;
 
 use super::{Engine, Host};
 use crate::{
@@ -20,8 +20,8 @@ pub struct Place {
     request: CompletionRequest,
     local: Option<Timed<LocalPart>>,
     hits: Option<Timed<Vec<RetrievedHit>>>,
-    /// The vectors themselves are in the workspace.
-    embedded: Option<Timed<()>>,
+    /// How many; their vectors are in the workspace.
+    embedded: Option<Timed<usize>>,
 }
 
 /// Something, and the milliseconds it took.
@@ -59,22 +59,22 @@ impl Place {
         (value.clone(), *ms)
     }
 
-    /// Sees to it that these chunks have vectors; says what that took.
+    /// Sees to it that these chunks have vectors; says how many were embedded for it, and what that took.
     pub(super) async fn embed<C: VectorCache>(
         &mut self,
         engine: &Engine<impl Host>,
         workspace: &mut Workspace<C>,
         hits: &[RetrievedHit],
-    ) -> Result<f64> {
-        if let Some(Timed { ms, .. }) = self.embedded {
-            return Ok(ms);
+    ) -> Result<(usize, f64)> {
+        if let Some(Timed { value, ms }) = self.embedded {
+            return Ok((value, ms));
         }
         let started = engine.host.now_ms();
         let ids: Vec<ChunkId> = hits.iter().map(|hit| hit.id).collect();
-        workspace.embed_now(engine, &ids).await?;
+        let value = workspace.embed_now(engine, &ids).await?;
         let ms = engine.host.now_ms() - started;
-        self.embedded = Some(Timed { value: (), ms });
-        Ok(ms)
+        self.embedded = Some(Timed { value, ms });
+        Ok((value, ms))
     }
 
     /// The text around the cursor in tokens, and what cutting it took.

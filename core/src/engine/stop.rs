@@ -1,6 +1,6 @@
 //! Where a completion ends, told from its text.
 
-use llavacode_common::completion::StopReason;
+use llavacode_api::completion::StopReason;
 
 use crate::config::PromptStyle;
 

@@ -2,10 +2,10 @@
 
 use std::{fmt, iter};
 
-use llavacode_common::completion::ChunkPlace;
+use llavacode_api::completion::ChunkPlace;
 use sha2::{Digest, Sha256};
 
-pub use llavacode_common::text::lines;
+pub use llavacode_api::text::lines;
 
 use crate::config::ChunkingConfig;
 

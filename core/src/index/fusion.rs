@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 
-use llavacode_common::completion::ChunkPlace;
+use llavacode_api::completion::ChunkPlace;
 
 use super::Chunk;
 

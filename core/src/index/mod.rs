@@ -12,6 +12,6 @@ mod query;
 pub mod store;
 
 pub use chunker::{Chunk, ChunkHash};
-pub use llavacode_common::filter;
+pub use llavacode_api::filter;
 pub use query::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE};
 pub use store::{Index, IndexStats, UpdateStats, Vectors};

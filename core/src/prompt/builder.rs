@@ -7,7 +7,7 @@ use super::{
     healing::take_back,
     window::{first_tokens, prefix_tokens},
 };
-use llavacode_common::completion::Lane;
+use llavacode_api::completion::Lane;
 
 use crate::{
     Result,

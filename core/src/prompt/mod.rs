@@ -24,7 +24,7 @@ mod builder;
 mod healing;
 mod window;
 
-use llavacode_common::completion::{ChunkPlace, PromptPart};
+use llavacode_api::completion::{ChunkPlace, PromptPart};
 
 use crate::index::ChunkId;
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use llavacode_common::completion::Task;
+use llavacode_api::completion::Task;
 
 use super::{
     lines::{code_lines, cut_points, import_lines},

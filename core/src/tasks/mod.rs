@@ -8,4 +8,4 @@ pub mod lines;
 pub mod needs;
 
 pub use cut::{Cut, CutConfig, Kind, cut};
-pub use llavacode_common::completion::Task;
+pub use llavacode_api::completion::Task;

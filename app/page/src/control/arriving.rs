@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use llavacode_common::completion::Completion;
+use llavacode_api::completion::Completion;
 use web_sys::UrlSearchParams;
 
 use super::{Chosen, Control};

@@ -2,7 +2,7 @@
 
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
-use llavacode_common::completion::{CompletionEvent, CompletionRequest, Lane};
+use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane};
 
 use super::Control;
 use crate::editor::Editor;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
-use llavacode_common::completion::Lane;
+use llavacode_api::completion::Lane;
 use web_sys::HtmlElement;
 
 use crate::client::{Client, Incoming};

@@ -1,7 +1,7 @@
 //! The workspace: what it holds and which of its files are open.
 
 use leptos::prelude::*;
-use llavacode_common::completion::ChunkPlace;
+use llavacode_api::completion::ChunkPlace;
 use serde::Deserialize;
 
 use super::Control;

@@ -3,8 +3,8 @@
 pub mod drop;
 pub mod pick;
 
-use llavacode_common::Error;
-use llavacode_common::filter::{accept, accept_size, is_ignored};
+use llavacode_api::Error;
+use llavacode_api::filter::{accept, accept_size, is_ignored};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 

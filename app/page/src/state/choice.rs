@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use llavacode_common::completion::{Completion, Ttft};
+use llavacode_api::completion::{Completion, Ttft};
 use serde::Deserialize;
 
 use super::known::{self, PICO, SMOLLM2, Shape};
@@ -118,7 +118,7 @@ pub fn offer(index: &Index, timed: &Timed) -> Option<Offer> {
 
 #[cfg(test)]
 mod tests {
-    use llavacode_common::completion::StopReason;
+    use llavacode_api::completion::StopReason;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! A lane's run: what is shown of one completion while it is made, and after.
 
-use llavacode_common::completion::{Completion, CompletionEvent, Lane, RetrievedChunk, StopReason, Ttft};
+use llavacode_api::completion::{Completion, CompletionEvent, Lane, RetrievedChunk, StopReason, Ttft};
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A measurement: how far it is, and what is shown of it.
 
-use llavacode_common::{
+use llavacode_api::{
     completion::Lane,
     report::{Differences, Interval, LaneSummary},
 };

@@ -15,7 +15,7 @@ pub mod tree;
 pub mod workspace;
 
 use leptos::prelude::*;
-use llavacode_common::completion::Lane;
+use llavacode_api::completion::Lane;
 
 use choice::{Arriving, Index, Offer, Timed};
 use engine::{EngineState, IndexState};

@@ -1,6 +1,6 @@
 //! How places in files are named.
 
-use llavacode_common::completion::ChunkPlace;
+use llavacode_api::completion::ChunkPlace;
 
 /// `path:first–last`, lines counted from 1 and both included, as editors count them.
 pub fn place_label(place: &ChunkPlace) -> String {

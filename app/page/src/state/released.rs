@@ -1,7 +1,7 @@
 //! What a bundle's release measured, as its manifest tells it. Bundles come from anywhere: what is
 //! missing or of another shape is left out.
 
-use llavacode_common::completion::Lane;
+use llavacode_api::completion::Lane;
 use serde_json::Value;
 
 /// The lanes on one set of tasks.

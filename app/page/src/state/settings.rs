@@ -2,7 +2,7 @@
 //! their defaults, so that an older page's settings can be read.
 
 use gloo::storage::{LocalStorage, Storage};
-use llavacode_common::completion::Lane;
+use llavacode_api::completion::Lane;
 use serde::{Deserialize, Serialize};
 
 /// Key in local storage. `index.html` reads `theme` from it before the first paint.

@@ -1,7 +1,7 @@
 //! The chunks that retrieval chose.
 
 use leptos::prelude::*;
-use llavacode_common::completion::{Lane, RetrievedChunk};
+use llavacode_api::completion::{Lane, RetrievedChunk};
 
 use super::control;
 use crate::state::prompt::lines_label;

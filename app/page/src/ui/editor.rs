@@ -2,7 +2,7 @@
 
 use leptos::html::Div;
 use leptos::prelude::*;
-use llavacode_common::completion::Lane;
+use llavacode_api::completion::Lane;
 
 use super::control;
 use super::toggle::Toggle;

@@ -1,7 +1,7 @@
 //! One lane's completion with its numbers.
 
 use leptos::prelude::*;
-use llavacode_common::completion::{Completion, Lane, Ttft};
+use llavacode_api::completion::{Completion, Lane, Ttft};
 
 use super::control;
 use crate::control::Control;
@@ -26,16 +26,31 @@ fn milliseconds(ms: f64) -> String {
     if ms < 9.95 { format!("{ms:.1}") } else { format!("{ms:.0}") }
 }
 
-/// How much sooner or later the compressed lane's first token comes than full RAG's, once both are
-/// done at the same place.
-fn against_full_rag(control: Control) -> Option<String> {
+/// How much sooner or later a lane's first token comes than another's, once both are done at the same
+/// place.
+fn against(control: Control, lane: Lane, other: Lane) -> Option<String> {
     let total = |lane| {
-        control.state.lane(lane).with(|run| run.ttft.filter(|_| run.phase == Phase::Done).map(|t| t.total_ms))
+        let run = control.state.lane(lane);
+        run.with(|run| run.ttft.filter(|_| run.phase == Phase::Done).map(|ttft| ttft.total_ms))
     };
-    let (compressed, full) = (total(Lane::Compressed)?, total(Lane::FullRag)?);
-    let change = (compressed / full - 1.0) * 100.0;
-    let sign = if change < 0.0 { "−" } else { "+" };
-    change.is_finite().then(|| format!("{sign}{:.0} % against full RAG", change.abs()))
+    (lane != other).then_some(())?;
+    change(total(lane)?, total(other)?).map(|change| format!("{change} against {}", title(other)))
+}
+
+/// How much more or less one time is than another, in percent; `None` where there is nothing to compare.
+fn change(ms: f64, other: f64) -> Option<String> {
+    let change = (ms / other - 1.0) * 100.0;
+    let sign = if change.round() < 0.0 { "−" } else { "+" };
+    change.is_finite().then(|| format!("{sign}{:.0} %", change.abs()))
+}
+
+/// The part of the time that embedding took, in words.
+fn encoded(ttft: &Ttft) -> Option<String> {
+    match ttft.encoded_chunks {
+        0 => None,
+        1 => Some("1 chunk embedded for it".to_owned()),
+        many => Some(format!("{many} chunks embedded for it")),
+    }
 }
 
 /// A lane's card. `scale` is the time that fills the bar's width.
@@ -51,7 +66,11 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
         control.state.in_place.get() && run.with(|run| run.phase == Phase::Done && !run.text.is_empty())
     };
     let has_prompt = move || run.with(|run| run.done.is_some());
-    let note = move || (lane == Lane::Compressed).then(|| against_full_rag(control)).flatten();
+    let note = move || {
+        let others = [Lane::Base, Lane::FullRag].map(|other| against(control, lane, other));
+        let encoded = run.with(|run| run.ttft.as_ref().and_then(encoded));
+        others.into_iter().chain([encoded]).flatten().collect::<Vec<_>>().join(", ")
+    };
     view! {
         <article
             class="lane" class:off=off hidden=move || !offered() data-testid=format!("lane-{key}")
@@ -160,7 +179,9 @@ fn Numbers(lane: Lane) -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use super::milliseconds;
+    use llavacode_api::completion::Ttft;
+
+    use super::{change, encoded, milliseconds};
 
     #[test]
     fn short_times_keep_a_digit_after_the_point() {
@@ -168,5 +189,21 @@ mod tests {
         assert_eq!(milliseconds(9.94), "9.9");
         assert_eq!(milliseconds(9.96), "10");
         assert_eq!(milliseconds(1234.5), "1234");
+    }
+
+    #[test]
+    fn times_are_compared_in_whole_percent() {
+        assert_eq!(change(46.0, 100.0).as_deref(), Some("−54 %"));
+        assert_eq!(change(120.4, 100.0).as_deref(), Some("+20 %"));
+        assert_eq!(change(99.9, 100.0).as_deref(), Some("+0 %"));
+        assert_eq!(change(1.0, 0.0), None);
+    }
+
+    #[test]
+    fn what_was_embedded_for_a_completion_is_said() {
+        let of = |encoded_chunks| encoded(&Ttft { encoded_chunks, ..Ttft::default() });
+        assert_eq!(of(0), None);
+        assert_eq!(of(1).as_deref(), Some("1 chunk embedded for it"));
+        assert_eq!(of(8).as_deref(), Some("8 chunks embedded for it"));
     }
 }

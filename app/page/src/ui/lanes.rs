@@ -1,7 +1,7 @@
 //! The lanes side by side, and what was retrieved for them.
 
 use leptos::prelude::*;
-use llavacode_common::completion::Lane;
+use llavacode_api::completion::Lane;
 
 use super::chunks::Chunks;
 use super::control;

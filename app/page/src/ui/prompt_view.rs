@@ -2,7 +2,7 @@
 
 use leptos::html::{self, Dialog as DialogElement};
 use leptos::prelude::*;
-use llavacode_common::completion::PromptPart;
+use llavacode_api::completion::PromptPart;
 
 use super::control;
 use crate::state::Dialog;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use llavacode_common::completion::ChunkPlace;
+use llavacode_api::completion::ChunkPlace;
 
 use super::super::fusion::{FUSION_DEPTH, Scored, best_first, distinct, reciprocal_rank_fusion};
 use super::super::{ChunkId, Query, Ranker, RetrievedHit, chunker, dense, lexical};

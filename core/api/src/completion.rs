@@ -130,6 +130,8 @@ pub struct Ttft {
     pub retrieve_ms: f64,
     /// Embedding retrieved chunks that had no vectors yet; 0 in lanes without soft tokens.
     pub encode_ms: f64,
+    /// How many chunks that were.
+    pub encoded_chunks: usize,
     /// Tokenising and laying out the prompt.
     pub assemble_ms: f64,
     /// Reading the prompt and choosing the first token, until its id is readable.
