@@ -17,11 +17,13 @@
 //! | [`asking`] | the reader's cross-entropies, and gradients of soft vectors |
 //! | [`teacher`] | what the reader says with the chunks as text, kept on disk |
 //! | [`standard`] | the projector's inputs brought to mean 0 and deviation 1 |
+//! | [`start`] | where the projector begins |
 //! | [`validation`] | the lanes on held-out packages while it learns |
 
 pub mod asking;
 pub mod features;
 pub mod standard;
+mod start;
 pub mod task;
 pub mod teacher;
 mod validation;
@@ -77,6 +79,8 @@ pub struct SoftOptions {
     pub terms: Terms,
     /// Whether lines weigh by how much text helps them.
     pub by_gain: bool,
+    /// Whether the projector begins by passing input vectors on; else with fresh weights.
+    pub pass_on: bool,
     /// Learning rate at its peak.
     pub rate: f64,
     /// Share of the run over which the rate falls to nothing.
@@ -149,7 +153,7 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
                 deviation: checkpoint.take("deviation", width)?,
             }
         }
-        None => measure_standard(learning, samples)?,
+        None => begin(learning, samples, options.pass_on)?,
     };
     let first = optimizer.step;
     let schedule = Schedule { peak: options.rate, warm_up: 20, steps: options.steps, decay: options.decay };
@@ -258,13 +262,19 @@ fn draw_with_chunks(samples: &SampleFile, needing: bool, random: &mut SplitMix64
     anyhow::bail!("of a hundred samples none has a chunk: cut samples from a larger corpus")
 }
 
-fn measure_standard(learning: &mut Learning<'_>, samples: &SampleFile) -> Result<Standard> {
-    let mut all = Vec::new();
+/// What the inputs' mean and deviation are, of the first samples' chunks.
+fn begin(learning: &mut Learning<'_>, samples: &SampleFile, pass_on: bool) -> Result<Standard> {
+    let mut inputs = Vec::new();
     for sample in samples.first(STANDARD_SAMPLES)? {
         let chunks: Vec<String> = learning.tasks.chunks(&sample).map(String::from).collect();
-        all.extend(learning.chunks.features(&chunks));
+        inputs.extend(learning.chunks.features(&chunks));
     }
-    Ok(Standard::of(&all, learning.chunks.width()))
+    let standard = Standard::of(&inputs, learning.chunks.width());
+    if pass_on {
+        let scale = learning.asking.embedding_scale();
+        start::pass_on(&mut learning.projector, &standard, &standard.apply(inputs), scale);
+    }
+    Ok(standard)
 }
 
 fn validate(learning: &mut Learning<'_>, standard: &Standard, log: &mut RunLog, step: u64) -> Result<()> {
