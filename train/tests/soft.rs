@@ -110,8 +110,8 @@ fn a_pupil_that_says_what_its_teacher_says_is_left_alone() {
     let vectors = vec![0.05; 2 * hidden];
     // The teacher's prompt with tokens where the pupil has vectors.
     let text = Task { sequence: Sequence { soft: Vec::new(), ..task.sequence.clone() }, ..task.clone() };
-    let taught = asking.teach(&[text.clone()]).remove(0);
-    let nats = asking.ask(&[text.clone()], &[], None).nats[0];
+    let taught = asking.teach(std::slice::from_ref(&text)).remove(0);
+    let nats = asking.ask(std::slice::from_ref(&text), &[], None).nats[0];
     assert!((f64::from(taught.nats) - nats).abs() < 1e-3, "{} {nats}", taught.nats);
     assert_eq!(taught.hidden.len(), task.sequence.targets.len() * hidden);
 
