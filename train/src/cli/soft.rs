@@ -76,7 +76,7 @@ pub(super) struct SoftArguments {
     /// Weigh lines by how much text helps them
     #[arg(long)]
     by_gain: bool,
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 2e-4)]
     rate: f64,
     /// Share of the run over which the rate falls to nothing
     #[arg(long, default_value_t = 0.3)]
@@ -182,7 +182,7 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
     let asking = Asking::new(model, Arc::clone(&tokenizer), threads, arguments.micro_batch);
     let form = ProjectorConfig::three_layer(chunks.width(), asking.hidden());
     let mut random = SplitMix64::new(arguments.seed);
-    let projector = TrainedProjector::init(form, asking.embedding_scale(), &mut random);
+    let projector = TrainedProjector::init(form, 1.0, &mut random);
     println!("{} parameters in the projector", projector.parameters.len());
     let options = SoftOptions {
         out: work.join(&arguments.out),

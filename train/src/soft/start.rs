@@ -18,8 +18,8 @@ const FRESH: f32 = 0.2;
 
 /// Makes a fresh projector of three layers pass on the numbers of depth 0, which its inputs begin with.
 /// `inputs` are some of its inputs, brought to mean 0 and deviation 1 by `standard`; the root mean
-/// square of what it then says is `scale`. A projector that has no room for that stays as it is.
-pub(super) fn pass_on(projector: &mut TrainedProjector, standard: &Standard, inputs: &[f32], scale: f64) {
+/// square of what it then says is 1. A projector that has no room for that stays as it is.
+pub(super) fn pass_on(projector: &mut TrainedProjector, standard: &Standard, inputs: &[f32]) {
     let (input, hidden) = match *projector.config.widths.as_slice() {
         [input, first, second, output] if first >= 2 * output && second >= 2 * output && input >= output => {
             (input, output)
@@ -49,7 +49,7 @@ pub(super) fn pass_on(projector: &mut TrainedProjector, standard: &Standard, inp
     let inputs = Tensor::from_data(TensorData::new(inputs.to_vec(), shape), &device);
     let found = values(projector.module(&device).forward(inputs));
     let squares: f64 = found.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    let factor = (scale / (squares / found.len().max(1) as f64).sqrt().max(1e-12)) as f32;
+    let factor = (1.0 / (squares / found.len().max(1) as f64).sqrt().max(1e-12)) as f32;
     if let Some(last) = projector.tensors.iter().rfind(|tensor| matches!(tensor.kind, Kind::Matrix { .. })) {
         projector.parameters[last.range()].iter_mut().for_each(|value| *value *= factor);
     }
@@ -67,15 +67,15 @@ mod tests {
         let (mut random, device) = (SplitMix64::new(9), Device::flex());
         let (rows, hidden) = (50, 16);
         let deviation = (0..2 * hidden).map(|n| 0.5 + n as f32 / 20.0).collect();
-        let standard = Standard { mean: vec![1.0; 2 * hidden], deviation };
+        let standard = Standard { mean: vec![1.0; 2 * hidden], deviation, size: 0.1 };
         let inputs: Vec<f32> = (0..rows * 2 * hidden).map(|_| random.normal() as f32).collect();
         let form = ProjectorConfig::three_layer(2 * hidden, hidden);
         let mut projector = TrainedProjector::init(form, 1.0, &mut random);
-        pass_on(&mut projector, &standard, &inputs, 0.25);
+        pass_on(&mut projector, &standard, &inputs);
         let x = Tensor::from_data(TensorData::new(inputs.clone(), [rows, 2 * hidden]), &device);
         let said = values(projector.module(&device).forward(x));
         let mean_square = said.iter().map(|x| x * x).sum::<f32>() / said.len() as f32;
-        assert!((mean_square.sqrt() - 0.25).abs() < 1e-3);
+        assert!((mean_square.sqrt() - 1.0).abs() < 1e-3);
         for (out, input) in said.chunks_exact(hidden).zip(inputs.chunks_exact(2 * hidden)) {
             let own: Vec<f32> =
                 input.iter().zip(&standard.deviation).take(hidden).map(|(x, d)| x * d).collect();
@@ -86,7 +86,7 @@ mod tests {
         let narrow = ProjectorConfig::two_layer(2 * hidden, hidden);
         let mut other = TrainedProjector::init(narrow, 1.0, &mut random);
         let before = other.parameters.clone();
-        pass_on(&mut other, &standard, &inputs, 0.25);
+        pass_on(&mut other, &standard, &inputs);
         assert_eq!(other.parameters, before);
     }
 }
