@@ -213,6 +213,7 @@ fn a_resumed_run_is_the_unbroken_one() {
             restating: 0.5,
             terms: Terms { kl: 0.5, hidden: 0.2 },
             by_gain: true,
+            pass_on: true,
             rate: 1e-2,
             // No fall: its place depends on the run's length.
             decay: 0.0,

@@ -10,7 +10,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use llavacode_core::{config::PromptConfig, engine::Lane, model::projector::ProjectorConfig};
+use llavacode_core::{
+    config::PromptConfig, engine::Lane, model::projector::ProjectorConfig, weights::sha256_hex,
+};
 use llavacode_train::{
     corpus::Split,
     gguf::GgufReader,
@@ -74,7 +76,7 @@ pub(super) struct SoftArguments {
     /// Weigh lines by how much text helps them
     #[arg(long)]
     by_gain: bool,
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 2e-4)]
     rate: f64,
     /// Share of the run over which the rate falls to nothing
     #[arg(long, default_value_t = 0.3)]
@@ -88,6 +90,9 @@ pub(super) struct SoftArguments {
     /// Lines of each kind to validate on
     #[arg(long, default_value_t = 64)]
     validation: usize,
+    /// Begin with fresh weights, not by passing the parts' mean input vectors on
+    #[arg(long)]
+    fresh: bool,
     /// Threads; as many as there are processors if left out
     #[arg(long)]
     threads: Option<usize>,
@@ -159,8 +164,9 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
     };
     let (samples, mark) = open_samples(work, Split::Train)?;
     let (held_out, held_out_mark) = open_samples(work, Split::Validation)?;
-    let kept = work.join("soft-validation.json");
-    let held_out_mark = format!("{named} {held_out_mark} {prompt:?}");
+    let held_out_mark = format!("{named} {held_out_mark} {prompt:?} {}", arguments.validation);
+    let name = sha256_hex(held_out_mark.as_bytes());
+    let kept = work.join(format!("soft-validation/{}.json", &name[..12]));
     let validation =
         ValidationSet::new(&held_out, arguments.validation, lay_out(soft)?, fixed, (&kept, &held_out_mark))?;
 
@@ -176,13 +182,13 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
     let asking = Asking::new(model, Arc::clone(&tokenizer), threads, arguments.micro_batch);
     let form = ProjectorConfig::three_layer(chunks.width(), asking.hidden());
     let mut random = SplitMix64::new(arguments.seed);
-    let projector = TrainedProjector::init(form, asking.embedding_scale(), &mut random);
+    let projector = TrainedProjector::init(form, 1.0, &mut random);
     println!("{} parameters in the projector", projector.parameters.len());
     let options = SoftOptions {
         out: work.join(&arguments.out),
         samples: mark,
         reader: named,
-        depths: arguments.layers,
+        depths: arguments.layers.clone(),
         seed: arguments.seed,
         steps: arguments.steps,
         lines: arguments.lines,
@@ -191,6 +197,7 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
         restating: arguments.restating,
         terms,
         by_gain: arguments.by_gain,
+        pass_on: !arguments.fresh && arguments.layers.first() == Some(&0),
         rate: arguments.rate,
         decay: arguments.decay,
         checkpoint_every: arguments.checkpoint_every,

@@ -17,11 +17,13 @@
 //! | [`asking`] | the reader's cross-entropies, and gradients of soft vectors |
 //! | [`teacher`] | what the reader says with the chunks as text, kept on disk |
 //! | [`standard`] | the projector's inputs brought to mean 0 and deviation 1 |
+//! | [`start`] | where the projector begins |
 //! | [`validation`] | the lanes on held-out packages while it learns |
 
 pub mod asking;
 pub mod features;
 pub mod standard;
+mod start;
 pub mod task;
 pub mod teacher;
 mod validation;
@@ -77,6 +79,8 @@ pub struct SoftOptions {
     pub terms: Terms,
     /// Whether lines weigh by how much text helps them.
     pub by_gain: bool,
+    /// Whether the projector begins by passing input vectors on; else with fresh weights.
+    pub pass_on: bool,
     /// Learning rate at its peak.
     pub rate: f64,
     /// Share of the run over which the rate falls to nothing.
@@ -113,8 +117,10 @@ struct Entry {
     lines: f64,
     /// Of the chunks told on.
     restated: f64,
-    /// Of the projector's gradients.
+    /// Length of the projector's gradients.
     gradient: f64,
+    /// Root mean square of the soft vectors' numbers, against that of tokens'.
+    size: f64,
     /// Seconds since the entry before.
     seconds: f64,
 }
@@ -147,9 +153,10 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
             Standard {
                 mean: checkpoint.take("mean", width)?,
                 deviation: checkpoint.take("deviation", width)?,
+                size: learning.asking.embedding_scale() as f32,
             }
         }
-        None => measure_standard(learning, samples)?,
+        None => begin(learning, samples, options.pass_on)?,
     };
     let first = optimizer.step;
     let schedule = Schedule { peak: options.rate, warm_up: 20, steps: options.steps, decay: options.decay };
@@ -163,10 +170,12 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
         let (tasks, chunks) = draw(learning, samples, options, step)?;
         let inputs = standard.apply(learning.chunks.features(&chunks));
         let pass = learning.projector.differentiate_as_is(inputs, &device);
-        let vectors = values(pass.output.clone());
+        let vectors = standard.sized(values(pass.output.clone()));
+        let squares: f64 = vectors.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        let size = (squares / vectors.len() as f64).sqrt() / f64::from(standard.size);
         let Asked { nats, d_vectors } = learning.asking.ask(&tasks, &vectors, Some(options.terms));
         let [rows, width] = pass.output.dims();
-        let pull = Tensor::<2>::from_data(TensorData::new(d_vectors, [rows, width]), &device);
+        let pull = Tensor::<2>::from_data(TensorData::new(standard.sized(d_vectors), [rows, width]), &device);
         // Its gradient for the output is the reader's.
         let loss = (pass.output.clone() * pull).sum();
         let gradients = pass.backward_with(loss, &learning.projector, None).projector;
@@ -185,7 +194,7 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
         );
         let seconds = since.elapsed().as_secs_f64();
         since = std::time::Instant::now();
-        log.write(&Entry { step: done, lines, restated, gradient, seconds })?;
+        log.write(&Entry { step: done, lines, restated, gradient, size, seconds })?;
         log.step(done, &format!("lines {lines:.3}  restated {restated:.3}"));
         let last = done == options.steps;
         if done % options.checkpoint_every == 0 || last {
@@ -258,13 +267,19 @@ fn draw_with_chunks(samples: &SampleFile, needing: bool, random: &mut SplitMix64
     anyhow::bail!("of a hundred samples none has a chunk: cut samples from a larger corpus")
 }
 
-fn measure_standard(learning: &mut Learning<'_>, samples: &SampleFile) -> Result<Standard> {
-    let mut all = Vec::new();
+/// What the inputs' mean and deviation are, of the first samples' chunks.
+fn begin(learning: &mut Learning<'_>, samples: &SampleFile, pass_on: bool) -> Result<Standard> {
+    let mut inputs = Vec::new();
     for sample in samples.first(STANDARD_SAMPLES)? {
         let chunks: Vec<String> = learning.tasks.chunks(&sample).map(String::from).collect();
-        all.extend(learning.chunks.features(&chunks));
+        inputs.extend(learning.chunks.features(&chunks));
     }
-    Ok(Standard::of(&all, learning.chunks.width()))
+    let size = learning.asking.embedding_scale() as f32;
+    let standard = Standard::of(&inputs, learning.chunks.width(), size);
+    if pass_on {
+        start::pass_on(&mut learning.projector, &standard, &standard.apply(inputs));
+    }
+    Ok(standard)
 }
 
 fn validate(learning: &mut Learning<'_>, standard: &Standard, log: &mut RunLog, step: u64) -> Result<()> {
@@ -274,7 +289,8 @@ fn validate(learning: &mut Learning<'_>, standard: &Standard, log: &mut RunLog, 
         let rows = inputs.len() / projector.config.widths[0];
         let device = Device::flex();
         let shape = [rows, projector.config.widths[0]];
-        values(projector.module(&device).forward(Tensor::from_data(TensorData::new(inputs, shape), &device)))
+        let inputs = Tensor::from_data(TensorData::new(inputs, shape), &device);
+        standard.sized(values(projector.module(&device).forward(inputs)))
     };
     let lanes = validation.measure(asking, &mut project)?;
     log.write(&validation::Entry { step, validation: &lanes })?;

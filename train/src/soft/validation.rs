@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use llavacode_core::engine::Lane;
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +80,7 @@ impl ValidationSet {
         let any = samples.first(count)?.into_iter().filter(with_chunks).collect();
         let needing = samples.needing_context(count)?;
         let kinds = vec![("needing", needing), ("any", any)];
-        Ok(Self { kinds, compressed, fixed, kept: kept.into(), mark: format!("{mark} {count}") })
+        Ok(Self { kinds, compressed, fixed, kept: kept.into(), mark: mark.into() })
     }
 
     /// Measures every lane. `project` gives chunks their soft vectors.
@@ -113,6 +113,9 @@ impl ValidationSet {
             return Ok(fixed.lanes);
         }
         let fixed = Fixed { mark: self.mark.clone(), lanes: self.measure_fixed(asking) };
+        if let Some(folder) = self.kept.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        }
         write_whole(&self.kept, &serde_json::to_vec_pretty(&fixed)?)?;
         Ok(fixed.lanes)
     }
