@@ -34,7 +34,12 @@ fn against(control: Control, lane: Lane, other: Lane) -> Option<String> {
         run.with(|run| run.ttft.filter(|_| run.phase == Phase::Done).map(|ttft| ttft.total_ms))
     };
     (lane != other).then_some(())?;
-    change(total(lane)?, total(other)?).map(|change| format!("{change} against {}", title(other)))
+    change(total(lane)?, total(other)?).map(|change| format!("{change} against {}", in_a_sentence(other)))
+}
+
+/// A lane's name inside a sentence.
+fn in_a_sentence(lane: Lane) -> &'static str {
+    if lane == Lane::Base { "base" } else { title(lane) }
 }
 
 /// How much more or less one time is than another, in percent; `None` where there is nothing to compare.
@@ -69,7 +74,7 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
     let note = move || {
         let others = [Lane::Base, Lane::FullRag].map(|other| against(control, lane, other));
         let encoded = run.with(|run| run.ttft.as_ref().and_then(encoded));
-        others.into_iter().chain([encoded]).flatten().collect::<Vec<_>>().join(", ")
+        others.into_iter().chain([encoded]).flatten().collect::<Vec<_>>().join(" · ")
     };
     view! {
         <article
@@ -106,9 +111,9 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
                     {move || run.with(|run| run.ttft.map_or(MISSING.into(), |ttft| milliseconds(ttft.total_ms)))}
                 </span>
                 <span class="unit">"ms to first token"</span>
-                <span class="note">{note}</span>
             </div>
             <Bar lane=lane scale=scale/>
+            <p class="note" class:old=move || run.with(|run| run.numbers_are_old())>{note}</p>
             <Numbers lane=lane/>
         </article>
     }
