@@ -39,7 +39,11 @@ fn against(control: Control, lane: Lane, other: Lane) -> Option<String> {
 
 /// A lane's name inside a sentence.
 fn in_a_sentence(lane: Lane) -> &'static str {
-    if lane == Lane::Base { "base" } else { title(lane) }
+    match lane {
+        Lane::Base => "base",
+        Lane::FullRag => "full RAG",
+        other => title(other),
+    }
 }
 
 /// How much more or less one time is than another, in percent; `None` where there is nothing to compare.
