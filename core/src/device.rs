@@ -1,7 +1,12 @@
 //! What a device can do, for those who choose a body or a layout by it.
 
+use std::sync::{PoisonError, RwLock};
+
 use burn::backend::{CubeDevice, DispatchDevice};
 pub use burn::tensor::Device;
+
+/// The devices that the processor plays.
+static SOFTWARE: RwLock<Vec<Device>> = RwLock::new(Vec::new());
 
 /// Whether our WGSL kernels run on this device: a wgpu device outside autodiff.
 pub fn has_kernels(device: &Device) -> bool {
@@ -15,5 +20,34 @@ pub fn binding_bytes(device: &Device) -> Option<u64> {
             Some(device.client().properties().memory.max_page_size)
         }
         _ => None,
+    }
+}
+
+/// Says whether the processor plays a GPU (SwiftShader, llvmpipe). Matrix products of many rows then do
+/// without workgroup memory, which such a device emulates. They give the same numbers.
+pub fn set_software(device: &Device, software: bool) {
+    let mut devices = SOFTWARE.write().unwrap_or_else(PoisonError::into_inner);
+    devices.retain(|known| known != device);
+    if software {
+        devices.push(device.clone());
+    }
+}
+
+/// Whether the processor plays this GPU, as far as [`set_software`] was told.
+pub fn is_software(device: &Device) -> bool {
+    SOFTWARE.read().unwrap_or_else(PoisonError::into_inner).contains(device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_device_can_be_taken_back() {
+        let device = Device::flex();
+        for software in [true, true, false, false, true, false] {
+            set_software(&device, software);
+            assert_eq!(is_software(&device), software);
+        }
     }
 }

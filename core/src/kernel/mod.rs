@@ -21,13 +21,6 @@ pub use self::{
 };
 use crate::{device::has_kernels, quant::Matrix};
 
-/// Takes, from now on, the kernels made for a software GPU (SwiftShader, llvmpipe): matrix products
-/// of many rows without workgroup memory, which such a device emulates. They give the same
-/// numbers. For the whole process: a process has one device.
-pub fn use_software_kernels(yes: bool) {
-    gpu::use_software_kernels(yes);
-}
-
 /// RMSNorm of every row.
 ///
 /// # Shapes

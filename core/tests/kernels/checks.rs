@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use llavacode_core::{
+    device::set_software,
     kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span, ceilings, reference},
     quant::{Matrix, WeightFormat, part_rows},
 };
@@ -170,9 +171,9 @@ async fn one_linear(bench: &mut Bench, rows: usize, cols: usize, out: usize, for
         let expected = reference::linear(x_cpu.clone(), &weight_cpu, bias_cpu, residual_cpu);
         for software in [false, true] {
             bench.poison(rows * out);
-            kernel::use_software_kernels(software);
+            set_software(&bench.gpu, software);
             let y = kernel::linear(x.clone(), &weight, bias.clone(), residual.clone());
-            kernel::use_software_kernels(false);
+            set_software(&bench.gpu, false);
             let what =
                 format!("{what}, bias {with_bias}, residual {with_residual}, for a software GPU {software}");
             bench.compare_sums(&what, y, expected.clone(), magnitude).await;
@@ -223,12 +224,12 @@ async fn one_in_parts(
     let magnitude = (cols as f64).sqrt() / 3.0;
     let normed = reference::rms_norm(x_cpu.clone(), &norm_cpu);
     for software in [false, true] {
-        kernel::use_software_kernels(software);
+        set_software(&bench.gpu, software);
         bench.poison(rows * out);
         let y = kernel::linear(x.clone(), &split, Some(bias.clone()), Some(residual.clone()));
         bench.poison(rows * out);
         let behind = kernel::norm_linear(x.clone(), &norm, &split, Some(bias.clone()));
-        kernel::use_software_kernels(false);
+        set_software(&bench.gpu, false);
         let expected =
             reference::linear(x_cpu.clone(), &whole, Some(bias_cpu.clone()), Some(residual_cpu.clone()));
         bench.compare_sums(&what, y, expected, magnitude).await;

@@ -4,7 +4,7 @@
 //! more than they bring: on it burn's CPU backend is several times as fast, and Auto takes that.
 
 use js_sys::{Function, Object, Promise, Reflect};
-use llavacode_core::{Device, kernel};
+use llavacode_core::{Device, device::set_software, kernel};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -52,7 +52,7 @@ async fn open_webgpu(software: bool) -> Result<Device, String> {
         .init_with_setup_async()
         .await
         .map_err(|error| format!("the GPU could not be opened ({error})"))?;
-    kernel::use_software_kernels(software);
+    set_software(&device, software);
     kernel::check_shaders(&setup.device)
         .await
         .map_err(|refused| format!("this browser's shader compiler refused a kernel ({refused})"))?;

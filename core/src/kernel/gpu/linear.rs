@@ -1,7 +1,5 @@
 //! Products with weight matrices, and rows of them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 use cubecl::prelude::CubeCount;
@@ -15,17 +13,10 @@ use super::launch::{
     Kernel, empty_float, float, int, launch, tensor, workgroups,
 };
 use crate::{
+    device::is_software,
     kernel::operands::RmsNorm,
     quant::{Matrix, WeightFormat},
 };
-
-/// See [`super::super::use_software_kernels`].
-static DIRECT: AtomicBool = AtomicBool::new(false);
-
-/// See [`super::super::use_software_kernels`].
-pub(in crate::kernel) fn use_software_kernels(yes: bool) {
-    DIRECT.store(yes, Ordering::Relaxed);
-}
 
 /// How a kernel reads a weight matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,7 +203,8 @@ pub(in crate::kernel) fn linear(
         Some(norm) => super::rows::rms_norm(x, norm),
         None => x,
     };
-    linear_many(float(x), rows, &weight, bias, residual)
+    let software = is_software(&x.device());
+    linear_many(float(x), rows, software, &weight, bias, residual)
 }
 
 fn linear_vector(
@@ -246,6 +238,7 @@ fn linear_vector(
 fn linear_many(
     x: CubeTensor,
     rows: usize,
+    software: bool,
     weight: &Weight,
     bias: Option<CubeTensor>,
     residual: Option<CubeTensor>,
@@ -268,7 +261,7 @@ fn linear_many(
                 .words()
             };
         }
-        let (kernel, grid, params) = if DIRECT.load(Ordering::Relaxed) {
+        let (kernel, grid, params) = if software {
             let down = rows.div_ceil(linear_direct::TILE_ROWS);
             let tiles = down * part.rows.div_ceil(linear_direct::TILE_OUT);
             let grid = workgroups(tiles.div_ceil(linear_direct::THREADS));

@@ -11,7 +11,7 @@ use burn_wgpu::KernelSource;
 
 pub(super) use self::{
     attention::{attention, rope_and_append},
-    linear::{gather_rows, linear, norm_gate_up, use_software_kernels},
+    linear::{gather_rows, linear, norm_gate_up},
     rows::{argmax, rms_norm, swiglu},
 };
 pub use self::{check::check_shaders, launch::launches};
