@@ -2,7 +2,7 @@
 //! blocking. The checks are the native ones.
 
 #[cfg(target_family = "wasm")]
-#[path = "../../core/tests/kernels/checks.rs"]
+#[path = "../../core/tests/kernels/checks/mod.rs"]
 mod checks;
 
 /// wasm-bindgen's runner calls the tests themselves.

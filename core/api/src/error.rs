@@ -82,7 +82,7 @@ pub enum Error {
     },
     /// A tensor's element type is none of those we read.
     #[error(
-        "{file}: tensor {tensor} is of type {found}; F32, F16 and BF16 can be read, and in GGUF files Q4_0, Q5_0, Q8_0, Q4_K, Q5_K and Q6_K. Convert the checkpoint."
+        "{file}: tensor {tensor} is of type {found}; F32, F16 and BF16 can be read, and in GGUF files Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K. Convert the checkpoint."
     )]
     UnsupportedDType {
         /// Path inside the bundle.

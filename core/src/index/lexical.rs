@@ -14,10 +14,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fusion::Scored;
+use crate::words::words;
 
 /// The words of a text, each once.
-pub fn words(text: &str) -> HashSet<&str> {
-    crate::words::words(text).collect()
+pub fn word_set(text: &str) -> HashSet<&str> {
+    words(text).collect()
 }
 
 /// |a ∩ b| / |a ∪ b|; 0 where both are empty.
@@ -48,7 +49,7 @@ pub struct LexicalIndex {
 impl LexicalIndex {
     /// Adds the text of a slot that is not in use.
     pub fn insert(&mut self, slot: u32, text: &str) {
-        let words = words(text);
+        let words = word_set(text);
         let index = slot as usize;
         if self.word_counts.len() <= index {
             self.word_counts.resize(index + 1, 0);
@@ -74,7 +75,7 @@ impl LexicalIndex {
 
     /// Takes the text of a slot out; it must be the text that was inserted.
     pub fn remove(&mut self, slot: u32, text: &str) {
-        for word in words(text) {
+        for word in word_set(text) {
             let Some(slots) = self.postings.get_mut(word) else { continue };
             if let Ok(place) = slots.binary_search(&slot) {
                 slots.remove(place);
@@ -90,7 +91,7 @@ impl LexicalIndex {
 
     /// The similarity of every text that shares a word with the query, in the slots' order.
     pub fn similarities(&self, query: &str) -> Vec<Scored> {
-        let words = words(query);
+        let words = word_set(query);
         let mut shared = vec![0u32; self.word_counts.len()];
         for slots in words.iter().filter_map(|&word| self.postings.get(word)) {
             for &slot in slots {

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use llavacode_core::index::dense::{dot, similarities};
 use llavacode_core::index::fusion::reciprocal_rank_fusion;
-use llavacode_core::index::lexical::{LexicalIndex, jaccard, query_window, words};
+use llavacode_core::index::lexical::{LexicalIndex, jaccard, query_window, word_set};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -11,21 +11,21 @@ use crate::random_file;
 #[test]
 fn words_are_runs_of_letters_digits_and_underscores() {
     let expected: HashSet<&str> = ["def", "_area2", "self", "größe", "数", "1", "0", "None"].into();
-    assert_eq!(words("def _area2(self, größe=1.0): # 数-数\n\treturn_ = None"), {
+    assert_eq!(word_set("def _area2(self, größe=1.0): # 数-数\n\treturn_ = None"), {
         let mut with_assignment = expected;
         with_assignment.insert("return_");
         with_assignment
     });
-    assert_eq!(words("+ - (): \n"), HashSet::new());
-    assert_ne!(words("Area"), words("area"), "case is kept");
+    assert_eq!(word_set("+ - (): \n"), HashSet::new());
+    assert_ne!(word_set("Area"), word_set("area"), "case is kept");
 }
 
 #[test]
 fn jaccard_is_shared_words_over_all_words() {
-    assert_eq!(jaccard(&words("a b c"), &words("b c d e")), 2.0 / 5.0);
-    assert_eq!(jaccard(&words("a a a"), &words("a")), 1.0);
-    assert_eq!(jaccard(&words("a"), &words("b")), 0.0);
-    assert_eq!(jaccard(&words(""), &words("")), 0.0);
+    assert_eq!(jaccard(&word_set("a b c"), &word_set("b c d e")), 2.0 / 5.0);
+    assert_eq!(jaccard(&word_set("a a a"), &word_set("a")), 1.0);
+    assert_eq!(jaccard(&word_set("a"), &word_set("b")), 0.0);
+    assert_eq!(jaccard(&word_set(""), &word_set("")), 0.0);
 }
 
 #[test]
@@ -60,7 +60,9 @@ fn the_inverted_index_finds_what_comparing_all_pairs_finds() {
         let expected: Vec<(u32, f32)> = texts
             .iter()
             .enumerate()
-            .filter_map(|(slot, text)| Some((slot as u32, jaccard(&words(&query), &words(text.as_ref()?)))))
+            .filter_map(|(slot, text)| {
+                Some((slot as u32, jaccard(&word_set(&query), &word_set(text.as_ref()?))))
+            })
             .filter(|&(_, score)| score > 0.0)
             .collect();
         assert_eq!(found, expected);

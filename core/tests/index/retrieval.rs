@@ -1,5 +1,5 @@
 use llavacode_core::config::ChunkingConfig;
-use llavacode_core::index::lexical::{jaccard, query_window, words};
+use llavacode_core::index::lexical::{jaccard, query_window, word_set};
 use llavacode_core::index::{Index, Query, Ranker, Vectors};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -74,12 +74,13 @@ fn answers_equal_those_of_comparing_all_pairs() {
         let query = Query { top_k: 4, ..by_words("3.py", &prefix) };
         let found: Vec<f32> = index.retrieve(&query).iter().map(|hit| hit.score).collect();
 
-        let query_words = words(query_window(&prefix, LINES.lines));
+        let query_words = word_set(query_window(&prefix, LINES.lines));
         let mut texts: Vec<&str> =
             index.chunks().filter(|chunk| chunk.place.path != "3.py").map(|chunk| &*chunk.text).collect();
         texts.sort_unstable();
         texts.dedup();
-        let mut expected: Vec<f32> = texts.iter().map(|text| jaccard(&query_words, &words(text))).collect();
+        let mut expected: Vec<f32> =
+            texts.iter().map(|text| jaccard(&query_words, &word_set(text))).collect();
         expected.retain(|&score| score > 0.0);
         expected.sort_by(|a, b| b.total_cmp(a));
         expected.truncate(4);

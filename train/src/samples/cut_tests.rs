@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use llavacode_core::index::lexical::{jaccard, words};
+use llavacode_core::index::lexical::{jaccard, word_set};
 
 use super::*;
 use crate::samples::SampleFile;
@@ -71,7 +71,7 @@ fn chunks_are_other_files_best_first() {
     let (samples, report, _) = cut_to(folder.path(), "a.jsonl", &CutConfig::new(200, 5));
     let files: Vec<SourceFile> = packages().concat();
     for sample in &samples {
-        let query = words(query_window(&sample.prefix, 10));
+        let query = word_set(query_window(&sample.prefix, 10));
         let mut last = f32::INFINITY;
         for chunk in &sample.chunks {
             assert_ne!(chunk.path, sample.path);
@@ -79,7 +79,7 @@ fn chunks_are_other_files_best_first() {
             assert_eq!(file.package, sample.package);
             let lines: Vec<_> = file.text.lines().collect();
             assert_eq!(chunk.text, lines[chunk.start_line..chunk.end_line].join("\n"));
-            let score = jaccard(&query, &words(&chunk.text));
+            let score = jaccard(&query, &word_set(&chunk.text));
             assert!(score > 0.0 && score <= last);
             last = score;
         }

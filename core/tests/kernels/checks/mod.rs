@@ -1,0 +1,177 @@
+//! Every kernel against its meaning ([`llavacode_core::kernel::reference`]), on random inputs.
+//!
+//! The reference runs on the CPU backend. The functions wait for nothing but futures, so the same
+//! checks run natively and in a browser.
+
+mod attention;
+mod linear;
+
+use std::ops::RangeInclusive;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use llavacode_core::{
+    device::set_software,
+    kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span, ceilings, reference},
+    quant::{Matrix, WeightFormat, part_rows},
+};
+
+pub(crate) use attention::{attention, rope_and_append};
+pub(crate) use linear::{gather_rows, linear, norm_gate_up, row_parts};
+
+/// Largest allowed ‖a − b‖ / ‖b‖: what another order of summation leaves of 24 bits.
+const TOLERANCE: f64 = 1e-5;
+
+const FORMATS: [WeightFormat; 4] =
+    [WeightFormat::Q4, WeightFormat::Q4_1, WeightFormat::Q8, WeightFormat::F32];
+
+/// A GPU, the CPU backend, and random inputs for both.
+pub(crate) struct Bench {
+    gpu: Device,
+    cpu: Device,
+    seed: u64,
+    /// State of the generator, which is SplitMix64 (Steele et al. 2014).
+    state: u64,
+}
+
+impl Bench {
+    /// `seed` appears in every failure's message.
+    pub(crate) fn new(gpu: Device, seed: u64) -> Self {
+        Self { gpu, cpu: Device::flex(), seed, state: seed }
+    }
+
+    fn random(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.state;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ bits >> 31
+    }
+
+    /// A random size: every run tries other edges.
+    fn size(&mut self, sizes: RangeInclusive<usize>) -> usize {
+        let count = sizes.end() - sizes.start() + 1;
+        sizes.start() + (self.random() % count as u64) as usize
+    }
+
+    /// Random values between −1 and 1.
+    fn values(&mut self, len: usize) -> Vec<f32> {
+        (0..len).map(|_| (self.random() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
+    }
+
+    /// The same random tensor on the GPU and on the CPU.
+    fn floats<const D: usize>(&mut self, shape: [usize; D]) -> [Tensor<D>; 2] {
+        let values = self.values(shape.iter().product());
+        self.both(values, shape)
+    }
+
+    fn both<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> [Tensor<D>; 2] {
+        let data = TensorData::new(values, shape);
+        [&self.gpu, &self.cpu].map(|device| Tensor::from_data(data.clone(), device))
+    }
+
+    fn norm(&mut self, width: usize) -> [RmsNorm; 2] {
+        self.floats([width])
+            .map(|weight| RmsNorm { weight: burn::module::Param::from_tensor(weight + 1.0), eps: 1e-6 })
+    }
+
+    fn matrix(&mut self, rows: usize, cols: usize, format: WeightFormat) -> [Matrix; 2] {
+        let values = self.values(rows * cols);
+        [&self.gpu, &self.cpu].map(|device| Matrix::from_values(values.clone(), rows, cols, format, device))
+    }
+
+    /// Leaves freed memory of this size full of NaN: an element that a kernel forgets to write
+    /// then shows.
+    fn poison(&self, len: usize) {
+        let _ = Tensor::<1>::full([len], f32::NAN, &self.gpu);
+    }
+
+    /// Elements that are sums of few terms, or none: they are held to their own size.
+    async fn compare<const D: usize>(&self, what: &str, gpu: Tensor<D>, cpu: Tensor<D>) {
+        self.compare_sums(what, gpu, cpu, 0.0).await;
+    }
+
+    /// Elements that are sums, and of size `magnitude` where their terms do not happen to cancel.
+    /// Rounding is as large as the terms are, so one that cancels is held to that size.
+    async fn compare_sums<const D: usize>(&self, what: &str, gpu: Tensor<D>, cpu: Tensor<D>, magnitude: f64) {
+        assert_eq!(gpu.dims(), cpu.dims(), "{what}: shapes");
+        let (gpu, cpu) = (floats_of(gpu).await, floats_of(cpu).await);
+        let square = |v: f32| f64::from(v) * f64::from(v);
+        let difference: f64 = gpu.iter().zip(&cpu).map(|(a, b)| square(a - b)).sum();
+        let norm: f64 = cpu.iter().copied().map(square).sum();
+        let error = (difference / norm.max(magnitude * magnitude * cpu.len() as f64)).sqrt();
+        // Where the two part most, for the message.
+        let apart = |i: &usize| (gpu[*i] - cpu[*i]).abs();
+        let worst = (0..gpu.len()).max_by(|a, b| apart(a).total_cmp(&apart(b))).unwrap_or(0);
+        let wrong = (0..gpu.len()).filter(|i| apart(i) > 1e-3 || apart(i).is_nan()).count();
+        assert!(
+            error < TOLERANCE,
+            "{what}: relative error {error:.2e} (seed {}); {wrong} of {} are wrong, element {worst} is {} where the reference has {}",
+            self.seed,
+            gpu.len(),
+            gpu[worst],
+            cpu[worst],
+        );
+    }
+}
+
+async fn floats_of<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data_async().await.expect("the device can be read").iter::<f32>().collect()
+}
+
+async fn ids_of(tensor: Tensor<1, Int>) -> Vec<u32> {
+    tensor.into_data_async().await.expect("the device can be read").iter::<u32>().collect()
+}
+
+/// RMSNorm of rows, one and many, narrow and wide.
+pub(crate) async fn rms_norm(bench: &mut Bench) {
+    for (rows, width) in [(1, 1), (1, 192), (7, 96), (bench.size(2..=40), bench.size(3..=700))] {
+        let ([x, x_cpu], [norm, norm_cpu]) = (bench.floats([rows, width]), bench.norm(width));
+        bench.poison(rows * width);
+        let y = kernel::rms_norm(x, &norm);
+        bench.compare(&format!("rms_norm {rows}x{width}"), y, reference::rms_norm(x_cpu, &norm_cpu)).await;
+    }
+}
+
+/// SwiGLU of rows.
+pub(crate) async fn swiglu(bench: &mut Bench) {
+    for (rows, width) in [(1, 1), (5, 300), (bench.size(2..=40), bench.size(3..=700))] {
+        let [x, x_cpu] = bench.floats([rows, 2 * width]).map(|x| x * 8.0);
+        bench.poison(rows * width);
+        let what = format!("swiglu {rows}x{width}");
+        bench.compare(&what, kernel::swiglu(x), reference::swiglu(x_cpu)).await;
+    }
+}
+
+/// The largest of each row, with equals.
+pub(crate) async fn argmax(bench: &mut Bench) {
+    for (rows, width) in [(1, 1), (3, 255), (2, 256), (2, 257), (bench.size(1..=9), bench.size(300..=5000))] {
+        // Few distinct values, so that the largest occurs more than once.
+        let values: Vec<f32> = (0..rows * width).map(|_| bench.size(0..=20) as f32 - 30.0).collect();
+        let expected: Vec<u32> = values
+            .chunks_exact(width)
+            .map(|row| {
+                let first_largest = (0..width).reduce(|best, i| if row[i] > row[best] { i } else { best });
+                first_largest.unwrap_or(0) as u32
+            })
+            .collect();
+        let [x, x_cpu] = bench.both(values, [rows, width]);
+        let what = format!("argmax {rows}x{width} (seed {})", bench.seed);
+        assert_eq!(ids_of(kernel::argmax(x)).await, expected, "{what}");
+        assert_eq!(ids_of(reference::argmax(x_cpu)).await, expected, "{what}, the reference");
+    }
+}
+
+/// The measurements measure something, and nothing beats its ceiling by an order of magnitude.
+pub(crate) async fn ceilings(bench: &mut Bench, now: impl Fn() -> f64) {
+    let device = bench.gpu.clone();
+    let read = ceilings::read(&device, &now).await.expect("the device reads");
+    let multiply_add = ceilings::multiply_add(&device, &now).await.expect("the device computes");
+    assert!(read.bytes_per_second().is_finite() && read.bytes_per_second() > 0.0);
+    assert!(multiply_add.flops_per_second().is_finite() && multiply_add.flops_per_second() > 0.0);
+    for format in FORMATS {
+        let prefill = ceilings::linear(&device, &now, format, 64, 256, 256).await.expect("prefill runs");
+        let fraction = prefill.flops_per_second() / multiply_add.flops_per_second();
+        // On a busy machine two measurements differ; by an order of magnitude they must not.
+        assert!(fraction > 0.0 && fraction < 10.0, "{format:?}: {fraction} of the arithmetic's ceiling");
+    }
+}

@@ -1,0 +1,89 @@
+//! What stands where, lane by lane.
+
+use super::*;
+
+#[test]
+fn the_base_lane_is_the_text_around_the_cursor() {
+    let chunks = Chunks::new(3, 2);
+    for config in [config(), after_suffix()] {
+        let prompt = builder(config).build_at(Lane::Base, cursor("x = ", "\ny = 2\n"), &chunks.as_chunks());
+        assert_eq!(shown(&prompt), "<|fim_prefix|>x = <|fim_suffix|>\ny = 2\n<|fim_middle|>");
+        assert_eq!((prompt.soft_tokens, prompt.chunks), (0, 0));
+    }
+}
+
+#[test]
+fn text_chunks_stand_before_the_prefix_best_last() {
+    let chunks = Chunks::new(3, 1);
+    let prompt = builder(config()).build_at(Lane::FullRag, cursor("x = ", "\n"), &chunks.as_chunks());
+    let context = "<|file_sep|>chunk_2 = 0<|file_sep|>chunk_1 = 0<|file_sep|>chunk_0 = 0";
+    assert_eq!(shown(&prompt), format!("{context}<|fim_prefix|>x = <|fim_suffix|>\n<|fim_middle|>"));
+    assert_eq!(prompt.chunks, 3);
+}
+
+#[test]
+fn text_chunks_stand_after_the_suffix_under_the_header() {
+    let chunks = Chunks::new(2, 1);
+    let config = after_suffix();
+    let context = format!("\n{}\nchunk_0 = 0\nchunk_1 = 0\n", config.context_header);
+    let prompt = builder(config).build_at(Lane::FullRag, cursor("x = ", "\ny"), &chunks.as_chunks());
+    assert_eq!(shown(&prompt), format!("<|fim_prefix|>x = <|fim_suffix|>\ny{context}<|fim_middle|>"));
+}
+
+#[test]
+fn soft_tokens_take_the_chunks_place_without_separators() {
+    let chunks = Chunks::new(3, 1);
+    let prompt = builder(config()).build_at(Lane::Compressed, cursor("x = ", "\n"), &chunks.as_chunks());
+    assert_eq!(shown(&prompt), "{2.py}{1.py}{0.py}<|fim_prefix|>x = <|fim_suffix|>\n<|fim_middle|>");
+    assert_eq!(prompt.segments[..3], [Segment::Soft(id(2)), Segment::Soft(id(1)), Segment::Soft(id(0))]);
+
+    let header = after_suffix().context_header;
+    let prompt =
+        builder(after_suffix()).build_at(Lane::Compressed, cursor("x = ", "\n"), &chunks.as_chunks());
+    assert!(shown(&prompt).ends_with(&format!("\n\n{header}\n{{0.py}}{{1.py}}{{2.py}}<|fim_middle|>")));
+    assert_eq!((prompt.soft_tokens, prompt.chunks), (3, 3));
+}
+
+#[test]
+fn a_lane_without_chunks_is_the_base_lane() {
+    for config in [config(), after_suffix()] {
+        let builder = builder(config);
+        let base = builder.build_at(Lane::Base, cursor("x = ", "\n"), &[]);
+        for lane in Lane::ALL {
+            assert_eq!(builder.build_at(lane, cursor("x = ", "\n"), &[]), base);
+        }
+    }
+}
+
+#[test]
+fn at_most_k_chunks_are_used_the_best() {
+    let chunks = Chunks::new(14, 1);
+    let prompt = builder(config()).build_at(Lane::Compressed, cursor("", ""), &chunks.as_chunks());
+    assert_eq!((prompt.soft_tokens, prompt.chunks), (10, 10));
+    assert_eq!(prompt.segments[9], Segment::Soft(id(0)));
+    let config = PromptConfig { top_k: 2, ..config() };
+    let prompt = builder(config).build_at(Lane::FullRag, cursor("", ""), &chunks.as_chunks());
+    assert_eq!(prompt.chunks, 2);
+}
+
+#[test]
+fn a_chunk_has_as_many_soft_tokens_as_the_bundle_gives_it() {
+    let config = PromptConfig { soft_tokens: FOUR, ..config() };
+    let chunks = Chunks::new(3, 10);
+    let builder = builder(config.clone());
+    for lane in [Lane::Compressed, Lane::Xrag] {
+        let prompt = builder.build_at(lane, cursor("x", ""), &chunks.as_chunks());
+        assert_truthful(&prompt, &tokenizer());
+        let base = builder.build_at(Lane::Base, cursor("x", ""), &[]);
+        assert_eq!((prompt.chunks, prompt.soft_tokens), (3, 12));
+        assert_eq!(prompt.prompt_tokens, base.prompt_tokens + 12);
+        assert_eq!(shown(&prompt), format!("{{2.py}}{{1.py}}{{0.py}}{}", shown(&base)), "a part a chunk");
+    }
+    // Where there is little room for text, the soft tokens decide how long a prompt can be.
+    let no_text = PromptConfig { context_tokens: 0, top_k: 3, ..config };
+    let positions = |soft_tokens| {
+        let config = PromptConfig { soft_tokens, ..no_text.clone() };
+        PromptBuilder::new(tokenizer(), config).expect("a builder").max_prompt_tokens()
+    };
+    assert_eq!(positions(FOUR) - positions(NonZeroUsize::MIN), 9);
+}
