@@ -10,7 +10,7 @@ use std::{
 use super::{VectorCache, decode, encode};
 use crate::{
     Error, Result,
-    index::{ChunkHash, Vectors},
+    index::{TextHash, Vectors},
 };
 
 /// Keeps vectors in a folder, at most so many bytes of them.
@@ -67,7 +67,7 @@ impl DiskCache {
         }
     }
 
-    fn file(&self, model: &str, text: ChunkHash) -> PathBuf {
+    fn file(&self, model: &str, text: TextHash) -> PathBuf {
         self.folder.join(model).join(format!("{text:?}"))
     }
 
@@ -99,8 +99,8 @@ fn refused(error: io::Error) -> Error {
 }
 
 impl VectorCache for DiskCache {
-    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>> {
-        let get = |text: &ChunkHash| match fs::read(self.file(model, *text)) {
+    async fn get_many(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>> {
+        let get = |text: &TextHash| match fs::read(self.file(model, *text)) {
             Ok(record) => Ok(decode(model, *text, &record)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(refused(error)),
@@ -108,7 +108,7 @@ impl VectorCache for DiskCache {
         texts.iter().map(get).collect()
     }
 
-    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
+    async fn put_many(&mut self, model: &str, vectors: &[(TextHash, &Vectors)]) -> Result<()> {
         for (text, vectors) in vectors {
             let file = self.file(model, *text);
             self.put(&file, &encode(model, *text, vectors)).map_err(refused)?;
