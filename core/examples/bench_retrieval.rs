@@ -50,13 +50,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("vectors: {} MB", index.stats().vector_bytes / 1_000_000);
     let embedding = vector();
-    for (name, ranker) in [
-        ("jaccard", Ranker::Jaccard),
-        ("dense", Ranker::Dense(&embedding)),
-        ("hybrid", Ranker::Hybrid(&embedding)),
-    ] {
-        report(&format!("retrieve, {name}"), &files, |path, prefix, _| {
-            index.retrieve(&Query { path, prefix, same_file: None, top_k: 10, ranker });
+    for ranker in Ranker::ALL {
+        report(&format!("retrieve, {}", ranker.key()), &files, |path, prefix, _| {
+            let embedding = Some(&*embedding);
+            index.retrieve(&Query { path, prefix, top_k: 10, ranker, embedding, ..Query::default() });
         });
     }
 
@@ -64,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokenizer = Arc::new(Tokenizer::from_json("tokenizer.json", json)?);
     let builder = PromptBuilder::new(tokenizer, prompt_config())?;
     let retrieve = |path: &str, prefix: &str| {
-        let query = Query { path, prefix, same_file: None, top_k: 10, ranker: Ranker::Jaccard };
+        let query = Query { path, prefix, top_k: 10, ..Query::default() };
         index.retrieve(&query)
     };
     let chunks = |hits: &[RetrievedHit]| -> Vec<PromptChunk<'_>> {

@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use llavacode_core::{
     bundle::{manifest_of, read_manifest},
     engine::{CancelFlag, CompletionRequest, Engine, NativeHost, Place},
+    index::Ranker,
     weights::{FolderFiles, OneFile},
     workspace::{MemoryCache, Pace, Workspace},
 };
@@ -33,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             suffix: String::new(),
             multi_line: false,
             same_file: false,
+            ranker: Ranker::Jaccard,
             cold: true,
         });
         for lane in engine.lanes() {

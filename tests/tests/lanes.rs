@@ -8,7 +8,7 @@ use llavacode_core::{
     Error,
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
     config::{BundleManifest, FileEntry, PromptConfig},
-    engine::{CancelFlag, Completion, CompletionRequest, Engine, Lane, NativeHost, Place},
+    engine::{CancelFlag, Completion, CompletionEvent, CompletionRequest, Engine, Lane, NativeHost, Place},
     index::{Query, Ranker, chunker},
     weights::{MemoryFiles, sha256_hex},
     workspace::{MemoryCache, Workspace},
@@ -82,6 +82,7 @@ fn request() -> CompletionRequest {
         suffix: "\n".into(),
         multi_line: false,
         same_file: false,
+        ranker: Ranker::Jaccard,
         cold: true,
     }
 }
@@ -130,13 +131,7 @@ async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
     let parts: Vec<String> = chunker::parts(text, 3).map(|part| part.into_owned()).collect();
     let page = Page::open(bundle(None, soft_tokens(3))).await;
     let index = page.workspace.index();
-    let query = Query {
-        path: "main.py",
-        prefix: "Circle radius",
-        same_file: None,
-        top_k: 1,
-        ranker: Ranker::Jaccard,
-    };
+    let query = Query { prefix: "Circle radius", top_k: 1, ..Query::default() };
     let id = index.retrieve(&query)[0].id;
     let of_parts = page.engine.embed_texts(&parts).await.expect("the CPU computes");
     let expected: Vec<f32> = of_parts.iter().flat_map(|part| part.rows()[1].numbers()).collect();
@@ -161,6 +156,27 @@ async fn soft_tokens_that_did_not_change_are_not_read_again() {
     let second = page.complete(Lane::Compressed, &again).await.expect("it completes");
     assert_eq!(first.reused_tokens, 0);
     assert!(second.reused_tokens > 3, "the three and what stands before the change: {second:?}");
+}
+
+#[tokio::test]
+async fn every_ranker_retrieves_and_tells_the_ranks() {
+    let mut page = Page::open(bundle(None, soft_tokens(3))).await;
+    page.workspace.update("other.py", "def unrelated():\n    return 1\n");
+    page.embed().await;
+    for ranker in Ranker::ALL {
+        let mut retrieved = Vec::new();
+        let mut place = Place::new(CompletionRequest { ranker, ..request() });
+        let cancel = CancelFlag::default();
+        let done = page.engine.complete(&mut page.workspace, &mut place, Lane::FullRag, &cancel, |event| {
+            if let CompletionEvent::Retrieved { chunks } = event {
+                retrieved = chunks;
+            }
+        });
+        done.await.expect("it completes");
+        let chunk = retrieved.iter().find(|chunk| chunk.place.path == "shapes.py").expect("it is found");
+        assert_eq!(chunk.ranks.lexical.is_some(), ranker.is_lexical(), "{ranker:?}: {chunk:?}");
+        assert_eq!(chunk.ranks.dense.is_some(), ranker.is_dense(), "{ranker:?}: {chunk:?}");
+    }
 }
 
 #[tokio::test]

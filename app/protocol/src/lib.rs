@@ -3,8 +3,11 @@
 //! Messages are small and travel as JSON-like values. Files travel as text, one a message; model
 //! files chosen by the user travel as `File` handles beside the message and are read in the worker.
 
-use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane};
-pub use llavacode_api::{completion::Task, report::Report};
+use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane, Ranker};
+pub use llavacode_api::{
+    completion::Task,
+    report::{Report, TaskResult},
+};
 use serde::{Deserialize, Serialize};
 
 /// Names a request.
@@ -66,10 +69,31 @@ pub enum Request {
         /// The files.
         files: Vec<ModelFile>,
     },
-    /// Measure on the tasks of a workspace. Answers: `Measuring`…, then `Measured` or `Failed`.
+    /// Measure on lines of the workspace that is indexed. Answers: `Measuring` and `TaskMeasured`…, then
+    /// `Measured`, `Cancelled` or `Failed`.
     Measure {
-        /// Line-completion tasks; `path` is left out of each task's retrieval.
+        /// On which.
+        tasks: Tasks,
+        /// How retrieval ranks.
+        ranker: Ranker,
+    },
+}
+
+/// Which lines are completed to measure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "tasks", rename_all = "snake_case")]
+pub enum Tasks {
+    /// These; a task's own file is left out of its retrieval.
+    Given {
+        /// The lines.
         tasks: Vec<Task>,
+    },
+    /// Some that are cut from these files.
+    Cut {
+        /// The workspace's files.
+        files: Vec<SourceFile>,
+        /// How many.
+        count: usize,
     },
 }
 
@@ -221,6 +245,11 @@ pub enum Event {
         /// Steps altogether.
         total: usize,
     },
+    /// A task was completed in every lane.
+    TaskMeasured {
+        /// How.
+        result: TaskResult,
+    },
     /// A measurement is done.
     Measured(Box<Measurement>),
     /// Something worth saying that stops nothing, e.g. storage refused.
@@ -258,6 +287,8 @@ pub struct EngineInfo {
     pub load_ms: f64,
     /// The lanes the bundle has models for.
     pub lanes: Vec<Lane>,
+    /// Whether it has an encoder: chunks can be ranked by embeddings.
+    pub embeds: bool,
     /// The bundle's own sentence about itself.
     pub description: String,
     /// Its licence, an SPDX expression.

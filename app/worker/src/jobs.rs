@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use llavacode_core::engine::{CancelFlag, Lane, Place};
+use llavacode_core::{
+    engine::{CancelFlag, Lane, Place},
+    index::Ranker,
+};
 use llavacode_protocol::{
-    BundleSource, DeviceChoice, Envelope, ModelFile, Request, RequestId, SourceFile, Task,
+    BundleSource, DeviceChoice, Envelope, ModelFile, Request, RequestId, SourceFile, Tasks,
 };
 
 use crate::platform::Beside;
@@ -34,7 +37,7 @@ pub(crate) enum Work<H> {
     /// Fetch files into the store.
     Fetch { files: VecDeque<ModelFile> },
     /// Measure.
-    Measure { tasks: Vec<Task> },
+    Measure { tasks: Tasks, ranker: Ranker },
 }
 
 /// An indexing under way.
@@ -113,7 +116,7 @@ impl<H> Jobs<H> {
                 (Kind::Complete, Work::Complete { place: Place::new(cursor), lanes: lanes.into() })
             }
             Request::Fetch { files } => (Kind::Fetch, Work::Fetch { files: files.into() }),
-            Request::Measure { tasks } => (Kind::Measure, Work::Measure { tasks }),
+            Request::Measure { tasks, ranker } => (Kind::Measure, Work::Measure { tasks, ranker }),
         };
         match kind {
             // The files of a workspace hold every edit before them.

@@ -4,12 +4,15 @@ use std::{cell::RefCell, collections::VecDeque};
 
 use llavacode_core::{
     Error,
-    bench::{self, Task},
+    bench::{self, Progress, Task},
     engine::{CancelFlag, CompletionEvent, Engine, Lane, Place},
-    workspace::{Pace, Workspace},
+    index::Ranker,
+    tasks::cut_project,
+    workspace::{Embed, Pace, Workspace},
 };
 use llavacode_protocol::{
     BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, Measurement, ModelFile, RequestId, SourceFile,
+    Tasks,
 };
 
 use crate::{
@@ -86,7 +89,7 @@ impl<P: Platform> Runner<P> {
             Work::Embed(embedding) => self.embed(id, embedding).await,
             Work::Fetch { files } => self.fetch(id, cancel, files).await,
             Work::Complete { place, lanes } => self.complete(id, cancel, place, lanes).await,
-            Work::Measure { tasks } => self.measure(id, cancel, tasks).await,
+            Work::Measure { tasks, ranker } => self.measure(id, cancel, tasks, ranker).await,
         }
     }
 
@@ -137,6 +140,7 @@ impl<P: Platform> Runner<P> {
             worker_bytes: platform.memory_bytes(),
             load_ms: platform.now_ms() - started,
             lanes: engine.lanes(),
+            embeds: engine.embeds(),
             description: engine.manifest.description.clone(),
             license: engine.manifest.license.clone(),
             evaluation: engine.manifest.evaluation.to_string(),
@@ -254,14 +258,22 @@ impl<P: Platform> Runner<P> {
         Ok(Outcome::Continue(Work::Fetch { files }))
     }
 
-    async fn measure(&mut self, id: RequestId, cancel: &CancelFlag, tasks: Vec<Task>) -> Ran<P> {
+    async fn measure(&mut self, id: RequestId, cancel: &CancelFlag, tasks: Tasks, ranker: Ranker) -> Ran<P> {
         let info = self.info.clone().ok_or(Error::NotLoaded)?;
         let platform = self.platform.clone();
-        let progress = |stage: &str, done, total| {
-            platform.send(id, Event::Measuring { stage: stage.into(), done, total });
+        let tasks = match tasks {
+            Tasks::Given { tasks } => tasks,
+            Tasks::Cut { files, count } => tasks_of(&files, count)?,
+        };
+        let progress = |progress: Progress<'_>| {
+            let event = match progress {
+                Progress::Stage { name, done, total } => Event::Measuring { stage: name.into(), done, total },
+                Progress::Task(result) => Event::TaskMeasured { result: result.clone() },
+            };
+            platform.send(id, event);
         };
         let (engine, files) = self.both()?;
-        let report = bench::run(engine, files, &tasks, cancel, progress).await?;
+        let report = bench::run(engine, files, &tasks, ranker, cancel, progress).await?;
         let measurement = Measurement {
             model: info.model,
             backend: info.backend,
@@ -270,5 +282,20 @@ impl<P: Platform> Runner<P> {
             report,
         };
         Ok(Outcome::Over(Event::Measured(Box::new(measurement))))
+    }
+}
+
+/// The seed of tasks cut from a workspace: the same files give the same lines.
+const TASKS_SEED: u64 = 20_251_019;
+
+fn tasks_of(files: &[SourceFile], count: usize) -> Result<Vec<Task>, Error> {
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
+    let tasks = cut_project(&files, count, TASKS_SEED);
+    match tasks.is_empty() {
+        false => Ok(tasks),
+        true => Err(Error::Measurement {
+            reason: "this workspace has no lines to complete: open one with Python files".into(),
+        }),
     }
 }

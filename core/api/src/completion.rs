@@ -41,6 +41,55 @@ impl Lane {
     }
 }
 
+/// How retrieved chunks are ranked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ranker {
+    /// By the Jaccard similarity of word sets: the paper's, and better there than BM25 and UniXcoder.
+    #[default]
+    Jaccard,
+    /// By Okapi BM25: rare words count more, and so do words that come often.
+    Bm25,
+    /// By the cosine of embeddings; the text before the cursor is embedded for it.
+    Dense,
+    /// By Jaccard and by embeddings, fused by their ranks.
+    Hybrid,
+}
+
+impl Ranker {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Jaccard, Self::Bm25, Self::Dense, Self::Hybrid];
+
+    /// Its name in reports and settings, as in JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Jaccard => "jaccard",
+            Self::Bm25 => "bm25",
+            Self::Dense => "dense",
+            Self::Hybrid => "hybrid",
+        }
+    }
+
+    /// Whether it compares embeddings.
+    pub fn is_dense(self) -> bool {
+        matches!(self, Self::Dense | Self::Hybrid)
+    }
+
+    /// Whether it compares words.
+    pub fn is_lexical(self) -> bool {
+        self != Self::Dense
+    }
+}
+
+/// A chunk's place in the rankings that were made, counted from 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ranks {
+    /// By words; `None` if it was not ranked so, or shares no word.
+    pub lexical: Option<usize>,
+    /// By embeddings; `None` if it was not ranked so, or is not embedded.
+    pub dense: Option<usize>,
+}
+
 /// A place in a workspace: lines `start_line..end_line`, counted from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ChunkPlace {
@@ -59,8 +108,11 @@ pub struct RetrievedChunk {
     pub place: ChunkPlace,
     /// Its text.
     pub text: String,
-    /// The ranker's score; Jaccard similarity lies in 0..=1.
+    /// The ranker's score: Jaccard similarity in 0..=1, BM25 above 0, cosine in -1..=1, or the fused
+    /// reciprocal ranks.
     pub score: f32,
+    /// Its place in the rankings that were made.
+    pub ranks: Ranks,
 }
 
 /// The text around a cursor, and how to complete it, in whichever lane.
@@ -76,6 +128,8 @@ pub struct CompletionRequest {
     pub multi_line: bool,
     /// Let far-away parts of the same file be retrieved too.
     pub same_file: bool,
+    /// How retrieval ranks.
+    pub ranker: Ranker,
     /// Start from an empty KV cache, as a measurement of cold TTFT does.
     pub cold: bool,
 }
@@ -92,6 +146,8 @@ pub struct Task {
     pub target: String,
     /// Everything after it.
     pub suffix: String,
+    /// Whether the target needs a name that only another file has.
+    pub needs_context: bool,
 }
 
 /// What happens while a lane's completion is made, in this order.

@@ -21,6 +21,40 @@ pub struct Report {
     pub ceilings: Option<Ceilings>,
     /// Speed of indexing.
     pub index: IndexSpeed,
+    /// Task by task, in the order in which they were completed.
+    pub results: Vec<TaskResult>,
+}
+
+/// A task in every lane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// The file's path.
+    pub path: String,
+    /// The cursor's line, counted from 0.
+    pub line: usize,
+    /// What stands before the cursor in its line.
+    pub before: String,
+    /// What was to be completed.
+    pub target: String,
+    /// Whether it needs a name that only another file has.
+    pub needs_context: bool,
+    /// By lane, as in [`Report::lanes`].
+    pub lanes: BTreeMap<String, LaneResult>,
+}
+
+/// A lane's completion of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneResult {
+    /// Its text.
+    pub text: String,
+    /// Whether it equals the target after stripping.
+    pub exact_match: bool,
+    /// `1 − levenshtein / max`, percent.
+    pub edit_similarity: f64,
+    /// Cold time to first token, in milliseconds.
+    pub ttft_cold_ms: f64,
+    /// Positions of its prompt.
+    pub prompt_tokens: usize,
 }
 
 /// One lane over all tasks.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use llavacode_api::completion::{Completion, CompletionRequest, Lane};
+use llavacode_api::completion::{Completion, CompletionRequest, Lane, Ranker};
 
-use super::{Differences, LaneSummary, Spread, Task, TtftParts};
+use super::{Differences, LaneResult, LaneSummary, Progress, Spread, Task, TaskResult, TtftParts};
 use crate::{
     Result,
     engine::{CancelFlag, Engine, Host, Place},
+    index::chunker::cursor_line,
     metrics,
     workspace::{VectorCache, Workspace},
 };
@@ -23,6 +24,7 @@ const SEED: u64 = 20_510;
 pub(super) struct Lanes {
     pub(super) summaries: BTreeMap<String, LaneSummary>,
     pub(super) differences: BTreeMap<String, Differences>,
+    pub(super) results: Vec<TaskResult>,
 }
 
 /// One lane's results, task by task.
@@ -40,45 +42,71 @@ pub(super) async fn measure<H: Host, C: VectorCache>(
     engine: &mut Engine<H>,
     workspace: &mut Workspace<C>,
     tasks: &[Task],
+    ranker: Ranker,
     cancel: &CancelFlag,
-    progress: &mut impl FnMut(&str, usize, usize),
+    progress: &mut impl FnMut(Progress<'_>),
 ) -> Result<Lanes> {
     // Once through every lane first: what has to be compiled is compiled.
     let lanes = engine.lanes();
-    let mut place = Place::new(request(&tasks[0], true));
+    let mut place = Place::new(request(&tasks[0], ranker, true));
     for &lane in &lanes {
         engine.complete(workspace, &mut place, lane, cancel, |_| ()).await?;
     }
     let mut samples: BTreeMap<Lane, Samples> = BTreeMap::new();
+    let mut results = Vec::with_capacity(tasks.len());
     for (done, task) in tasks.iter().enumerate() {
-        progress("lanes", done, tasks.len());
-        let mut place = Place::new(request(task, true));
+        progress(Progress::Stage { name: "lanes", done, total: tasks.len() });
+        let mut place = Place::new(request(task, ranker, true));
+        let mut by_lane = BTreeMap::new();
         for turn in 0..lanes.len() {
             let lane = lanes[(turn + done) % lanes.len()];
             let samples = samples.entry(lane).or_default();
             let completion = engine.complete(workspace, &mut place, lane, cancel, |_| ()).await?;
             samples.score(&completion.text, &task.target);
+            by_lane.insert(lane.key().to_owned(), lane_result(&completion, &task.target));
             samples.completions.push(completion);
             if done % WARM_EVERY == 0 {
-                samples.warm_ms.push(warm_ttft(engine, workspace, task, lane, cancel).await?);
+                let warm_ms =
+                    warm_ttft(engine, workspace, request(task, ranker, false), lane, cancel).await?;
+                samples.warm_ms.push(warm_ms);
             }
         }
+        let result = TaskResult {
+            path: task.path.clone(),
+            line: cursor_line(&task.prefix),
+            before: task.prefix.rsplit(['\n', '\r']).next().unwrap_or_default().to_owned(),
+            target: task.target.clone(),
+            needs_context: task.needs_context,
+            lanes: by_lane,
+        };
+        progress(Progress::Task(&result));
+        results.push(result);
     }
     Ok(Lanes {
         summaries: samples.iter().map(|(lane, samples)| (lane.key().into(), samples.summary())).collect(),
         differences: differences(&samples),
+        results,
     })
+}
+
+fn lane_result(completion: &Completion, target: &str) -> LaneResult {
+    LaneResult {
+        text: completion.text.clone(),
+        exact_match: metrics::exact_match(&completion.text, target),
+        edit_similarity: 100.0 * metrics::edit_similarity(&completion.text, target),
+        ttft_cold_ms: completion.ttft.total_ms,
+        prompt_tokens: completion.prompt_tokens,
+    }
 }
 
 /// Completes before the prefix's last character, then after it, and times the second.
 async fn warm_ttft<H: Host, C: VectorCache>(
     engine: &mut Engine<H>,
     workspace: &mut Workspace<C>,
-    task: &Task,
+    after: CompletionRequest,
     lane: Lane,
     cancel: &CancelFlag,
 ) -> Result<f64> {
-    let after = request(task, false);
     let mut before = after.clone();
     before.prefix.pop();
     let mut warm_ms = 0.0;
@@ -89,13 +117,14 @@ async fn warm_ttft<H: Host, C: VectorCache>(
     Ok(warm_ms)
 }
 
-fn request(task: &Task, cold: bool) -> CompletionRequest {
+fn request(task: &Task, ranker: Ranker, cold: bool) -> CompletionRequest {
     CompletionRequest {
         path: task.path.clone(),
         prefix: task.prefix.clone(),
         suffix: task.suffix.clone(),
         multi_line: false,
         same_file: false,
+        ranker,
         cold,
     }
 }

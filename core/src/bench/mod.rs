@@ -15,14 +15,30 @@ use std::{borrow::Cow, collections::HashSet};
 use crate::{
     Error, Result,
     engine::{CancelFlag, Engine, Host},
-    index::{Chunk, Index, chunker},
+    index::{Chunk, Index, Ranker, chunker},
     workspace::{Embed, Pace, VectorCache, Workspace},
 };
 
 /// Chunks embedded to measure the speed of indexing.
 const INDEX_SAMPLE: usize = 256;
 
-/// Runs the whole measurement. `progress` hears the stage, the steps done and the steps to do.
+/// How far a measurement is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Progress<'a> {
+    /// A stage, with the steps done and the steps to do.
+    Stage {
+        /// What is measured.
+        name: &'static str,
+        /// Steps done.
+        done: usize,
+        /// Steps altogether.
+        total: usize,
+    },
+    /// A task was completed in every lane.
+    Task(&'a TaskResult),
+}
+
+/// Runs the whole measurement, with chunks ranked by `ranker`, and tells how far it is.
 ///
 /// # Errors
 /// [`Error::Measurement`] without tasks or with an empty index, [`Error::Cancelled`], and what
@@ -31,8 +47,9 @@ pub async fn run<H: Host, C: VectorCache>(
     engine: &mut Engine<H>,
     workspace: &mut Workspace<C>,
     tasks: &[Task],
+    ranker: Ranker,
     cancel: &CancelFlag,
-    mut progress: impl FnMut(&str, usize, usize),
+    mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Report> {
     if tasks.is_empty() {
         return Err(Error::Measurement {
@@ -42,11 +59,11 @@ pub async fn run<H: Host, C: VectorCache>(
     if workspace.index().stats().chunks == 0 {
         return Err(Error::Measurement { reason: "the index is empty; index a workspace first".into() });
     }
-    progress("kernels", 0, 1);
+    progress(Progress::Stage { name: "kernels", done: 0, total: 1 });
     let kernels = kernels::measure(engine).await?;
-    progress("index", 0, 1);
+    progress(Progress::Stage { name: "index", done: 0, total: 1 });
     let indexing = measure_index(engine, workspace.index()).await?;
-    let lanes = lanes::measure(engine, workspace, tasks, cancel, &mut progress).await?;
+    let lanes = lanes::measure(engine, workspace, tasks, ranker, cancel, &mut progress).await?;
     Ok(Report {
         tasks: tasks.len(),
         launches_per_layer: engine.launches_per_layer(),
@@ -55,6 +72,7 @@ pub async fn run<H: Host, C: VectorCache>(
         kernels: kernels.kernels,
         ceilings: kernels.ceilings,
         index: indexing,
+        results: lanes.results,
     })
 }
 

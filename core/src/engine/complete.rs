@@ -41,7 +41,7 @@ impl<H: Host> Engine<H> {
             return Err(Error::LaneMissing { lane: lane.key(), file });
         }
         let (hits, retrieve_ms) = match lane.retrieves() {
-            true => place.hits(self, workspace.index()),
+            true => place.hits(self, workspace.index()).await?,
             false => (Vec::new(), 0.0),
         };
         // What was not embedded yet is wanted now.
@@ -152,7 +152,12 @@ fn prompt_chunks<'i>(index: &'i Index, hits: &[RetrievedHit]) -> Vec<PromptChunk
 fn shown(index: &Index, hits: &[RetrievedHit]) -> Vec<RetrievedChunk> {
     let show = |hit: &RetrievedHit| {
         let chunk = index.chunk(hit.id)?;
-        Some(RetrievedChunk { place: chunk.place.clone(), text: chunk.text.to_string(), score: hit.score })
+        Some(RetrievedChunk {
+            place: chunk.place.clone(),
+            text: chunk.text.to_string(),
+            score: hit.score,
+            ranks: hit.ranks,
+        })
     };
     hits.iter().filter_map(show).collect()
 }

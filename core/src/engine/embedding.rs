@@ -1,5 +1,7 @@
 //! Vectors of a workspace's chunks: what completions then find ready.
 
+use std::borrow::Cow;
+
 use burn::tensor::Tensor;
 use llavacode_api::completion::Lane;
 
@@ -7,7 +9,7 @@ use super::{Engine, Host};
 use crate::{
     Error, Result,
     bundle::Embedder,
-    index::{ChunkId, Index, Vectors, vectors::Row},
+    index::{ChunkId, Index, Vectors, chunker::parts, dense::dot, vectors::Row},
     model::{encoder::Encoder, token_ids},
     workspace::Embed,
 };
@@ -51,6 +53,26 @@ impl<H: Host> Engine<H> {
             .and_then(|data| data.try_into_vec::<f32>().map_err(|e| format!("{e:?}")))
             .map_err(|reason| Error::Device { reason })?;
         Ok(numbers.chunks(numbers.len() / texts.len()).map(|row| of_one_text(row, &widths)).collect())
+    }
+
+    /// The embedding of a query as if it were a chunk: the mean of its parts', of length 1. `None` where
+    /// the bundle has no encoder.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device fails.
+    pub(super) async fn embed_query(&self, text: &str) -> Result<Option<Vec<f32>>> {
+        let parts =
+            parts(text, self.manifest.prompt.soft_tokens.get()).map(Cow::into_owned).collect::<Vec<_>>();
+        let vectors = self.embed_texts(&parts).await?;
+        let mut embeddings = vectors.iter().filter_map(|vectors| vectors.rows().first());
+        let Some(first) = embeddings.next() else { return Ok(None) };
+        let mut mean: Vec<f32> = first.numbers().collect();
+        for embedding in embeddings {
+            mean.iter_mut().zip(embedding.numbers()).for_each(|(sum, number)| *sum += number);
+        }
+        let length = dot(&mean, &mean).sqrt().max(f32::MIN_POSITIVE);
+        mean.iter_mut().for_each(|number| *number /= length);
+        Ok(Some(mean))
     }
 
     /// Embeddings of some sequences, in their order.

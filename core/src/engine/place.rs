@@ -5,7 +5,7 @@ use llavacode_api::completion::CompletionRequest;
 use super::{Engine, Host};
 use crate::{
     Result,
-    index::{ChunkId, Index, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE},
+    index::{ChunkId, Index, Query, RetrievedHit, SAME_FILE_DISTANCE, lexical::query_window},
     prompt::{Cursor, LocalPart},
     workspace::{VectorCache, Workspace},
 };
@@ -43,20 +43,34 @@ impl Place {
     }
 
     /// The chunks that could help, best first, and what finding them took.
-    pub(super) fn hits(&mut self, engine: &Engine<impl Host>, index: &Index) -> (Vec<RetrievedHit>, f64) {
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device) if the query has to be embedded and the device fails.
+    pub(super) async fn hits(
+        &mut self,
+        engine: &Engine<impl Host>,
+        index: &Index,
+    ) -> Result<(Vec<RetrievedHit>, f64)> {
+        if let Some(Timed { value, ms }) = &self.hits {
+            return Ok((value.clone(), *ms));
+        }
         let request = &self.request;
-        let retrieve = || {
-            let query = Query {
-                path: &request.path,
-                prefix: &request.prefix,
-                same_file: request.same_file.then_some(SAME_FILE_DISTANCE),
-                top_k: engine.manifest.prompt.top_k,
-                ranker: Ranker::Jaccard,
-            };
-            timed(&engine.host, || index.retrieve(&query))
+        let started = engine.host.now_ms();
+        let embedding = match request.ranker.is_dense() {
+            true => engine.embed_query(query_window(&request.prefix, index.chunking().lines)).await?,
+            false => None,
         };
-        let Timed { value, ms } = self.hits.get_or_insert_with(retrieve);
-        (value.clone(), *ms)
+        let value = index.retrieve(&Query {
+            path: &request.path,
+            prefix: &request.prefix,
+            same_file: request.same_file.then_some(SAME_FILE_DISTANCE),
+            top_k: engine.manifest.prompt.top_k,
+            ranker: request.ranker,
+            embedding: embedding.as_deref(),
+        });
+        let ms = engine.host.now_ms() - started;
+        self.hits = Some(Timed { value: value.clone(), ms });
+        Ok((value, ms))
     }
 
     /// Sees to it that these chunks have vectors; says how many were embedded for it, and what that took.

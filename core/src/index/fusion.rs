@@ -25,7 +25,7 @@ pub const FUSION_DEPTH: usize = 100;
 
 /// Reciprocal-rank fusion: a slot's score is the sum over the rankings of 1 / (60 + its rank),
 /// ranks counted from 1. It needs no common scale of the rankings' scores.
-pub fn reciprocal_rank_fusion(rankings: &[Vec<u32>]) -> Vec<Scored> {
+pub fn reciprocal_rank_fusion(rankings: &[&[u32]]) -> Vec<Scored> {
     let mut fused: HashMap<u32, f32> = HashMap::new();
     for ranking in rankings {
         for (rank, &slot) in ranking.iter().enumerate() {

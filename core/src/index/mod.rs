@@ -13,7 +13,10 @@ pub mod store;
 pub mod vectors;
 
 pub use chunker::{Chunk, TextHash};
-pub use llavacode_api::filter;
-pub use query::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE};
+pub use llavacode_api::{
+    completion::{Ranker, Ranks},
+    filter,
+};
+pub use query::{ChunkId, Query, RetrievedHit, SAME_FILE_DISTANCE};
 pub use store::{Index, IndexStats, UpdateStats};
 pub use vectors::Vectors;

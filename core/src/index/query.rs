@@ -1,5 +1,7 @@
 //! What is asked of the index, and what it answers.
 
+use llavacode_api::completion::{Ranker, Ranks};
+
 /// Names a chunk for as long as it stands in the index. Afterwards it names nothing: never
 /// another chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,24 +25,12 @@ impl ChunkId {
     }
 }
 
-/// How chunks are ranked.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Ranker<'a> {
-    /// By the Jaccard similarity of word sets: the paper's, and better there than BM25 and
-    /// UniXcoder.
-    Jaccard,
-    /// By the dot product with the query's embedding, L2-normalised.
-    Dense(&'a [f32]),
-    /// By both, fused by their ranks.
-    Hybrid(&'a [f32]),
-}
-
 /// Lines that [`Query::same_file`] keeps away from the cursor by default: more than the local
 /// part of a prompt usually holds, so that what is retrieved is new to the reader.
 pub const SAME_FILE_DISTANCE: usize = 60;
 
 /// A question to the index: which chunks could help at this cursor?
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Query<'a> {
     /// The open file's path.
     pub path: &'a str,
@@ -53,7 +43,10 @@ pub struct Query<'a> {
     /// Most chunks wanted.
     pub top_k: usize,
     /// How to rank.
-    pub ranker: Ranker<'a>,
+    pub ranker: Ranker,
+    /// The query's embedding, of length 1, for a ranker that compares embeddings; without it such a
+    /// ranking is empty.
+    pub embedding: Option<&'a [f32]>,
 }
 
 /// A chunk that retrieval chose.
@@ -61,7 +54,8 @@ pub struct Query<'a> {
 pub struct RetrievedHit {
     /// The chunk.
     pub id: ChunkId,
-    /// The ranker's score, higher is better: Jaccard similarity in 0..=1, cosine in -1..=1, or
-    /// the fused reciprocal ranks.
+    /// The ranker's score, higher is better.
     pub score: f32,
+    /// Its place in the rankings that were made.
+    pub ranks: Ranks,
 }

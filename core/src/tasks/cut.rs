@@ -95,12 +95,42 @@ pub fn cut(files: &[(&str, &str)], completes: impl Fn(&str) -> bool, config: &Cu
             *taken += 1;
             let (prefix, target, suffix) = parts(text, &line, point);
             let [path, prefix, target, suffix] = [path, prefix, target, suffix].map(str::to_owned);
-            tasks.push((kind, Task { path, prefix, target, suffix }));
+            let needs_context = kind.needs_context;
+            tasks.push((kind, Task { path, prefix, target, suffix, needs_context }));
         }
     }
     random.shuffle(&mut tasks);
     missing.retain(|_, wanted| *wanted > 0);
     Cut { tasks, missing }
+}
+
+/// Files that tasks of a project are cut from at most: what it takes to look through them stays a matter
+/// of seconds.
+const MOST_FILES: usize = 64;
+
+/// `count` tasks of a project's Python files, fewer where it does not give so many, in an order without
+/// pattern: half of them need another file, as far as there are such lines.
+pub fn cut_project(files: &[(&str, &str)], count: usize, seed: u64) -> Vec<Task> {
+    let mut python: Vec<&str> =
+        files.iter().map(|(path, _)| *path).filter(|path| path.ends_with(".py")).collect();
+    let mut random = SplitMix64::new(seed);
+    random.shuffle(&mut python);
+    python.truncate(MOST_FILES);
+    let kinds = [(true, true), (true, false), (false, true), (false, false)];
+    let wanted = kinds.map(|(needs_context, inside)| (Kind { needs_context, inside }, count.div_ceil(2)));
+    let most_per_file = count.div_ceil(python.len().max(1)).max(4);
+    let config = CutConfig { wanted: wanted.into(), most_per_file, shortest_target: 6, seed };
+    let (needing, others): (Vec<_>, Vec<_>) = cut(files, |path| python.contains(&path), &config)
+        .tasks
+        .into_iter()
+        .map(|(_, task)| task)
+        .partition(|task| task.needs_context);
+    let of_others = others.len().min(count - needing.len().min(count / 2));
+    let of_needing = count - of_others;
+    let mut tasks: Vec<Task> =
+        needing.into_iter().take(of_needing).chain(others.into_iter().take(of_others)).collect();
+    random.shuffle(&mut tasks);
+    tasks
 }
 
 /// A file before, in and after the target that begins at a point of a line.
@@ -159,7 +189,8 @@ mod tests {
         let Cut { tasks, missing } = cut(&files, |_| true, &config(100));
         assert!(!tasks.is_empty() && missing.len() == 4, "two small files do not give a hundred");
         let mut lines = Vec::new();
-        for (kind, Task { path, prefix, target, suffix }) in &tasks {
+        for (kind, Task { path, prefix, target, suffix, needs_context }) in &tasks {
+            assert_eq!(*needs_context, kind.needs_context);
             let file = files.iter().find(|(name, _)| name == path).expect("its file");
             assert_eq!(format!("{prefix}{target}{suffix}"), file.1);
             assert!(suffix.starts_with('\n') && !target.contains('\n'));
@@ -182,6 +213,24 @@ mod tests {
         assert!(needing[0].1.target.contains("read_level"), "{:?}", needing[0]);
         let alone = cut(&files[1..], |_| true, &config(100)).tasks;
         assert!(!alone.is_empty() && alone.iter().all(|(kind, _)| !kind.needs_context));
+    }
+
+    #[test]
+    fn half_of_a_projects_tasks_need_another_file_where_it_can_be() {
+        let gauge: String =
+            (0..40).map(|n| format!("def read_{n}(self):\n    return self.raw_{n}\n")).collect();
+        let using: String = (0..40).map(|n| format!("level_{n} = gauge.read_{n}()\n")).collect();
+        let plain: String = (0..40).map(|n| format!("value_{n} = compute_{n}(first, second)\n")).collect();
+        let files =
+            [("gauge.py", &*gauge), ("using.py", &*using), ("plain.py", &*plain), ("notes.md", &*using)];
+        let tasks = cut_project(&files, 12, 1);
+        assert_eq!(tasks.len(), 12);
+        assert_eq!(tasks.iter().filter(|task| task.needs_context).count(), 6);
+        assert!(tasks.iter().all(|task| task.path.ends_with(".py")));
+        assert_eq!(tasks, cut_project(&files, 12, 1));
+        let alone = cut_project(&files[2..3], 12, 1);
+        assert_eq!(alone.len(), 12, "of lines that need none where there are no others");
+        assert_eq!(cut_project(&files[3..], 12, 1), []);
     }
 
     #[test]

@@ -7,5 +7,5 @@ mod cut;
 pub mod lines;
 pub mod needs;
 
-pub use cut::{Cut, CutConfig, Kind, cut};
+pub use cut::{Cut, CutConfig, Kind, cut, cut_project};
 pub use llavacode_api::completion::Task;

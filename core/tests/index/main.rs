@@ -9,7 +9,7 @@ mod updates;
 use std::collections::BTreeSet;
 
 use llavacode_core::config::ChunkingConfig;
-use llavacode_core::index::{Index, Query, Ranker, TextHash, Vectors};
+use llavacode_core::index::{Index, Query, TextHash, Vectors};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -69,7 +69,7 @@ fn projection_of(text: &str) -> Option<Vec<f32>> {
 }
 
 fn by_words<'a>(path: &'a str, prefix: &'a str) -> Query<'a> {
-    Query { path, prefix, same_file: None, top_k: 10, ranker: Ranker::Jaccard }
+    Query { path, prefix, top_k: 10, ..Query::default() }
 }
 
 /// The places of the answer, as `path:start-end`.

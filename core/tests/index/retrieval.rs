@@ -155,7 +155,8 @@ fn dense_ranking_is_by_dot_product_among_encoded_chunks() {
     embed_pending(&mut index);
     index.update_file("unencoded.py", "new text\n");
     let embedding: Vec<f32> = vectors_of("xxx").rows()[0].numbers().collect();
-    let query = Query { ranker: Ranker::Dense(&embedding), top_k: 3, ..by_words("9.py", "") };
+    let query =
+        Query { ranker: Ranker::Dense, embedding: Some(&embedding), top_k: 3, ..by_words("9.py", "") };
     let found = index.retrieve(&query);
     assert_eq!(index.chunk(found[0].id).map(|chunk| &*chunk.text), Some("xxx"));
     assert!((found[0].score - 1.0).abs() < 1e-2 && found[1].score < 1.0);
@@ -177,9 +178,15 @@ fn hybrid_ranking_puts_what_both_rankers_like_first() {
         };
         index.set_vectors(hash, &Vectors::new(&embedding, [&[0.0][..]]));
     }
-    let query = Query { ranker: Ranker::Hybrid(&target), ..by_words("main.py", "alpha beta") };
-    assert_eq!(places(&index, &query)[0], "both.py:0-1");
-    assert_eq!(places(&index, &query).len(), 3);
+    let query =
+        Query { ranker: Ranker::Hybrid, embedding: Some(&target), ..by_words("main.py", "alpha beta") };
+    assert_eq!(places(&index, &query), ["both.py:0-1", "vectors.py:0-1", "words.py:0-1"]);
+    let ranks: Vec<_> =
+        index.retrieve(&query).iter().map(|hit| (hit.ranks.lexical, hit.ranks.dense)).collect();
+    assert_eq!(ranks, [(Some(1), Some(2)), (None, Some(1)), (Some(2), Some(3))]);
+    let by_words = index.retrieve(&by_words("main.py", "alpha beta"));
+    let ranks: Vec<_> = by_words.iter().map(|hit| (hit.ranks.lexical, hit.ranks.dense)).collect();
+    assert_eq!(ranks, [(Some(1), None), (Some(2), None)]);
 }
 
 /// Against the mean of each chunk's parts in 32 bits.
@@ -213,7 +220,7 @@ fn dense_ranking_finds_what_exact_arithmetic_finds() {
             .map(|chunk| (cosine(chunk, &query), chunk.place.path.clone(), chunk.place.start_line))
             .collect();
         exact.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let question = Query { ranker: Ranker::Dense(&query), ..by_words("", "") };
+        let question = Query { ranker: Ranker::Dense, embedding: Some(&query), ..by_words("", "") };
         for hit in index.retrieve(&question) {
             let chunk = index.chunk(hit.id).expect("a hit is a chunk");
             let length = query.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -223,6 +230,6 @@ fn dense_ranking_finds_what_exact_arithmetic_finds() {
         }
     }
     assert!(found >= 97 * queries * 10 / 100, "recall at 10: {found} of {}", queries * 10);
-    let narrow = Query { ranker: Ranker::Dense(&[1.0]), ..by_words("", "") };
+    let narrow = Query { ranker: Ranker::Dense, embedding: Some(&[1.0]), ..by_words("", "") };
     assert_eq!(index.retrieve(&narrow), [], "of another width");
 }

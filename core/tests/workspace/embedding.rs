@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use llavacode_core::index::{Index, Query, Ranker};
+use llavacode_core::index::{Index, Query};
 use llavacode_core::workspace::{MemoryCache, VectorCache, Workspace};
 use llavacode_core::{Error, Result, index};
 
@@ -114,13 +114,7 @@ fn what_a_completion_uses_is_embedded_ahead_of_the_queue() {
     workspace.update("kept.py", "kept = 'before'\n");
     workspace.update("z.py", "wanted = 'now'\n");
     embedder.count();
-    let query = Query {
-        path: "",
-        prefix: "wanted now kept before",
-        same_file: None,
-        top_k: 10,
-        ranker: Ranker::Jaccard,
-    };
+    let query = Query { prefix: "wanted now kept before", top_k: 10, ..Query::default() };
     let ids: Vec<_> = workspace.index().retrieve(&query).iter().map(|hit| hit.id).collect();
     assert_eq!(ids.len(), 2);
     assert_eq!(pollster::block_on(workspace.embed_now(&embedder, &ids)), Ok(1), "one of them was kept");

@@ -21,7 +21,9 @@ use llavacode_train::{
     reader::Placements,
 };
 
-use super::{CHUNK_TOKENS, ChunkArguments, MICRO_BATCH, Placement, load_tokenizer, open_samples};
+use super::{
+    CHUNK_TOKENS, ChunkArguments, MICRO_BATCH, Placement, load_tokenizer, open_samples, tokenizer_path,
+};
 
 /// Arguments of the three steps.
 #[derive(Args)]
@@ -88,7 +90,7 @@ pub(super) enum Kind {
 
 /// Trains what the step trains.
 pub(super) fn train_compressor(work: &Path, arguments: CompressorArguments, kind: Kind) -> Result<()> {
-    let tokenizer = load_tokenizer(work)?;
+    let tokenizer = load_tokenizer(&tokenizer_path(work))?;
     let placements = Placements::new(Arc::clone(&tokenizer), arguments.chunks.into())?;
     let (samples, mark) = open_samples(work, Split::Train)?;
     let reader = Model::load(&work.join("reader"))?;

@@ -208,9 +208,8 @@ fn samples_path(work: &Path, split: Split) -> PathBuf {
     work.join(format!("samples/{split}.jsonl"))
 }
 
-fn load_tokenizer(work: &Path) -> Result<Arc<Tokenizer>> {
-    let path = tokenizer_path(work);
-    let json = fs::read(&path)
+fn load_tokenizer(path: &Path) -> Result<Arc<Tokenizer>> {
+    let json = fs::read(path)
         .with_context(|| format!("{} cannot be read: run the step `tokenizer` first", path.display()))?;
     Ok(Arc::new(Tokenizer::from_json(&path.to_string_lossy(), &json)?))
 }

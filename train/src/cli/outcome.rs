@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use llavacode_core::config::{ContextPlacement, ModelType, PromptConfig, WeightFormat};
+use llavacode_core::{
+    bundle::{PROJECTOR, XRAG_PROJECTOR},
+    config::{ContextPlacement, ModelType, PromptConfig, WeightFormat},
+};
 use llavacode_train::{
     bench,
     capacity::{Capacity, Gain, Knowledge, capacity},
@@ -44,6 +47,9 @@ pub(super) struct EvaluateArguments {
     /// packages
     #[arg(long)]
     validation: bool,
+    /// A bundle, whose models are evaluated instead of those in the work folder
+    #[arg(long, conflicts_with_all = ["encoder", "projector"])]
+    bundle: Option<PathBuf>,
     /// Folder of the encoder to evaluate, in the work folder
     #[arg(long, default_value = "encoder")]
     encoder: PathBuf,
@@ -68,19 +74,57 @@ pub(super) struct EvaluateArguments {
     out: PathBuf,
 }
 
+/// Where the models to evaluate are.
+struct Models {
+    tokenizer: PathBuf,
+    /// Folder of config and weights.
+    reader: PathBuf,
+    /// Folder of config and weights.
+    encoder: PathBuf,
+    projector: PathBuf,
+    xrag: PathBuf,
+}
+
+impl Models {
+    fn of_bundle(bundle: &Path) -> Self {
+        Self {
+            tokenizer: bundle.join("reader/tokenizer.json"),
+            reader: bundle.join("reader"),
+            encoder: bundle.join("encoder"),
+            projector: bundle.join(PROJECTOR),
+            xrag: bundle.join(XRAG_PROJECTOR),
+        }
+    }
+
+    /// As the steps before `evaluate` left them.
+    fn of_steps(work: &Path, encoder: &Path, projector: &Path) -> Self {
+        Self {
+            tokenizer: tokenizer_path(work),
+            reader: work.join("reader"),
+            encoder: work.join(encoder),
+            projector: work.join(projector).join(PROJECTOR),
+            xrag: work.join("xrag").join(PROJECTOR),
+        }
+    }
+}
+
 pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Result<()> {
-    let EvaluateArguments { tasks, needing_context, projector, ablation, placement, .. } = arguments;
-    let tokenizer = load_tokenizer(work)?;
-    let reader = Model::load(&work.join("reader"))?;
-    let mut encoder = TrainedEncoder::new(Model::load(&work.join(&arguments.encoder))?, MICRO_BATCH);
-    let load = |folder: &Path| -> Result<Option<TrainedProjector>> {
-        let path = work.join(folder).join("projector.safetensors");
-        path.exists().then(|| pair::load_projector(&path)).transpose()
+    let EvaluateArguments { tasks, needing_context, ablation, placement, .. } = arguments;
+    let models = match &arguments.bundle {
+        Some(bundle) => Models::of_bundle(bundle),
+        None => Models::of_steps(work, &arguments.encoder, &arguments.projector),
     };
-    let (paper, xrag) = (load(&projector)?, load(Path::new("xrag"))?);
+    let tokenizer = load_tokenizer(&models.tokenizer)?;
+    let reader = Model::load(&models.reader)?;
+    let mut encoder = TrainedEncoder::new(Model::load(&models.encoder)?, MICRO_BATCH);
+    let load = |path: &Path| -> Result<Option<TrainedProjector>> {
+        path.exists().then(|| pair::load_projector(path)).transpose()
+    };
+    let (paper, xrag) = (load(&models.projector)?, load(&models.xrag)?);
     let mut ablations = Vec::new();
     for folder in ablation {
-        let found = load(&folder)?.with_context(|| format!("{} holds no projector", folder.display()))?;
+        let found = load(&work.join(&folder).join(PROJECTOR))?
+            .with_context(|| format!("{} holds no projector", folder.display()))?;
         ablations.push((folder.to_string_lossy().into_owned(), found));
     }
     let both = [ContextPlacement::BeforePrefix, ContextPlacement::AfterSuffix];
@@ -120,7 +164,7 @@ pub(super) fn run_evaluation(work: &Path, arguments: EvaluateArguments) -> Resul
 
 /// Says what vectors of chunks could tell the reader.
 pub(super) fn run_capacity(work: &Path, count: usize) -> Result<()> {
-    let tokenizer = load_tokenizer(work)?;
+    let tokenizer = load_tokenizer(&tokenizer_path(work))?;
     let mut reader = EngineReader::new(Model::load(&work.join("reader"))?, MICRO_BATCH);
     let prompts =
         Placements::new(tokenizer, ChunkLayout { top_k: 10, soft_tokens: NonZeroUsize::MIN })?.before;

@@ -15,7 +15,7 @@ use llavacode_train::{
     reader::{self, Placements, ReaderOptions},
 };
 
-use super::{CHUNK_TOKENS, ChunkArguments, MICRO_BATCH, load_tokenizer, open_samples};
+use super::{CHUNK_TOKENS, ChunkArguments, MICRO_BATCH, load_tokenizer, open_samples, tokenizer_path};
 
 /// Arguments of `reader`.
 #[derive(Args)]
@@ -82,7 +82,7 @@ pub(super) struct ReaderArguments {
 
 /// Trains the reader.
 pub(super) fn train_reader(work: &Path, arguments: ReaderArguments) -> Result<()> {
-    let tokenizer = load_tokenizer(work)?;
+    let tokenizer = load_tokenizer(&tokenizer_path(work))?;
     let placements = Placements::new(Arc::clone(&tokenizer), arguments.chunks.into())?;
     let (samples, mark) = open_samples(work, Split::Train)?;
     let (validation, _) = open_samples(work, Split::Validation)?;

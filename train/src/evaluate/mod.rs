@@ -23,6 +23,7 @@ use burn::tensor::Device;
 use llavacode_core::{
     config::{ContextPlacement, WeightFormat},
     engine::Lane,
+    index::vectors::Row,
     metrics::{edit_ratio, edit_similarity, exact_match, exact_match_tokens},
 };
 use serde::{Deserialize, Serialize};
@@ -266,6 +267,12 @@ fn project(projector: &TrainedProjector, raw: &[f32]) -> Vec<f32> {
     values(projector.differentiate(raw.to_vec(), &Device::flex().autodiff()).output)
 }
 
+/// Vectors of this width as the page's index holds them: in 8 bits a number.
+fn as_held(vectors: &[f32], width: usize) -> Vec<f32> {
+    let rows: Vec<Row> = vectors.chunks(width).map(Row::quantize).collect();
+    rows.iter().flat_map(Row::numbers).collect()
+}
+
 /// What vectors of some chunks' parts are made of.
 struct MadeOf<'a> {
     /// Embeddings, `[parts, width]`.
@@ -278,7 +285,8 @@ struct MadeOf<'a> {
 
 /// A lane's vectors, one a part; `None` if there is no such projector.
 fn vectors(parts: &Evaluation<'_>, which: Vectors, made_of: &MadeOf<'_>) -> Option<Vec<f32>> {
-    let projected = |projector: &TrainedProjector| project(projector, &made_of.raw);
+    let hidden = parts.reader.hidden();
+    let projected = |projector: &TrainedProjector| as_held(&project(projector, &made_of.raw), hidden);
     match which {
         Vectors::None => Some(Vec::new()),
         Vectors::Projector => parts.projector.map(projected),

@@ -6,6 +6,7 @@ use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane};
 
 use super::Control;
 use crate::editor::Editor;
+use crate::state::engine::EngineState;
 use crate::state::lanes::{LaneRun, title, to_ask};
 use crate::state::notices::Severity;
 use llavacode_protocol::{Request, RequestId};
@@ -85,6 +86,7 @@ impl Control {
             self.with_editor(Editor::clear_ghost);
         }
         let settings = self.state.settings.get_untracked();
+        let embeds = self.state.engine.with_untracked(EngineState::embeds);
         let offered = self.state.offered.get_untracked();
         let ghost = untrack(|| self.state.ghost_lane());
         let lanes = to_ask(ghost, settings.compare, &offered);
@@ -94,6 +96,7 @@ impl Control {
             suffix: context.suffix,
             multi_line: settings.multi_line,
             same_file: settings.same_file,
+            ranker: settings.ranker(embeds),
             cold: settings.compare && settings.cold,
         };
         let Some(id) = self.send(Request::Complete { cursor, lanes: lanes.clone() }) else { return };

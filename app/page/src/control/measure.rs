@@ -1,38 +1,63 @@
-//! Measuring the lanes on the demo's tasks.
+//! Measuring the lanes: on the demo's tasks, or on lines of the user's own files.
 
 use leptos::prelude::*;
-use llavacode_protocol::{Request, Task};
+use llavacode_protocol::{Request, Tasks};
 
 use super::Control;
 use crate::fetch::fetch_json;
+use crate::state::engine::EngineState;
 use crate::state::measure::MeasureState;
 
 /// The demo's tasks, beside the page.
 const TASKS: &str = "demo/tasks.json";
 
 impl Control {
-    /// Measures; the measurement that is under way is stopped first.
-    pub fn measure(self) {
+    /// Measures on so many lines of the workspace; on the demo's tasks, all of them, where the demo is
+    /// open. The measurement that is under way is stopped first.
+    pub fn measure(self, count: usize) {
         self.stop_measuring();
         self.stop();
-        let stage = "reading the tasks".to_owned();
-        self.state.measure.set(MeasureState::Running { stage, done: 0, total: 0 });
+        let started = |stage: &str| MeasureState::Running {
+            stage: stage.to_owned(),
+            done: 0,
+            total: 0,
+            results: Vec::new(),
+        };
+        let (is_demo, files) = self.state.workspace.with_untracked(|w| (w.is_demo, w.sources()));
+        if !is_demo {
+            self.state.measure.set(started("choosing lines"));
+            self.measure_on(Tasks::Cut { files, count });
+            return;
+        }
+        self.state.measure.set(started("reading the tasks"));
         leptos::task::spawn_local(async move {
-            match fetch_json::<Vec<Task>>(TASKS).await {
-                Ok(tasks) => match self.send(Request::Measure { tasks }) {
-                    Some(id) => self.inner().measure.set(Some(id)),
-                    None => self.state.measure.set(MeasureState::Idle),
-                },
+            match fetch_json(TASKS).await {
+                Ok(tasks) => self.measure_on(Tasks::Given { tasks }),
                 Err(message) => self.state.measure.set(MeasureState::Failed { message }),
             }
         });
     }
 
-    /// Stops measuring.
+    fn measure_on(self, tasks: Tasks) {
+        // It may have been stopped meanwhile.
+        if !self.state.measure.with_untracked(|measure| matches!(measure, MeasureState::Running { .. })) {
+            return;
+        }
+        let embeds = self.state.engine.with_untracked(EngineState::embeds);
+        let ranker = self.state.settings.with_untracked(|settings| settings.ranker(embeds));
+        match self.send(Request::Measure { tasks, ranker }) {
+            Some(id) => self.inner().measure.set(Some(id)),
+            None => self.state.measure.set(MeasureState::Idle),
+        }
+    }
+
+    /// Stops measuring. What was completed stays.
     pub fn stop_measuring(self) {
+        if self.state.measure.with_untracked(|measure| matches!(measure, MeasureState::Running { .. })) {
+            self.state.measure.update(MeasureState::stop);
+        }
         if let Some(target) = self.inner().measure.take() {
             self.send(Request::Cancel { target });
-            self.state.measure.set(MeasureState::Idle);
             self.take_over();
         }
     }

@@ -216,7 +216,12 @@ impl Control {
             Event::Completed => self.on_completion_ended(id, None),
             Event::Measuring { stage, done, total } => {
                 if inner.measure.get() == Some(id) {
-                    self.state.measure.set(MeasureState::Running { stage, done, total });
+                    self.state.measure.update(|measure| measure.at(stage, done, total));
+                }
+            }
+            Event::TaskMeasured { result } => {
+                if inner.measure.get() == Some(id) {
+                    self.state.measure.update(|measure| measure.push(result));
                 }
             }
             Event::Measured(measurement) => {
@@ -240,7 +245,7 @@ impl Control {
             self.take_over();
         } else if inner.measure.get() == Some(id) {
             inner.measure.set(None);
-            self.state.measure.set(MeasureState::Idle);
+            self.state.measure.update(MeasureState::stop);
             self.take_over();
         } else {
             self.on_completion_ended(id, None);

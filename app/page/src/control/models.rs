@@ -118,7 +118,7 @@ impl Control {
         inner.load.set(None);
         inner.index.set(None);
         if inner.measure.take().is_some() {
-            self.state.measure.set(MeasureState::Idle);
+            self.state.measure.update(MeasureState::stop);
         }
         inner.completion.set(None);
         inner.ghost.set(None);

@@ -134,6 +134,7 @@ mod tests {
             worker_bytes: 0,
             load_ms: 0.0,
             lanes: Vec::new(),
+            embeds: true,
             description: String::new(),
             license: String::new(),
             evaluation: String::new(),

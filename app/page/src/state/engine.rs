@@ -35,6 +35,11 @@ impl EngineState {
         }
     }
 
+    /// Whether its model has an encoder.
+    pub fn embeds(&self) -> bool {
+        matches!(self, Self::Ready(info) if info.embeds)
+    }
+
     /// Whether it can be asked.
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready(_))

@@ -2,10 +2,12 @@
 
 use llavacode_api::{
     completion::Lane,
-    report::{Differences, Interval, LaneSummary},
+    report::{Differences, Interval, LaneSummary, TaskResult},
 };
 use llavacode_protocol::Measurement;
 use serde::Serialize;
+
+use super::task_results::without_source;
 
 /// How far a measurement is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +23,13 @@ pub enum MeasureState {
         done: usize,
         /// Steps altogether.
         total: usize,
+        /// Tasks completed so far.
+        results: Vec<TaskResult>,
+    },
+    /// Stopped by the user.
+    Stopped {
+        /// Tasks completed until then.
+        results: Vec<TaskResult>,
     },
     /// Done.
     Done(Box<Measurement>),
@@ -37,8 +46,46 @@ impl MeasureState {
         match self {
             Self::Idle => "idle",
             Self::Running { .. } => "running",
+            Self::Stopped { .. } => "stopped",
             Self::Done(_) => "done",
             Self::Failed { .. } => "error",
+        }
+    }
+}
+
+impl MeasureState {
+    /// The tasks completed so far.
+    pub fn results(&self) -> &[TaskResult] {
+        match self {
+            Self::Running { results, .. } | Self::Stopped { results } => results,
+            Self::Done(measurement) => &measurement.report.results,
+            Self::Idle | Self::Failed { .. } => &[],
+        }
+    }
+
+    /// It is at this step of a stage.
+    pub fn at(&mut self, stage: String, done: usize, total: usize) {
+        let results = std::mem::take(self).into_results();
+        *self = Self::Running { stage, done, total, results };
+    }
+
+    /// A task was completed.
+    pub fn push(&mut self, result: TaskResult) {
+        if let Self::Running { results, .. } = self {
+            results.push(result);
+        }
+    }
+
+    /// It was stopped; what was completed stays.
+    pub fn stop(&mut self) {
+        let results = std::mem::take(self).into_results();
+        *self = if results.is_empty() { Self::Idle } else { Self::Stopped { results } };
+    }
+
+    fn into_results(self) -> Vec<TaskResult> {
+        match self {
+            Self::Running { results, .. } | Self::Stopped { results } => results,
+            _ => Vec::new(),
         }
     }
 }
@@ -128,8 +175,9 @@ pub fn differences(measurement: &Measurement) -> Vec<(String, String, String)> {
     measurement.report.differences.iter().flat_map(of_pair).collect()
 }
 
-/// A measurement as a file: the report, and what it was made on.
-pub fn to_json(measurement: &Measurement) -> String {
+/// A measurement as a file: the report, and what it was made on. With source text the lines and their
+/// completions are in it, without it the numbers alone.
+pub fn to_json(measurement: &Measurement, source: bool) -> String {
     #[derive(Serialize)]
     struct File<'a> {
         model: &'a str,
@@ -144,6 +192,11 @@ pub fn to_json(measurement: &Measurement) -> String {
         ms: f64,
     }
     let Measurement { model, backend, adapter, load_ms, report } = measurement;
+    let mut report = report.clone();
+    if !source {
+        report.results.iter_mut().for_each(without_source);
+    }
+    let report = &report;
     let file = File { model, backend, adapter, load: Load { ms: *load_ms }, report };
     // Its keys are texts and its values numbers: it has a JSON form.
     serde_json::to_string(&file).unwrap_or_default()
@@ -174,6 +227,11 @@ mod tests {
             "differences": { "compressed-full_rag": {
                 "exact_match": interval, "edit_similarity": interval, "ttft_cold_ms": interval } },
             "kernels": {}, "ceilings": null, "index": { "chunks": 8, "chunks_per_s": 21.7, "parts": 64, "embedded_parts": 30 },
+            "results": [{
+                "path": "a.py", "line": 3, "before": "x = ", "target": "secret()", "needs_context": true,
+                "lanes": { "base": {
+                    "text": "secret()", "exact_match": true, "edit_similarity": 100.0, "ttft_cold_ms": 30.0,
+                    "prompt_tokens": 210 } } }],
         }))
         .expect("a report");
         let [model, backend, adapter] = ["pico 5", "cpu", ""].map(str::to_owned);
@@ -213,9 +271,32 @@ mod tests {
 
     #[test]
     fn the_file_says_what_it_was_made_on() {
-        let file: Value = serde_json::from_str(&to_json(&measurement())).expect("JSON");
+        let file: Value = serde_json::from_str(&to_json(&measurement(), true)).expect("JSON");
         assert_eq!((&file["model"], &file["backend"]), (&json!("pico 5"), &json!("cpu")));
         assert_eq!((&file["load"]["ms"], &file["tasks"]), (&json!(80.0), &json!(12)));
         assert_eq!(file["lanes"]["base"]["prompt_tokens"], json!(210.4));
+    }
+
+    #[test]
+    fn the_file_has_no_source_text_unless_it_is_asked_for() {
+        let (with, without) = (to_json(&measurement(), true), to_json(&measurement(), false));
+        assert!(with.contains("secret()") && !without.contains("secret()"));
+        assert!(without.contains("\"ttft_cold_ms\":30.0"), "{without}");
+    }
+
+    #[test]
+    fn what_was_completed_outlasts_a_stop() {
+        let result = measurement().report.results.remove(0);
+        let mut measure = MeasureState::default();
+        measure.stop();
+        assert_eq!(measure, MeasureState::Idle);
+        measure.at("lanes".into(), 0, 2);
+        measure.push(result.clone());
+        measure.at("lanes".into(), 1, 2);
+        assert_eq!(measure.results(), std::slice::from_ref(&result));
+        measure.stop();
+        assert_eq!((measure.key(), measure.results()), ("stopped", std::slice::from_ref(&result)));
+        measure.push(result);
+        assert_eq!(measure.results().len(), 1, "nothing comes after a stop");
     }
 }

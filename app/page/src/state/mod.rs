@@ -11,6 +11,7 @@ pub mod notices;
 pub mod prompt;
 pub mod released;
 pub mod settings;
+pub mod task_results;
 pub mod tree;
 pub mod workspace;
 

@@ -2,7 +2,7 @@
 //! their defaults, so that an older page's settings can be read.
 
 use gloo::storage::{LocalStorage, Storage};
-use llavacode_api::completion::Lane;
+use llavacode_api::completion::{Lane, Ranker};
 use serde::{Deserialize, Serialize};
 
 /// Key in local storage. `index.html` reads `theme` from it before the first paint.
@@ -49,6 +49,8 @@ pub struct Settings {
     pub multi_line: bool,
     /// Let far-away parts of the same file be retrieved.
     pub same_file: bool,
+    /// How retrieved chunks are ranked.
+    pub ranker: Ranker,
     /// Ask when the user pauses, not only on a key.
     pub automatic: bool,
     /// The pause, in milliseconds.
@@ -70,6 +72,7 @@ impl Default for Settings {
             cold: true,
             multi_line: false,
             same_file: false,
+            ranker: Ranker::default(),
             automatic: true,
             pause_ms: 300,
             explorer_width: 232,
@@ -84,6 +87,11 @@ impl Settings {
         LocalStorage::get(KEY).unwrap_or_default()
     }
 
+    /// The ranker to use with a model: one without an encoder has no embeddings to rank by.
+    pub fn ranker(&self, embeds: bool) -> Ranker {
+        if self.ranker.is_dense() && !embeds { Ranker::default() } else { self.ranker }
+    }
+
     /// Keeps them. Where the browser refuses storage they last as long as the page.
     pub fn keep(&self) {
         if let Err(error) = LocalStorage::set(KEY, self) {
@@ -95,6 +103,14 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_without_an_encoder_ranks_by_words() {
+        let settings = |ranker| Settings { ranker, ..Settings::default() };
+        assert_eq!(settings(Ranker::Hybrid).ranker(true), Ranker::Hybrid);
+        assert_eq!(settings(Ranker::Hybrid).ranker(false), Ranker::Jaccard);
+        assert_eq!(settings(Ranker::Bm25).ranker(false), Ranker::Bm25);
+    }
 
     #[test]
     fn settings_of_an_older_page_can_be_read() {

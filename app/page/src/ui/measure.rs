@@ -1,17 +1,17 @@
 //! The measurement and its tables.
 
-use js_sys::Array;
 use leptos::prelude::*;
 use llavacode_protocol::Measurement;
-use wasm_bindgen::JsCast;
-use web_sys::{Blob, HtmlAnchorElement, Url};
 
 use super::control;
 use super::released::Released;
+use super::task_results::TaskResults;
 use crate::state::engine::percent;
 use crate::state::lanes::title;
 use crate::state::measure::{MeasureState, differences, facts, kernels, lane_rows, lanes, to_json};
-use crate::state::notices::Severity;
+
+/// Lines to choose from for a measurement on one's own files.
+const COUNTS: [usize; 4] = [20, 60, 200, 600];
 
 /// The panel.
 #[component]
@@ -20,18 +20,22 @@ pub(super) fn Measure() -> impl IntoView {
     let measure = control.state.measure;
     let running = move || measure.with(|measure| matches!(measure, MeasureState::Running { .. }));
     let is_demo = move || control.state.workspace.with(|w| w.is_demo);
-    let ready = move || control.state.engine.with(|engine| engine.is_ready()) && is_demo();
+    let ready = move || control.state.engine.with(|engine| engine.is_ready());
+    let count = RwSignal::new(COUNTS[1]);
     let line = move || {
         measure.with(|measure| match measure {
-            MeasureState::Idle if !is_demo() => {
-                "The tasks belong to the demo workspace: open it first.".to_owned()
-            }
-            MeasureState::Idle | MeasureState::Done(_) => {
+            MeasureState::Idle | MeasureState::Done(_) if is_demo() => {
                 "Every lane on the demo's tasks, from an empty KV cache, and the device's own ceilings."
                     .to_owned()
             }
+            MeasureState::Idle | MeasureState::Done(_) => {
+                "Every lane on lines of your own Python files: each is masked, completed and compared with \
+                 what stood there. Nothing leaves this device."
+                    .to_owned()
+            }
             MeasureState::Running { stage, total: 0, .. } => stage.clone(),
-            MeasureState::Running { stage, done, total } => format!("{stage}: {done} of {total}"),
+            MeasureState::Running { stage, done, total, .. } => format!("{stage}: {done} of {total}"),
+            MeasureState::Stopped { results } => format!("Stopped after {} lines.", results.len()),
             MeasureState::Failed { message } => message.clone(),
         })
     };
@@ -42,7 +46,9 @@ pub(super) fn Measure() -> impl IntoView {
             _ => 0,
         })
     };
-    let act = move |_| if untrack(running) { control.stop_measuring() } else { control.measure() };
+    let act = move |_| {
+        if untrack(running) { control.stop_measuring() } else { control.measure(count.get_untracked()) }
+    };
     view! {
         <div
             class="measure" data-testid="measure"
@@ -52,33 +58,42 @@ pub(super) fn Measure() -> impl IntoView {
                 <button
                     class="primary" data-testid="measure-run" disabled=move || !ready() && !running() on:click=act
                 >{move || if running() { "Stop" } else { "Measure" }}</button>
+                <label class="field" hidden=is_demo title="How many lines are completed, each in every lane">
+                    <select
+                        aria-label="Lines" data-testid="measure-count" disabled=running
+                        on:change=move |event| {
+                            if let Ok(chosen) = event_target_value(&event).parse() {
+                                count.set(chosen);
+                            }
+                        }
+                    >
+                        {COUNTS.map(|choice| view! {
+                            <option value=choice.to_string() selected=move || count.get() == choice>
+                                {format!("{choice} lines")}
+                            </option>
+                        })}
+                    </select>
+                </label>
                 <p role="status">{line}</p>
             </div>
             <progress max="100" prop:value=share class:done=move || !running() aria-label="Measuring"></progress>
             {move || measure.with(|measure| match measure {
-                MeasureState::Done(measurement) => Some(view! { <Results measurement=measurement.clone()/> }),
+                MeasureState::Done(measurement) => Some(view! { <Summary measurement=measurement.clone()/> }),
                 _ => None,
             })}
+            <TaskResults/>
             <Released/>
         </div>
     }
 }
 
 #[component]
-fn Results(measurement: Box<Measurement>) -> impl IntoView {
-    let control = control();
+fn Summary(measurement: Box<Measurement>) -> impl IntoView {
     let (lanes, rows) = (lanes(&measurement), lane_rows(&measurement));
     let facts = facts(&measurement);
     let kernels = kernels(&measurement);
     let differences = differences(&measurement);
-    let json = to_json(&measurement);
-    let file = json.clone();
-    let download = move |_| {
-        if let Err(error) = save_as(&file, "llavacode-report.json") {
-            let reason = llavacode_browser::describe(&error);
-            control.notify(Severity::Error, format!("The report could not be saved: {reason}."), &[]);
-        }
-    };
+    let json = to_json(&measurement, true);
     view! {
         <script type="application/json" data-testid="measure-report">{json}</script>
         <table>
@@ -121,17 +136,5 @@ fn Results(measurement: Box<Measurement>) -> impl IntoView {
         <dl class="facts">
             {facts.into_iter().map(|(label, value)| view! { <div><dt>{label}</dt><dd>{value}</dd></div> }).collect_view()}
         </dl>
-        <button data-testid="measure-download" on:click=download>"Download JSON"</button>
     }
-}
-
-/// Hands a text to the user as a file.
-fn save_as(text: &str, name: &str) -> Result<(), wasm_bindgen::JsValue> {
-    let blob = Blob::new_with_str_sequence(&Array::of1(&text.into()))?;
-    let url = Url::create_object_url_with_blob(&blob)?;
-    let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
-    link.set_href(&url);
-    link.set_download(name);
-    link.click();
-    Url::revoke_object_url(&url)
 }

@@ -14,6 +14,7 @@ mod notices;
 mod prompt_view;
 mod released;
 mod status;
+mod task_results;
 mod toggle;
 
 use leptos::ev::{self, DragEvent};

@@ -9,9 +9,10 @@ use llavacode_core::{
     bundle::{MANIFEST, XRAG_PROJECTOR},
     config::BundleManifest,
     engine::{CompletionEvent, CompletionRequest, Lane},
+    index::Ranker,
 };
 use llavacode_protocol::{
-    BundleSource, DeviceChoice, Event, ModelFile, Request, RequestId, SourceFile, Task,
+    BundleSource, DeviceChoice, Event, ModelFile, Request, RequestId, SourceFile, Task, Tasks,
 };
 use llavacode_worker::Beside;
 
@@ -35,6 +36,7 @@ fn complete(lanes: &[Lane]) -> Request {
         suffix: "\n".into(),
         multi_line: false,
         same_file: false,
+        ranker: Ranker::Jaccard,
         cold: false,
     };
     Request::Complete { cursor, lanes: lanes.to_vec() }
@@ -233,10 +235,45 @@ fn a_measurement_says_what_it_was_made_on() {
         prefix: "circle = Circle3()\nprint(circle.".into(),
         target: "area_of_Circle3())".into(),
         suffix: "\n".into(),
+        needs_context: true,
     };
-    desk.ask(3, Request::Measure { tasks: vec![task] });
+    let tasks = Tasks::Given { tasks: vec![task] };
+    desk.ask(3, Request::Measure { tasks, ranker: Ranker::Jaccard });
     let Event::Measured(measurement) = desk.last(3) else { panic!("{:?}", desk.last(3)) };
     assert_eq!((measurement.backend.as_str(), measurement.report.tasks), ("cpu", 1));
     assert!(measurement.report.lanes.contains_key(Lane::Compressed.key()));
     assert!(measurement.load_ms > 0.0 && !measurement.model.is_empty());
+}
+
+#[test]
+fn a_measurement_on_the_workspaces_own_lines_tells_each_as_it_comes() {
+    let desk = Desk::with_files(many());
+    let tasks = Tasks::Cut { files: many(), count: 3 };
+    desk.ask(3, Request::Measure { tasks, ranker: Ranker::Bm25 });
+    let Event::Measured(measurement) = desk.last(3) else { panic!("{:?}", desk.last(3)) };
+    let told: Vec<_> = desk
+        .of(3)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::TaskMeasured { result } => Some(result),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((told.len(), &told), (3, &measurement.report.results));
+    for result in &told {
+        assert_eq!(result.lanes.len(), 4, "{result:?}");
+        let file = many().into_iter().find(|file| file.path == result.path).expect("a file of the workspace");
+        let line = file.text.lines().nth(result.line).expect("a line of it");
+        assert_eq!(line, format!("{}{}", result.before, result.target));
+    }
+}
+
+#[test]
+fn a_workspace_without_lines_to_complete_is_not_measured() {
+    let desk = Desk::with_files(many());
+    let notes = SourceFile { path: "notes.md".into(), text: "no code\n".into() };
+    let tasks = Tasks::Cut { files: vec![notes], count: 3 };
+    desk.ask(3, Request::Measure { tasks, ranker: Ranker::Jaccard });
+    let Event::Failed { message } = desk.last(3) else { panic!("{:?}", desk.last(3)) };
+    assert!(message.contains("Python"), "{message}");
 }

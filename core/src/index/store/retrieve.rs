@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use llavacode_api::completion::ChunkPlace;
 
 use super::super::fusion::{FUSION_DEPTH, Scored, best_first, distinct, reciprocal_rank_fusion};
-use super::super::{ChunkId, Query, Ranker, RetrievedHit, chunker, lexical};
+use super::super::{ChunkId, Query, Ranker, Ranks, RetrievedHit, chunker, lexical};
 use super::{EMBEDDING, Index, Slot};
 
 impl Index {
@@ -18,26 +18,37 @@ impl Index {
             scored.retain(|scored| !banned.contains(&scored.slot));
             scored
         };
-        let by_words = || {
-            let window = lexical::query_window(query.prefix, self.chunking.lines);
-            allowed(self.lexical.similarities(window))
+        let window = lexical::query_window(query.prefix, self.chunking.lines);
+        let by_words = || match query.ranker {
+            Ranker::Bm25 => allowed(self.lexical.bm25(window)),
+            _ => allowed(self.lexical.similarities(window)),
         };
-        let by_embedding = |embedding: &[f32]| allowed(self.similarities(embedding));
+        let by_embedding =
+            || query.embedding.map_or(Vec::new(), |embedding| allowed(self.similarities(embedding)));
         let ranked = |scored: Vec<Scored>| best_first(scored, |slot| self.chunk_at(slot));
         let top = |scored| ranked(scored).take(FUSION_DEPTH).map(|(scored, _)| scored.slot).collect();
-
-        let scored = match query.ranker {
-            Ranker::Jaccard => by_words(),
-            Ranker::Dense(embedding) => by_embedding(embedding),
-            Ranker::Hybrid(embedding) => {
-                reciprocal_rank_fusion(&[top(by_words()), top(by_embedding(embedding))])
+        let (words, embeddings, scored): (Vec<u32>, Vec<u32>, _) = match query.ranker {
+            Ranker::Jaccard | Ranker::Bm25 => {
+                let scored = by_words();
+                (top(scored.clone()), Vec::new(), scored)
+            }
+            Ranker::Dense => {
+                let scored = by_embedding();
+                (Vec::new(), top(scored.clone()), scored)
+            }
+            Ranker::Hybrid => {
+                let (words, embeddings) = (top(by_words()), top(by_embedding()));
+                let fused = reciprocal_rank_fusion(&[&words, &embeddings]);
+                (words, embeddings, fused)
             }
         };
+        let rank = |ranking: &[u32], slot| ranking.iter().position(|&other| other == slot).map(|at| at + 1);
         distinct(ranked(scored), query.top_k)
             .into_iter()
             .filter_map(|Scored { slot, score }| {
                 let generation = self.slots.get(slot as usize)?.generation;
-                Some(RetrievedHit { id: ChunkId::new(slot, generation), score })
+                let ranks = Ranks { lexical: rank(&words, slot), dense: rank(&embeddings, slot) };
+                Some(RetrievedHit { id: ChunkId::new(slot, generation), score, ranks })
             })
             .collect()
     }
