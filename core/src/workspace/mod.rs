@@ -13,12 +13,14 @@ mod cache;
 #[cfg(not(target_family = "wasm"))]
 mod disk;
 mod queue;
+mod segments;
 
 use std::collections::BTreeMap;
 
 pub use cache::{MemoryCache, VectorCache, decode, encode};
 #[cfg(not(target_family = "wasm"))]
-pub use disk::DiskCache;
+pub use disk::{DiskCache, SegmentFolder};
+pub use segments::{SegmentCache, SegmentFiles, SegmentLimits, SegmentWriter};
 
 use crate::{
     Error, Result,
