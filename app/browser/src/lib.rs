@@ -1,8 +1,10 @@
 //! What page and worker share of the browser: its errors' words, how its databases end a
-//! transaction, and the [store of model files](model_store).
+//! transaction, [files that only this page sees](private_files), and among them the
+//! [store of model files](model_store).
 
 mod describe;
 pub mod model_store;
+pub mod private_files;
 mod transaction;
 
 pub use describe::describe;

@@ -1,96 +1,82 @@
-//! Vectors kept in a folder: one file a text, in a folder a model.
+//! Vectors kept in a folder.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    fs, io,
+    fs::{self, File, TryLockError},
+    io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
+    ops::Range,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
-use super::{VectorCache, decode, encode};
-use crate::{
-    Error, Result,
-    index::{TextHash, Vectors},
-};
+use super::segments::{SegmentCache, SegmentFiles, SegmentLimits, SegmentWriter};
+use crate::{Error, Result};
 
-/// Keeps vectors in a folder, at most so many bytes of them.
-#[derive(Debug)]
-pub struct DiskCache {
-    folder: PathBuf,
-    most_bytes: u64,
-    /// What is there: when it was written, and how long it is.
-    files: HashMap<PathBuf, (SystemTime, u64)>,
-    /// The same, the oldest first.
-    oldest: BTreeSet<(SystemTime, PathBuf)>,
-    bytes: u64,
-}
+/// Keeps vectors in a folder, which several programs may do at once.
+pub type DiskCache = SegmentCache<SegmentFolder>;
 
 impl DiskCache {
-    /// Opens a folder, making it if it is not there.
+    /// Opens a folder, making it if it is not there, for at most so many bytes.
     ///
     /// # Errors
     /// [`Error::Storage`] if it cannot be read or made.
     pub fn open(folder: impl Into<PathBuf>, most_bytes: u64) -> Result<Self> {
+        Ok(Self::new(SegmentFolder::open(folder)?, SegmentLimits::within(most_bytes)))
+    }
+}
+
+/// Files of a folder, each written by one program at a time: under the operating system's lock, which
+/// ends with the program. Where that lock keeps others from reading too, as on Windows, they do not
+/// find what is being written until it is closed.
+#[derive(Debug)]
+pub struct SegmentFolder {
+    folder: PathBuf,
+}
+
+impl SegmentFolder {
+    /// Opens a folder, making it if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if it cannot be made.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
-        let mut cache = Self { folder, most_bytes, files: HashMap::new(), oldest: BTreeSet::new(), bytes: 0 };
-        cache.look().map_err(refused)?;
-        Ok(cache)
+        fs::create_dir_all(&folder).map_err(refused)?;
+        Ok(Self { folder })
     }
 
-    fn look(&mut self) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        for model in fs::read_dir(&self.folder)? {
-            let model = model?.path();
-            if !model.is_dir() {
-                continue;
-            }
-            for file in fs::read_dir(model)? {
-                let file = file?;
-                let metadata = file.metadata()?;
-                self.list(file.path(), metadata.modified()?, metadata.len());
-            }
-        }
-        Ok(())
+    /// Keeps others from opening and removing files, until it is dropped: else one could be removed
+    /// between the moment it is opened and the moment it is locked.
+    fn lock(&self) -> io::Result<File> {
+        let lock = to_write(&self.folder.join("lock"))?;
+        lock.lock()?;
+        Ok(lock)
     }
+}
 
-    fn list(&mut self, file: PathBuf, written: SystemTime, bytes: u64) {
-        self.forget(&file);
-        self.bytes += bytes;
-        self.oldest.insert((written, file.clone()));
-        self.files.insert(file, (written, bytes));
+fn to_write(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// The file, if nobody else has locked it.
+fn locked(file: File) -> io::Result<Option<File>> {
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
+}
 
-    fn forget(&mut self, file: &Path) {
-        if let Some((written, bytes)) = self.files.remove(file) {
-            self.bytes -= bytes;
-            self.oldest.remove(&(written, file.to_owned()));
-        }
-    }
+fn read(mut file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(range.start))?;
+    file.take(range.end - range.start).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
-    fn file(&self, model: &str, text: TextHash) -> PathBuf {
-        self.folder.join(model).join(format!("{text:?}"))
-    }
-
-    fn put(&mut self, file: &Path, record: &[u8]) -> io::Result<()> {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        // Whole or not at all.
-        let partial = file.with_extension("partial");
-        fs::write(&partial, record)?;
-        fs::rename(&partial, file)?;
-        let written = fs::metadata(file)?.modified()?;
-        self.list(file.to_owned(), written, record.len() as u64);
-        Ok(())
-    }
-
-    fn evict(&mut self) {
-        while self.bytes > self.most_bytes {
-            let Some((_, file)) = self.oldest.first().cloned() else { break };
-            self.forget(&file);
-            // One that is gone already is what is wanted.
-            let _ = fs::remove_file(file);
-        }
+/// `None` where a file is not there.
+fn if_there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -98,22 +84,66 @@ fn refused(error: io::Error) -> Error {
     Error::Storage { reason: error.to_string() }
 }
 
-impl VectorCache for DiskCache {
-    async fn get_many(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>> {
-        let get = |text: &TextHash| match fs::read(self.file(model, *text)) {
-            Ok(record) => Ok(decode(model, *text, &record)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(refused(error)),
+impl SegmentFiles for SegmentFolder {
+    type Writer = File;
+
+    async fn list(&self) -> Result<Vec<(String, u64)>> {
+        let entry = |entry: io::Result<fs::DirEntry>| {
+            let entry = entry?;
+            let length = if_there(entry.metadata())?.map(|metadata| metadata.len());
+            Ok(entry.file_name().into_string().ok().zip(length))
         };
-        texts.iter().map(get).collect()
+        let entries = fs::read_dir(&self.folder).map_err(refused)?;
+        entries.filter_map(|found| entry(found).map_err(refused).transpose()).collect()
     }
 
-    async fn put_many(&mut self, model: &str, vectors: &[(TextHash, &Vectors)]) -> Result<()> {
-        for (text, vectors) in vectors {
-            let file = self.file(model, *text);
-            self.put(&file, &encode(model, *text, vectors)).map_err(refused)?;
-        }
-        self.evict();
-        Ok(())
+    async fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        let file = if_there(File::open(self.folder.join(name))).map_err(refused)?;
+        file.map_or(Ok(Vec::new()), |file| read(&file, range)).map_err(refused)
+    }
+
+    async fn open(&self, name: &str) -> Result<Option<File>> {
+        let open = || {
+            let _lock = self.lock()?;
+            locked(to_write(&self.folder.join(name))?)
+        };
+        open().map_err(refused)
+    }
+
+    async fn remove(&self, name: &str) -> Result<bool> {
+        let path = self.folder.join(name);
+        let remove = || {
+            let _lock = self.lock()?;
+            let file = File::options().read(true).write(true).open(&path);
+            let Some(file) = if_there(file)? else { return Ok(true) };
+            match locked(file)? {
+                Some(_file) => if_there(fs::remove_file(&path)).map(|_| true),
+                None => Ok(false),
+            }
+        };
+        remove().map_err(refused)
+    }
+}
+
+impl SegmentWriter for File {
+    fn len(&self) -> Result<u64> {
+        self.metadata().map(|metadata| metadata.len()).map_err(refused)
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        read(self, range).map_err(refused)
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
+        let mut write = || {
+            self.seek(SeekFrom::Start(at))?;
+            self.write_all(bytes)?;
+            self.sync_data()
+        };
+        write().map_err(refused)
+    }
+
+    fn truncate(&mut self, length: u64) -> Result<()> {
+        self.set_len(length).map_err(refused)
     }
 }

@@ -15,13 +15,15 @@ mod disk;
 mod nearness;
 mod pace;
 mod queue;
+mod segments;
 
 use std::collections::BTreeMap;
 
 pub use cache::{MemoryCache, VectorCache, decode, encode};
 #[cfg(not(target_family = "wasm"))]
-pub use disk::DiskCache;
+pub use disk::{DiskCache, SegmentFolder};
 pub use pace::Pace;
+pub use segments::{SegmentCache, SegmentFiles, SegmentLimits, SegmentWriter};
 
 use crate::{
     Error, Result,

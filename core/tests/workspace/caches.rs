@@ -1,9 +1,9 @@
 use llavacode_core::index::{TextHash, Vectors};
-use llavacode_core::workspace::{DiskCache, MemoryCache, VectorCache, decode, encode};
+use llavacode_core::workspace::{MemoryCache, VectorCache, decode, encode};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::{Embedder, MODEL, embed_all, numbered, vectors_of, workspace};
+use crate::{MODEL, vectors_of};
 
 fn hash(n: usize) -> TextHash {
     TextHash::of(&format!("text {n}"))
@@ -54,38 +54,15 @@ fn no_lengths_in_a_record_make_it_panic() {
 #[test]
 fn the_oldest_go_where_there_is_no_room() {
     let size = encode(MODEL, hash(0), &vectors_of("x")).len();
-    let folder = tempfile::tempdir().expect("a folder");
     let mut memory = MemoryCache::new(3 * size);
-    let mut disk = DiskCache::open(folder.path(), 3 * size as u64).expect("it opens");
     for n in 0..5 {
         put(&mut memory, hash(n), &vectors_of("x"));
-        put(&mut disk, hash(n), &vectors_of("x"));
-        // Files of one moment have no order.
-        std::thread::sleep(std::time::Duration::from_millis(15));
     }
     let texts: Vec<TextHash> = (0..5).map(hash).collect();
     let there = |found: Vec<Option<Vectors>>| found.iter().map(Option::is_some).collect::<Vec<_>>();
     assert_eq!(there(get(&memory, &texts)), [false, false, true, true, true]);
-    assert_eq!(there(get(&disk, &texts)), [false, false, true, true, true]);
     assert_eq!(memory.bytes(), 3 * size);
     // Writing the same again takes no more room.
     put(&mut memory, hash(4), &vectors_of("x"));
-    put(&mut disk, hash(4), &vectors_of("x"));
     assert_eq!(there(get(&memory, &texts)), [false, false, true, true, true]);
-    assert_eq!(there(get(&disk, &texts)), [false, false, true, true, true]);
-}
-
-#[test]
-fn a_folder_keeps_vectors_for_the_next_program() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let open = || DiskCache::open(folder.path().join("vectors"), 1 << 20).expect("it opens");
-    let embedder = Embedder::default();
-    let mut first = workspace(open());
-    first.update("a.py", &numbered("a", 400));
-    assert_eq!(embed_all(&mut first, &embedder), (0, 79));
-    drop(first);
-    let mut second = workspace(open());
-    second.update("b.py", &numbered("a", 400));
-    assert_eq!(embed_all(&mut second, &embedder), (79, 0));
-    assert_eq!(second.take_refusal(), None);
 }

@@ -2,6 +2,7 @@
 
 mod caches;
 mod embedding;
+mod segments;
 
 use std::cell::{Cell, RefCell};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Record;
+pub use crate::private_files::Refused;
 
 /// What a transfer runs in.
 #[allow(async_fn_in_trait, reason = "one thread; nothing is sent")]
@@ -111,15 +112,4 @@ pub trait Place {
 
     /// Bytes that may still be written, where that is known.
     async fn free(&self) -> Option<u64>;
-}
-
-/// Why the disk does not do as asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// There is no room.
-    Full,
-    /// Another tab is writing the file.
-    Busy,
-    /// The browser's own words.
-    Other(String),
 }

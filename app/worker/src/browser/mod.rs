@@ -4,11 +4,13 @@ mod device;
 mod fetch;
 mod files;
 mod host;
+mod indexed_db;
+mod segments;
 mod storage;
 
 use js_sys::WebAssembly::Memory;
 use llavacode_browser::model_store::opfs;
-use llavacode_core::{Result, config::BundleManifest, engine::CancelFlag, workspace::MemoryCache};
+use llavacode_core::{Result, config::BundleManifest, engine::CancelFlag};
 use llavacode_protocol::{BundleSource, DeviceChoice, Event, ModelFile, Reply, RequestId, Step};
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{File, MessageEvent};
@@ -16,7 +18,7 @@ use web_sys::{File, MessageEvent};
 use crate::{Beside, OpenDevice, Platform, Worker};
 use files::BrowserFiles;
 use host::scope;
-use storage::{BrowserCache, IndexedDb};
+use storage::BrowserCache;
 
 /// A dedicated worker's surroundings.
 #[derive(Debug, Clone, Copy)]
@@ -73,10 +75,7 @@ impl Platform for Browser {
     }
 
     async fn cache(&self) -> (BrowserCache, Result<()>) {
-        match IndexedDb::open().await {
-            Ok(database) => (BrowserCache::Kept(database), Ok(())),
-            Err(error) => (BrowserCache::Forgotten(MemoryCache::default()), Err(error)),
-        }
+        BrowserCache::open().await
     }
 
     async fn fetch(&self, file: &ModelFile, cancel: &CancelFlag, tell: impl FnMut(Step)) -> Result<()> {
