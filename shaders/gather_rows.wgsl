@@ -1,7 +1,7 @@
 // Rows of a matrix, or of a part of one, by index, as 32-bit floats: the embedding of tokens.
 //
 // A thread owns four neighbouring elements of one row of the result. `weight4` comes from
-// weights_*.wgsl.
+// parts/weights_*.wgsl.
 
 const THREADS = 64u;
 

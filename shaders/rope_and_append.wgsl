@@ -5,6 +5,8 @@
 // rotation mixes.
 
 const THREADS = 64u;
+// The widest head that the kernels take: here a thread owns two of its elements.
+const MAX_HEAD_DIM = 2u * THREADS;
 
 struct Params {
     // Rows: sequences times `len`.

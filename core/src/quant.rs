@@ -29,7 +29,7 @@ pub use crate::config::WeightFormat;
 use crate::device::{binding_bytes, has_kernels};
 
 /// Values that share one scale.
-pub const BLOCK: usize = 32;
+pub const BLOCK: usize = llavacode_shaders::parts::block::BLOCK;
 
 /// A weight matrix `[out_features, in_features]` on a device.
 #[derive(Module, Debug)]
@@ -97,7 +97,7 @@ pub fn part_rows(bytes: usize, cols: usize, format: WeightFormat) -> usize {
 }
 
 /// Rows that a kernel's workgroup takes at once, at most.
-const TILE: usize = llavacode_shaders::linear_tile::TILE_OUT;
+const TILE: usize = llavacode_shaders::linear::tile::TILE_OUT;
 
 impl Matrix {
     /// A dense matrix on the tensor's own device. Shape `[out_features, in_features]`.

@@ -3,8 +3,10 @@
 
 #![cfg(not(target_family = "wasm"))]
 
+use std::collections::BTreeSet;
+
 use llavacode_core::kernel::{Shader, shaders};
-use llavacode_shaders::{attention_tile, gate_up_vector, linear_direct, linear_tile, linear_vector};
+use llavacode_shaders::CONSTANTS;
 use wgpu::naga::{
     Expression, Literal, Module, TypeInner,
     front::wgsl,
@@ -58,18 +60,15 @@ fn constant(module: &Module, name: &str) -> Option<usize> {
 
 #[test]
 fn constants_are_worth_what_the_compiler_makes_of_them() {
-    let read = [
-        ("linear_vector", "ROWS_PER_WORKGROUP", linear_vector::ROWS_PER_WORKGROUP),
-        ("gate_up_vector", "ROWS_PER_WORKGROUP", gate_up_vector::ROWS_PER_WORKGROUP),
-        ("linear_tile", "TILE_OUT", linear_tile::TILE_OUT),
-        ("linear_tile", "SIDE", linear_tile::SIDE),
-        ("linear_direct", "TILE_ROWS", linear_direct::TILE_ROWS),
-        ("attention_tile", "OWN_KEYS", attention_tile::OWN_KEYS),
-    ];
-    let shaders = shaders();
-    for (file, name, value) in read {
-        let of_file = |shader: &&Shader| shader.name.split(' ').next() == Some(file);
-        let shader = shaders.iter().find(of_file).expect(file);
-        assert_eq!(constant(&parsed(shader), name), Some(value), "{file}.wgsl: {name}");
+    let mut compared = BTreeSet::new();
+    for shader in &shaders() {
+        let module = parsed(shader);
+        // The shader's name begins with those of its files.
+        let files: Vec<&str> = shader.name.split(' ').collect();
+        for &(file, name, value) in CONSTANTS.iter().filter(|(file, ..)| files.contains(&file.name)) {
+            assert_eq!(constant(&module, name), Some(value), "{name} of {}", shader.name);
+            compared.insert((file.name, name));
+        }
     }
+    assert_eq!(compared.len(), CONSTANTS.len(), "each file's constants are compared: {compared:?}");
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-/// Names and values. Left out is what is no whole number, or depends on a placeholder.
+/// Names and values. Left out is what is no whole number, or depends on a placeholder or another file.
 pub(crate) fn whole_numbers(text: &str) -> BTreeMap<&str, u32> {
     let mut constants = BTreeMap::new();
     for line in text.lines() {

@@ -1,9 +1,24 @@
 //! The fused operations the models are written in.
 //!
-//! Each has two bodies. [`reference`] says what it means, in burn's own operations: it runs on
-//! every backend, and autodiff differentiates it. `gpu` does it fast, with a WGSL file of
-//! `shaders/` for each kernel, and is taken where [`has_kernels`] is true. A test compares the two
-//! on random shapes.
+//! Each has two bodies. [`reference`](mod@reference) says what it means, in burn's own operations: it runs on
+//! every backend, and autodiff differentiates it. `gpu` does it fast, with WGSL of `shaders/`, and is
+//! taken where [`has_kernels`] is true. `tests/kernels/checks/` compares the two on random shapes.
+//!
+//! Operations are of families. A family has the same name in these four rooms: `reference/`, `gpu/`,
+//! `tests/kernels/checks/`, and `shaders/`, where it is a file, or a folder with a file for each kernel.
+//!
+//! | family | operations | kernels |
+//! |---|---|---|
+//! | `argmax` | [`argmax`] | |
+//! | `attention` | [`attention`] | `query` for one new token, `tile` for many |
+//! | `feed_forward` | [`norm_gate_up`], [`swiglu`] | `gate_up_vector` for one row, `swiglu` |
+//! | `gather_rows` | [`gather_rows`] | |
+//! | `linear` | [`linear`], [`norm_linear`] | `vector` for one row, `tile` for many, `direct` for many on a software GPU |
+//! | `rms_norm` | [`rms_norm`] | |
+//! | `rope_and_append` | [`rope_and_append`] | |
+//! | `ceilings` | none: it measures the device ([`ceilings`]) | `read`, `multiply_add` |
+//!
+//! `weights`, beside them, says how a weight matrix is read; its WGSL is in `shaders/parts/`.
 //!
 //! Rows are tokens: activations are `[rows, width]`. A batch of `b` sequences of `t` tokens is
 //! `b · t` rows, one sequence after the other ([`Span`]).
@@ -56,7 +71,7 @@ pub fn norm_linear(x: Tensor<2>, norm: &RmsNorm, weight: &Matrix, bias: Option<T
     if has_kernels(&x.device()) {
         return gpu::linear(x, Some(norm), weight, bias, None);
     }
-    reference::linear(reference::rms_norm(x, norm), weight, bias, None)
+    reference::norm_linear(x, norm, weight, bias)
 }
 
 /// [`rms_norm`], the gate and up projections, and SwiGLU: `silu(gate) · up`. One launch for a
@@ -69,7 +84,7 @@ pub fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Matrix) -> Tensor<2>
     if has_kernels(&x.device()) {
         return gpu::norm_gate_up(x, norm, gate_up);
     }
-    swiglu(norm_linear(x, norm, gate_up, None))
+    reference::norm_gate_up(x, norm, gate_up)
 }
 
 /// `silu(gate) · up`, with `silu(g) = g / (1 + exp(-g))`.

@@ -32,7 +32,7 @@ pub fn launches() -> u64 {
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
     pub(super) source: Source,
-    /// Files that several kernels share, such as a weight format's loader.
+    /// Files of `shaders/parts/`, such as a weight format's loader.
     pub(super) parts: Vec<Source>,
     /// Values of the text's placeholders.
     pub(super) constants: Vec<(&'static str, u32)>,
@@ -44,6 +44,12 @@ impl Kernel {
     /// A kernel of one file without placeholders of its own.
     pub(super) fn new(source: Source, buffers: u32) -> Self {
         Self { source, parts: Vec::new(), constants: Vec::new(), buffers }
+    }
+
+    /// With these parts too.
+    pub(super) fn with_parts(mut self, parts: impl IntoIterator<Item = Source>) -> Self {
+        self.parts.extend(parts);
+        self
     }
 
     /// What tells this kernel from every other, for a user.

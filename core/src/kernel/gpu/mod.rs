@@ -1,18 +1,31 @@
 //! The operations' bodies on a wgpu device: one launch of a WGSL file each, where one suffices.
+//!
+//! A file a family, named as its WGSL. Beside them `weights` has a weight matrix's buffers, `launch` what
+//! all launches have in common, and `check` asks the device's compiler about every kernel.
 
+mod argmax;
 mod attention;
 pub(super) mod ceilings;
 mod check;
+mod feed_forward;
+mod gather_rows;
 mod launch;
 mod linear;
-mod rows;
+mod rms_norm;
+mod rope_and_append;
+mod weights;
 
 use burn_wgpu::KernelSource;
 
+use self::launch::Kernel;
 pub(super) use self::{
-    attention::{attention, rope_and_append},
-    linear::{gather_rows, linear, norm_gate_up},
-    rows::{argmax, rms_norm, swiglu},
+    argmax::argmax,
+    attention::attention,
+    feed_forward::{norm_gate_up, swiglu},
+    gather_rows::gather_rows,
+    linear::linear,
+    rms_norm::rms_norm,
+    rope_and_append::rope_and_append,
 };
 pub use self::{check::check_shaders, launch::launches};
 
@@ -28,9 +41,16 @@ pub struct Shader {
 /// Every kernel with every choice made for it, to be checked by a browser's compiler: there a
 /// refused shader is skipped without a word.
 pub fn shaders() -> Vec<Shader> {
-    [linear::kernels(), attention::kernels(), rows::kernels(), ceilings::kernels()]
-        .into_iter()
-        .flatten()
-        .map(|kernel| Shader { name: kernel.label(), source: kernel.source().complete() })
-        .collect()
+    let families = [
+        argmax::kernels(),
+        attention::kernels(),
+        ceilings::kernels(),
+        feed_forward::kernels(),
+        gather_rows::kernels(),
+        linear::kernels(),
+        rms_norm::kernels(),
+        rope_and_append::kernels(),
+    ];
+    let shader = |kernel: Kernel| Shader { name: kernel.label(), source: kernel.source().complete() };
+    families.into_iter().flatten().map(shader).collect()
 }

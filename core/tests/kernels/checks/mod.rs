@@ -3,20 +3,36 @@
 //! The reference runs on the CPU backend. The functions wait for nothing but futures, so the same
 //! checks run natively and in a browser.
 
+mod argmax;
 mod attention;
+mod ceilings;
+mod feed_forward;
+mod gather_rows;
 mod linear;
+mod rms_norm;
+mod rope_and_append;
+mod weights;
 
 use std::ops::RangeInclusive;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use llavacode_core::{
     device::set_software,
-    kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span, ceilings, reference},
+    kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span, reference},
     quant::{Matrix, WeightFormat, part_rows},
 };
 
-pub(crate) use attention::{attention, rope_and_append};
-pub(crate) use linear::{gather_rows, linear, norm_gate_up, row_parts};
+pub(crate) use self::{
+    argmax::argmax,
+    attention::attention,
+    ceilings::ceilings,
+    feed_forward::{norm_gate_up, swiglu},
+    gather_rows::gather_rows,
+    linear::linear,
+    rms_norm::rms_norm,
+    rope_and_append::rope_and_append,
+    weights::row_parts,
+};
 
 /// Largest allowed ‖a − b‖ / ‖b‖: what another order of summation leaves of 24 bits.
 const TOLERANCE: f64 = 1e-5;
@@ -120,58 +136,4 @@ async fn floats_of<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 async fn ids_of(tensor: Tensor<1, Int>) -> Vec<u32> {
     tensor.into_data_async().await.expect("the device can be read").iter::<u32>().collect()
-}
-
-/// RMSNorm of rows, one and many, narrow and wide.
-pub(crate) async fn rms_norm(bench: &mut Bench) {
-    for (rows, width) in [(1, 1), (1, 192), (7, 96), (bench.size(2..=40), bench.size(3..=700))] {
-        let ([x, x_cpu], [norm, norm_cpu]) = (bench.floats([rows, width]), bench.norm(width));
-        bench.poison(rows * width);
-        let y = kernel::rms_norm(x, &norm);
-        bench.compare(&format!("rms_norm {rows}x{width}"), y, reference::rms_norm(x_cpu, &norm_cpu)).await;
-    }
-}
-
-/// SwiGLU of rows.
-pub(crate) async fn swiglu(bench: &mut Bench) {
-    for (rows, width) in [(1, 1), (5, 300), (bench.size(2..=40), bench.size(3..=700))] {
-        let [x, x_cpu] = bench.floats([rows, 2 * width]).map(|x| x * 8.0);
-        bench.poison(rows * width);
-        let what = format!("swiglu {rows}x{width}");
-        bench.compare(&what, kernel::swiglu(x), reference::swiglu(x_cpu)).await;
-    }
-}
-
-/// The largest of each row, with equals.
-pub(crate) async fn argmax(bench: &mut Bench) {
-    for (rows, width) in [(1, 1), (3, 255), (2, 256), (2, 257), (bench.size(1..=9), bench.size(300..=5000))] {
-        // Few distinct values, so that the largest occurs more than once.
-        let values: Vec<f32> = (0..rows * width).map(|_| bench.size(0..=20) as f32 - 30.0).collect();
-        let expected: Vec<u32> = values
-            .chunks_exact(width)
-            .map(|row| {
-                let first_largest = (0..width).reduce(|best, i| if row[i] > row[best] { i } else { best });
-                first_largest.unwrap_or(0) as u32
-            })
-            .collect();
-        let [x, x_cpu] = bench.both(values, [rows, width]);
-        let what = format!("argmax {rows}x{width} (seed {})", bench.seed);
-        assert_eq!(ids_of(kernel::argmax(x)).await, expected, "{what}");
-        assert_eq!(ids_of(reference::argmax(x_cpu)).await, expected, "{what}, the reference");
-    }
-}
-
-/// The measurements measure something, and nothing beats its ceiling by an order of magnitude.
-pub(crate) async fn ceilings(bench: &mut Bench, now: impl Fn() -> f64) {
-    let device = bench.gpu.clone();
-    let read = ceilings::read(&device, &now).await.expect("the device reads");
-    let multiply_add = ceilings::multiply_add(&device, &now).await.expect("the device computes");
-    assert!(read.bytes_per_second().is_finite() && read.bytes_per_second() > 0.0);
-    assert!(multiply_add.flops_per_second().is_finite() && multiply_add.flops_per_second() > 0.0);
-    for format in FORMATS {
-        let prefill = ceilings::linear(&device, &now, format, 64, 256, 256).await.expect("prefill runs");
-        let fraction = prefill.flops_per_second() / multiply_add.flops_per_second();
-        // On a busy machine two measurements differ; by an order of magnitude they must not.
-        assert!(fraction > 0.0 && fraction < 10.0, "{format:?}: {fraction} of the arithmetic's ceiling");
-    }
 }

@@ -1,8 +1,6 @@
 // A weight matrix in 8-bit blocks: 32 neighbouring values of a row share one f16 scale.
 // Element 4w+j of a block is `bits 8j..8j+8 of word w`, two's complement, times the scale.
 
-const BLOCK = 32u;
-
 // Half a block: 4 words.
 @group(0) @binding(0) var<storage, read> values: array<vec4<u32>>;
 // Two blocks a word: the even one in the low half.

@@ -1,7 +1,8 @@
 // y = silu(norm(x) · Gᵀ) · (norm(x) · Uᵀ) for one row x, with W = [G; U]: the first half of a
 // feed-forward layer while decoding.
 //
-// As linear_vector.wgsl, but a group's ROWS outputs take a row of G and the same row of U each.
+// As linear/vector.wgsl, with the same parts, but a group's ROWS outputs take a row of G and the same
+// row of U each.
 
 const THREADS = 64u;
 const LANES = 16u;

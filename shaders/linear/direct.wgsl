@@ -5,7 +5,7 @@
 // A thread owns TILE_ROWS rows by 4 columns of y and reads x and W itself. Its sums have names
 // and no index: software GPUs keep an indexed array in memory.
 //
-// `weight4` comes from weights_*.wgsl, `x4` from rows_*.wgsl.
+// `weight4` comes from parts/weights_*.wgsl, `x4` from parts/rows_*.wgsl.
 
 const THREADS = 64u;
 const TILE_ROWS = 8u;

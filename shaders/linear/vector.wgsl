@@ -9,7 +9,7 @@
 // RMSNorm needs no pass of its own: 1 / rms is a factor of the whole sum, so the squares are
 // summed along the way, and only the norm's weight is multiplied in while summing.
 //
-// The weight format's `block_dot` comes from weights_*.wgsl.
+// The weight format's `block_dot` comes from parts/weights_*.wgsl, `BLOCK` from parts/block.wgsl.
 
 const THREADS = 64u;
 const LANES = 16u;

@@ -7,7 +7,7 @@
 // Thread (i, j) of the SIDE by SIDE threads owns rows i, i + SIDE, … and columns
 // j, j + SIDE, … of the tile.
 //
-// `weight4` comes from weights_*.wgsl, `x4` from rows_*.wgsl.
+// `weight4` comes from parts/weights_*.wgsl, `x4` from parts/rows_*.wgsl.
 
 const SIDE = 16u;
 const THREADS = SIDE * SIDE;

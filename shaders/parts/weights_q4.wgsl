@@ -1,7 +1,6 @@
 // A weight matrix in 4-bit blocks: 32 neighbouring values of a row share one f16 scale.
 // Element 8w+j of a block is `(bits 4j..4j+4 of word w) - 8`, times the scale.
 
-const BLOCK = 32u;
 const ZERO_POINT = 8.0;
 
 // One block: 4 words.

@@ -1,8 +1,5 @@
 // A weight matrix of 32-bit floats whose rows are a multiple of 4 long.
 
-// What a thread of the matrix-vector kernels takes at a time, as in the quantized formats.
-const BLOCK = 32u;
-
 @group(0) @binding(0) var<storage, read> values: array<vec4<f32>>;
 
 // The weights `col..col + 4` of a row; `col` is a multiple of 4.

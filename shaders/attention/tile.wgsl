@@ -6,6 +6,8 @@
 // row owns the scores of keys quarter, quarter + QUARTERS, …, and lanes quarter,
 // quarter + QUARTERS, … of the result. From tile to tile a row keeps its largest score so far and
 // rescales its sums to it (online softmax): no matrix of all scores is ever stored.
+//
+// The tiles of the widest head, MAX_HEAD_DIM of rope_and_append.wgsl, take 29 KiB of workgroup memory.
 
 alias Lane = vec{{ width }}<f32>;
 // Lanes of a head.

@@ -1,8 +1,6 @@
 // A weight matrix in 4-bit blocks: 32 neighbouring values of a row share an f16 scale and minimum.
 // Element 8w+j of a block is `bits 4j..4j+4 of word w`, times the scale, plus the minimum.
 
-const BLOCK = 32u;
-
 // One block: 4 words.
 @group(0) @binding(0) var<storage, read> values: array<vec4<u32>>;
 // One block a word: its scale in the low half, its minimum in the high half.

@@ -1,0 +1,21 @@
+//! What each kernel means, in burn's own operations. A file a family, named as its WGSL.
+
+mod argmax;
+mod attention;
+mod feed_forward;
+mod gather_rows;
+mod linear;
+mod rms_norm;
+mod rope_and_append;
+mod weights;
+
+pub use self::{
+    argmax::argmax,
+    attention::attention,
+    feed_forward::{norm_gate_up, swiglu},
+    gather_rows::gather_rows,
+    linear::{linear, norm_linear},
+    rms_norm::rms_norm,
+    rope_and_append::rope_and_append,
+    weights::dense,
+};
