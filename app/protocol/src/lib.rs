@@ -81,7 +81,7 @@ pub enum Request {
 
 /// Which lines are completed to measure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "tasks", rename_all = "snake_case")]
+#[serde(tag = "from", rename_all = "snake_case")]
 pub enum Tasks {
     /// These; a task's own file is left out of its retrieval.
     Given {
