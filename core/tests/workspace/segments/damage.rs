@@ -27,7 +27,7 @@ fn an_end_at_any_byte_loses_nothing_that_was_written_before() {
         drive.set(Fault::EndsAfter(end));
         let batches_put = run(&drive);
         drive.set(Fault::None);
-        let written: usize = drive.files().values().map(|segment| whole_records(segment)).sum();
+        let (written, _) = all_records(&drive);
         assert!(written >= 5 * batches_put, "{written} records of {batches_put} batches, end at {end}");
         // The next visit has what was written, and no more; it goes on from there.
         let mut cache = open(drive.clone(), SMALL);
@@ -38,8 +38,7 @@ fn an_end_at_any_byte_loses_nothing_that_was_written_before() {
         assert_eq!(count(&cache, &all), all.len(), "end at {end}");
         drop(cache);
         assert_eq!(count(&open(drive.clone(), SMALL), &all), all.len(), "end at {end}");
-        let records: usize = drive.files().values().map(|segment| whole_records(segment)).sum();
-        assert_eq!(records, all.len(), "nothing is left of what was cut off, end at {end}");
+        assert_eq!(all_records(&drive).0, all.len(), "each is there once, end at {end}");
     }
 }
 
@@ -169,6 +168,7 @@ fn a_full_drive_is_told_and_loses_only_what_it_did_not_take() {
             let told = try_to_put(&mut cache, &refused);
             assert!(matches!(told, Err(Error::Storage { .. })), "room for {room}: {told:?}");
             drive.set(Fault::None);
+            assert!(ends || all_records(&drive).1 == 0, "what was begun is taken back, room for {room}");
             assert_eq!(count(&cache, &before), 5, "room for {room}");
             put(&mut cache, &after);
             for cache in [cache, open(drive.clone(), limits)] {

@@ -85,13 +85,22 @@ fn count<F: SegmentFiles>(cache: &SegmentCache<F>, kept: &[(TextHash, Vectors)])
     there(cache, kept).into_iter().filter(|there| *there).count()
 }
 
-/// The records of a segment that was cut off anywhere, by their lengths alone.
-fn whole_records(segment: &[u8]) -> usize {
+/// How many records of a segment are whole, by their lengths alone, and how many bytes are behind them.
+fn whole_records(segment: &[u8]) -> (usize, usize) {
     let (mut rest, mut count) = (segment.get(HEADER as usize..).unwrap_or_default(), 0);
     while let Some(length) = rest.first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;
         let Some(behind) = rest.get(length..) else { break };
         (rest, count) = (behind, count + 1);
     }
-    count
+    (count, rest.len())
+}
+
+/// The same of all segments of a drive.
+fn all_records(drive: &Drive) -> (usize, usize) {
+    let sum = |(count, behind), segment: &Vec<u8>| {
+        let (more, bytes) = whole_records(segment);
+        (count + more, behind + bytes)
+    };
+    drive.files().values().fold((0, 0), sum)
 }
