@@ -8,7 +8,7 @@
 //! [`model::projector`] → [`index::store`]. Its vectors stay with the chunk: the embedding for dense
 //! search, a projection for the prompt of each lane with soft tokens.
 //!
-//! The modules in order, each using only those before it (`tests/module_order.rs` checks it):
+//! The modules in order, each using only those before it (`tests/module_order` checks it):
 //!
 //! ```text
 //! device, config, random, words → quant → kernel → weights → tokenize → model → bundle
