@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use llavacode_core::config::{ChunkOrder, ChunkingConfig, ContextPlacement, PromptConfig};
 use llavacode_core::engine::Lane;
-use llavacode_core::index::{Index, Query, Ranker, RetrievedHit, Vectors, filter};
+use llavacode_core::index::{Index, Query, Ranker, RetrievedHit, TextHash, Vectors, filter};
 use llavacode_core::metrics::{median, percentile};
 use llavacode_core::prompt::{Cursor, PromptBuilder, PromptChunk};
 use llavacode_core::tokenize::Tokenizer;
@@ -42,10 +42,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let norm = direction.iter().map(|x| x * x).sum::<f32>().sqrt();
         direction.into_iter().map(|x| x / norm).collect()
     };
-    let texts: Vec<_> = index.chunks().map(|chunk| chunk.hash).collect();
-    for text in texts {
-        index.set_vectors(text, Vectors { embedding: vector().into(), projections: [0.0; 1536].into() });
+    let paths: Vec<String> = index.paths().map(str::to_owned).collect();
+    let of_path = |path: &String| index.pending_parts_of(path).map(|(part, _)| part).collect::<Vec<_>>();
+    let parts: Vec<TextHash> = paths.iter().flat_map(of_path).collect();
+    for part in &parts {
+        index.set_vectors(*part, &Vectors::new(&vector(), [&[0.5; 1536][..]]));
     }
+    println!("vectors: {} MB", index.stats().vector_bytes / 1_000_000);
     let embedding = vector();
     for (name, ranker) in [
         ("jaccard", Ranker::Jaccard),
@@ -92,11 +95,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
 
-    let vectors: Vec<_> =
-        index.chunks().filter_map(|chunk| Some((chunk.hash, index.vectors(chunk.hash)?))).collect();
+    let vectors: Vec<_> = parts.iter().filter_map(|&part| Some((part, index.vectors(part)?))).collect();
     let mut records = Vec::new();
     let took =
-        time(|| records = vectors.iter().map(|(text, vectors)| encode("bench", *text, vectors)).collect());
+        time(|| records = vectors.iter().map(|(part, vectors)| encode("bench", *part, vectors)).collect());
     let bytes: usize = records.iter().map(Vec::len).sum();
     println!("write the vectors' records, {} MB: {took:.1?}", bytes / 1_000_000);
     let read =

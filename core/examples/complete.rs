@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
 use burn::tensor::Device;
 use llavacode_core::{
-    bundle::{manifest_of, model_key, read_manifest},
-    engine::{CancelFlag, CompletionRequest, EMBED_BATCH, Engine, NativeHost, Place},
+    bundle::{manifest_of, read_manifest},
+    engine::{CancelFlag, CompletionRequest, Engine, NativeHost, Place},
     weights::{FolderFiles, OneFile},
-    workspace::{MemoryCache, Workspace},
+    workspace::{MemoryCache, Pace, Workspace},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,12 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (last, others) = paths.split_last().ok_or("give a file to complete")?;
     pollster::block_on(async {
         let mut engine = load(Path::new(&model)).await?;
-        let key = model_key(&engine.manifest);
-        let mut workspace = Workspace::new(engine.manifest.chunking, key, MemoryCache::default());
+        let mut workspace = Workspace::of_bundle(&engine.manifest, MemoryCache::default());
         for path in others {
             workspace.update(path, &fs::read_to_string(path)?);
         }
-        while !workspace.embed_next(&engine, EMBED_BATCH).await?.is_over() {}
+        let batch = Pace::default().batch();
+        while !workspace.embed_next(&engine, batch).await?.is_over() {}
         let mut place = Place::new(CompletionRequest {
             path: last.clone(),
             prefix: fs::read_to_string(last)?,

@@ -6,10 +6,10 @@ use std::{fs, num::NonZeroUsize, path::Path};
 use burn::tensor::Device;
 use llavacode_core::{
     Error,
-    bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR, model_key},
+    bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
     config::{BundleManifest, FileEntry, PromptConfig},
-    engine::{CancelFlag, Completion, CompletionRequest, EMBED_BATCH, Engine, Lane, NativeHost, Place},
-    index::{Vectors, chunker},
+    engine::{CancelFlag, Completion, CompletionRequest, Engine, Lane, NativeHost, Place},
+    index::{Query, Ranker, chunker},
     weights::{MemoryFiles, sha256_hex},
     workspace::{MemoryCache, Workspace},
 };
@@ -34,6 +34,9 @@ fn bundle(xrag: Option<Vec<u8>>, change: impl FnOnce(&mut PromptConfig)) -> Memo
     files
 }
 
+/// Texts embedded at once.
+const BATCH: usize = 64;
+
 /// Gives a chunk so many soft tokens.
 fn soft_tokens(count: usize) -> impl FnOnce(&mut PromptConfig) {
     move |prompt| prompt.soft_tokens = NonZeroUsize::new(count).expect("not none")
@@ -49,8 +52,7 @@ impl Page {
     async fn open(files: MemoryFiles) -> Self {
         let engine = Engine::load(&files, &Device::flex(), NativeHost::default(), |_| ()).await;
         let engine = engine.expect("the bundle loads");
-        let key = model_key(&engine.manifest);
-        let workspace = Workspace::new(engine.manifest.chunking, key, MemoryCache::default());
+        let workspace = Workspace::of_bundle(&engine.manifest, MemoryCache::default());
         let mut page = Self { engine, workspace };
         let text = "class Circle:\n    def area(self):\n        return 3 * self.radius\n";
         page.workspace.update("shapes.py", text);
@@ -59,7 +61,7 @@ impl Page {
     }
 
     async fn embed(&mut self) {
-        let step = async |page: &mut Self| page.workspace.embed_next(&page.engine, EMBED_BATCH).await;
+        let step = async |page: &mut Self| page.workspace.embed_next(&page.engine, BATCH).await;
         while !step(self).await.expect("the CPU computes").is_over() {}
     }
 
@@ -109,9 +111,9 @@ async fn each_lane_with_soft_tokens_reads_its_own_projection() {
     assert_eq!(page.engine.lanes(), Lane::ALL);
     let texts: Vec<String> = page.workspace.index().chunks().map(|chunk| chunk.text.to_string()).collect();
     let vectors = page.engine.embed_texts(&texts).await.expect("the CPU computes");
-    for Vectors { projections, .. } in vectors {
-        let (paper, xrag) = projections.split_at(projections.len() / 2);
-        assert!(paper.iter().any(|&x| x != 0.0) && xrag.iter().all(|&x| x == 0.0));
+    for vectors in vectors {
+        let [_, paper, xrag] = vectors.rows() else { panic!("an embedding and two projections") };
+        assert!(paper.numbers().any(|x| x != 0.0) && xrag.numbers().all(|x| x == 0.0));
     }
     let mut prompts = Vec::new();
     for lane in [Lane::Compressed, Lane::Xrag] {
@@ -124,17 +126,26 @@ async fn each_lane_with_soft_tokens_reads_its_own_projection() {
 
 #[tokio::test]
 async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
-    let text = "class Circle:\n    def area(self):\n        return 3 * self.radius".to_owned();
-    let parts: Vec<String> = chunker::parts(&text, 3).map(str::to_owned).collect();
-    let [one, three] = [1, 3].map(|count| Page::open(bundle(None, soft_tokens(count))));
-    let (one, three) = (one.await.engine, three.await.engine);
-    let whole = three.embed_texts(&[text]).await.expect("the CPU computes").remove(0);
-    let Vectors { embedding, projections } = whole;
-    let of_parts = one.embed_texts(&parts).await.expect("the CPU computes");
-    let expected: Vec<f32> = of_parts.iter().flat_map(|part| &part.projections).copied().collect();
+    let text = "class Circle:\n    def area(self):\n        return 3 * self.radius";
+    let parts: Vec<String> = chunker::parts(text, 3).map(|part| part.into_owned()).collect();
+    let page = Page::open(bundle(None, soft_tokens(3))).await;
+    let index = page.workspace.index();
+    let query = Query {
+        path: "main.py",
+        prefix: "Circle radius",
+        same_file: None,
+        top_k: 1,
+        ranker: Ranker::Jaccard,
+    };
+    let id = index.retrieve(&query)[0].id;
+    let of_parts = page.engine.embed_texts(&parts).await.expect("the CPU computes");
+    let expected: Vec<f32> = of_parts.iter().flat_map(|part| part.rows()[1].numbers()).collect();
+    let projections = index.projections(id, 0).expect("it is embedded");
     assert_eq!(projections.len(), expected.len());
     assert!(projections.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4), "in the parts' order");
-    let sum = |i: usize| of_parts.iter().map(|part| part.embedding[i]).sum::<f32>();
+    let embeddings: Vec<Vec<f32>> = of_parts.iter().map(|part| part.rows()[0].numbers().collect()).collect();
+    let sum = |i: usize| embeddings.iter().map(|embedding| embedding[i]).sum::<f32>();
+    let embedding = index.embedding(id).expect("it is embedded");
     let length = (0..embedding.len()).map(|i| sum(i).powi(2)).sum::<f32>().sqrt();
     for (i, x) in embedding.iter().enumerate() {
         assert!((x - sum(i) / length).abs() < 1e-4, "number {i} of the mean");

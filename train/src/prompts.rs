@@ -1,7 +1,7 @@
 //! From samples to what a reader trains on: the page's own prompts, and which rows are to
 //! predict what.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{borrow::Cow, num::NonZeroUsize, sync::Arc};
 
 use anyhow::Result;
 use llavacode_core::{
@@ -183,7 +183,7 @@ impl Prompts {
     }
 
     /// The parts of the chunks a sample's prompt has, a soft token each.
-    pub fn parts<'a>(&self, sample: &'a Sample) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub fn parts<'a>(&self, sample: &'a Sample) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
         let soft_tokens = self.soft_tokens();
         let chunks = sample.chunks.iter().take(self.layout.top_k);
         chunks.flat_map(move |chunk| parts(&chunk.text, soft_tokens))

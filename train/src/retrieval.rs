@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use llavacode_core::{
     config::ChunkingConfig,
     index::{
-        ChunkHash, Index, Query, Ranker, Vectors, chunker,
+        Index, Query, Ranker, TextHash, Vectors, chunker,
         fusion::{Scored, best_first, distinct},
         lexical::query_window,
     },
@@ -47,13 +47,13 @@ pub fn retrieve(
     for file in files {
         index.update_file(&file.path, &file.text);
     }
-    let texts: BTreeMap<ChunkHash, Arc<str>> =
+    let texts: BTreeMap<TextHash, Arc<str>> =
         index.chunks().map(|chunk| (chunk.hash, Arc::clone(&chunk.text))).collect();
     for batch in Vec::from_iter(texts).chunks(BATCH) {
         let texts: Vec<&str> = batch.iter().map(|(_, text)| &**text).collect();
         let embeddings = embed(&texts, encoder, input, soft_tokens);
         for (&(text, _), embedding) in batch.iter().zip(embeddings.chunks_exact(encoder.width())) {
-            index.set_vectors(text, Vectors { embedding: embedding.into(), projections: [].into() });
+            index.set_vectors(text, &Vectors::new(embedding, []));
         }
     }
     let bm25 = Bm25::new(index.chunks().map(|chunk| &*chunk.text));
@@ -107,7 +107,7 @@ fn sample_chunk(chunk: &llavacode_core::index::Chunk) -> SampleChunk {
 /// Embeddings as the page makes them, `[texts, width]`: means of the texts' parts'.
 fn embed(texts: &[&str], encoder: &mut dyn ChunkEncoder, input: EncoderInput<'_>, parts: usize) -> Vec<f32> {
     let of_parts: Vec<Vec<u32>> =
-        texts.iter().flat_map(|text| chunker::parts(text, parts)).map(|part| input.tokens(part)).collect();
+        texts.iter().flat_map(|text| chunker::parts(text, parts)).map(|part| input.tokens(&part)).collect();
     let shape = [of_parts.len(), encoder.width()];
     let raw = Tensor::<2>::from_data(TensorData::new(encoder.raw(&of_parts), shape), &Device::flex());
     values(mean_of_parts(l2_normalise(raw), parts))

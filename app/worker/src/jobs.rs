@@ -45,7 +45,7 @@ pub(crate) struct Embedding {
     pub(crate) total: usize,
     /// Chunks that have them since.
     pub(crate) done: usize,
-    /// Chunks embedded for that; the others' were kept.
+    /// Those whose last part was embedded for that; the others' were kept.
     pub(crate) embedded: usize,
     /// When the request was begun, by the host's clock.
     pub(crate) started_ms: f64,

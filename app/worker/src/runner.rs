@@ -5,9 +5,8 @@ use std::{cell::RefCell, collections::VecDeque};
 use llavacode_core::{
     Error,
     bench::{self, Task},
-    bundle::model_key,
-    engine::{CancelFlag, CompletionEvent, EMBED_BATCH, Engine, Lane, Place},
-    workspace::Workspace,
+    engine::{CancelFlag, CompletionEvent, Engine, Lane, Place},
+    workspace::{Pace, Workspace},
 };
 use llavacode_protocol::{
     BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, Measurement, ModelFile, RequestId, SourceFile,
@@ -27,6 +26,8 @@ pub(crate) struct Runner<P: Platform> {
     workspace: Option<Open<P::Cache>>,
     /// What the last load said, for the report of a measurement.
     info: Option<EngineInfo>,
+    /// How much this device embeds in a moment.
+    pace: Pace,
 }
 
 /// The workspace in use.
@@ -47,7 +48,7 @@ type Ran<P> = Result<Outcome<<P as Platform>::Handle>, Error>;
 
 impl<P: Platform> Runner<P> {
     pub(crate) fn new(platform: P) -> Self {
-        Self { platform, engine: None, webgpu: None, workspace: None, info: None }
+        Self { platform, engine: None, webgpu: None, workspace: None, info: None, pace: Pace::default() }
     }
 
     /// Works until nothing waits.
@@ -109,6 +110,7 @@ impl<P: Platform> Runner<P> {
         // The old models leave the device before the new ones come.
         self.engine = None;
         self.workspace = None;
+        self.pace = Pace::default();
         let opened = match (&self.webgpu, choice) {
             (Some(opened), DeviceChoice::Auto | DeviceChoice::Webgpu) => opened.clone(),
             _ => platform.device(choice).await,
@@ -163,7 +165,7 @@ impl<P: Platform> Runner<P> {
                         (cache, opened.is_ok())
                     }
                 };
-                let files = Workspace::new(manifest.chunking, model_key(manifest), cache);
+                let files = Workspace::of_bundle(manifest, cache);
                 Open { name: name.to_owned(), files, persisted }
             }
         };
@@ -187,6 +189,7 @@ impl<P: Platform> Runner<P> {
         let started_ms = self.platform.now_ms();
         let open = self.open_as(&workspace)?;
         open.files.update(&file.path, &file.text);
+        open.files.focus(&file.path);
         let total = open.files.waiting();
         Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, embedded: 0, started_ms })))
     }
@@ -197,15 +200,17 @@ impl<P: Platform> Runner<P> {
         let open =
             self.workspace.as_mut().filter(|open| open.name == job.workspace).ok_or(Error::Cancelled)?;
         let engine = self.engine.as_ref().ok_or(Error::NotLoaded)?;
-        let step = open.files.embed_next(engine, EMBED_BATCH).await?;
+        let started = platform.now_ms();
+        let step = open.files.embed_next(engine, self.pace.batch()).await?;
+        self.pace.took(step.embedded, platform.now_ms() - started);
         if let Some(refusal) = open.files.take_refusal()
             && std::mem::take(&mut open.persisted)
         {
             platform.send(id, Event::Notice { message: refusal.to_string() });
         }
         if !step.is_over() {
-            job.done += step.recalled + step.embedded;
-            job.embedded += step.embedded;
+            job.done += step.chunks;
+            job.embedded += if step.embedded > 0 { step.chunks } else { 0 };
             platform.send(id, Event::Indexing { done: job.done, total: job.total.max(job.done) });
             return Ok(Outcome::Continue(Work::Embed(job)));
         }
@@ -232,6 +237,7 @@ impl<P: Platform> Runner<P> {
         let platform = self.platform.clone();
         let tell = |event| platform.send(id, Event::Completion { lane, event });
         let (engine, files) = self.both()?;
+        files.focus(&place.request().path);
         match engine.complete(files, &mut place, lane, cancel, tell).await {
             Ok(_) => {}
             Err(Error::Cancelled) => return Err(Error::Cancelled),

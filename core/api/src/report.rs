@@ -108,12 +108,16 @@ pub struct Ceilings {
 }
 
 /// Speed of embedding and projecting chunks.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct IndexSpeed {
     /// Chunks measured.
     pub chunks: usize,
     /// Chunks a second.
     pub chunks_per_s: f64,
+    /// Parts of these chunks, a soft token each.
+    pub parts: usize,
+    /// Those embedded: chunks share the others.
+    pub embedded_parts: usize,
 }
 
 /// A difference of means with its 95 % interval.

@@ -10,15 +10,17 @@ pub use llavacode_api::report::*;
 
 pub use crate::tasks::Task;
 
+use std::{borrow::Cow, collections::HashSet};
+
 use crate::{
     Error, Result,
-    engine::{CancelFlag, EMBED_BATCH, Engine, Host},
-    index::Index,
-    workspace::{Embed, VectorCache, Workspace},
+    engine::{CancelFlag, Engine, Host},
+    index::{Chunk, Index, chunker},
+    workspace::{Embed, Pace, VectorCache, Workspace},
 };
 
 /// Chunks embedded to measure the speed of indexing.
-const INDEX_SAMPLE: usize = 64;
+const INDEX_SAMPLE: usize = 256;
 
 /// Runs the whole measurement. `progress` hears the stage, the steps done and the steps to do.
 ///
@@ -56,19 +58,34 @@ pub async fn run<H: Host, C: VectorCache>(
     })
 }
 
-/// Embeds chunks of the index once more, for the time it takes; none where the bundle has no encoder.
+/// Embeds chunks of the index once more, each of their parts once, for the time it takes; none where the
+/// bundle has no encoder.
 async fn measure_index<H: Host>(engine: &Engine<H>, index: &Index) -> Result<IndexSpeed> {
     if !engine.embeds() {
-        return Ok(IndexSpeed { chunks: 0, chunks_per_s: 0.0 });
+        return Ok(IndexSpeed::default());
     }
-    let texts: Vec<_> = index.chunks().take(INDEX_SAMPLE).map(|chunk| chunk.text.to_string()).collect();
-    let batches = texts.chunks(EMBED_BATCH);
+    let chunks: Vec<&Chunk> = index.chunks().take(INDEX_SAMPLE).collect();
+    let count = engine.manifest.prompt.soft_tokens.get();
+    let mut seen = HashSet::new();
+    let parts = chunks.iter().flat_map(|chunk| chunker::parts(&chunk.text, count));
+    let mut left: Vec<String> = parts.filter(|part| seen.insert(part.clone())).map(Cow::into_owned).collect();
+    let embedded = left.len();
     // The first batch compiles what has to be compiled.
-    engine.embed_texts(batches.clone().next().unwrap_or_default()).await?;
+    let mut pace = Pace::default();
+    engine.embed_texts(&left[..pace.batch().min(embedded)]).await?;
     let start = engine.host.now_ms();
-    for batch in batches {
-        engine.embed_texts(batch).await?;
+    while !left.is_empty() {
+        let rest = left.split_off(pace.batch().min(left.len()));
+        let started = engine.host.now_ms();
+        engine.embed_texts(&left).await?;
+        pace.took(left.len(), engine.host.now_ms() - started);
+        left = rest;
     }
     let seconds = (engine.host.now_ms() - start) / 1e3;
-    Ok(IndexSpeed { chunks: texts.len(), chunks_per_s: texts.len() as f64 / seconds })
+    Ok(IndexSpeed {
+        chunks: chunks.len(),
+        chunks_per_s: chunks.len() as f64 / seconds,
+        parts: chunks.len() * count,
+        embedded_parts: embedded,
+    })
 }

@@ -1,5 +1,7 @@
 //! One completion: retrieve → assemble → prefill → decode.
 
+use std::collections::HashMap;
+
 use burn::tensor::{Tensor, TensorData};
 use llavacode_api::completion::{Completion, CompletionEvent, Lane, RetrievedChunk, Ttft};
 
@@ -127,8 +129,13 @@ impl<H: Host> Engine<H> {
         soft: impl Iterator<Item = (ChunkId, usize)>,
     ) -> Tensor<2> {
         let width = self.reader.config().hidden_size;
-        let vector = |(id, number)| self.soft_vectors(index, lane, id)?.chunks_exact(width).nth(number);
-        let values: Vec<f32> = soft.filter_map(vector).flatten().copied().collect();
+        let mut chunks: HashMap<ChunkId, Option<Vec<f32>>> = HashMap::new();
+        let mut values = Vec::new();
+        for (id, number) in soft {
+            let vectors = chunks.entry(id).or_insert_with(|| self.soft_vectors(index, lane, id));
+            let vector = vectors.as_deref().and_then(|vectors| vectors.chunks_exact(width).nth(number));
+            values.extend_from_slice(vector.unwrap_or_default());
+        }
         let rows = values.len() / width;
         Tensor::from_data(TensorData::new(values, [rows, width]), &self.device)
     }

@@ -7,17 +7,10 @@ use super::{Engine, Host};
 use crate::{
     Error, Result,
     bundle::Embedder,
-    index::{ChunkId, Index, Vectors, chunker::parts},
-    model::{
-        encoder::{Encoder, mean_of_parts},
-        token_ids,
-    },
+    index::{ChunkId, Index, Vectors, vectors::Row},
+    model::{encoder::Encoder, token_ids},
     workspace::Embed,
 };
-
-/// Chunks embedded at a time: enough to fill a device, few enough that a completion soon gets its
-/// turn.
-pub const EMBED_BATCH: usize = 8;
 
 /// Most rows of one pass of the encoder, padding included; a longer sequence has a pass to itself.
 const PASS_ROWS: usize = 1024;
@@ -33,10 +26,10 @@ impl<H: Host> Embed for Engine<H> {
 }
 
 impl<H: Host> Engine<H> {
-    /// Each text's embedding (width: the encoder's hidden size, length 1) and its projections: for each
-    /// projector, xRAG's behind the paper's, a vector of the reader's hidden size a soft token. A text
-    /// of several soft tokens is embedded in as many parts; its own embedding is their mean. None at all
-    /// where the bundle has no encoder.
+    /// Each text's embedding (width: the encoder's hidden size, length 1) and its projections: by each
+    /// projector, xRAG's behind the paper's, a vector of the reader's hidden size. A text is what a soft
+    /// token stands for: a part of a chunk ([`parts`](crate::index::chunker::parts)). None at all where
+    /// the bundle has no encoder.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
@@ -44,31 +37,20 @@ impl<H: Host> Engine<H> {
         let Some(embedder) = self.embedder.as_ref().filter(|_| !texts.is_empty()) else {
             return Ok(Vec::new());
         };
-        let soft = self.manifest.prompt.soft_tokens.get();
-        let parts = texts.iter().flat_map(|text| parts(text, soft));
-        let sequences = parts.map(|part| self.encoder_input(embedder, part)).collect::<Result<Vec<_>>>()?;
-        let of_parts = self.encode(&embedder.encoder, &sequences);
-        let of_text = |vectors: Tensor<2>| vectors.reshape([texts.len() as i32, -1]);
+        let sequences =
+            texts.iter().map(|text| self.encoder_input(embedder, text)).collect::<Result<Vec<_>>>()?;
+        let embeddings = self.encode(&embedder.encoder, &sequences);
         let projectors = self.projector.iter().chain(&self.xrag_projector);
-        let projections: Vec<_> =
-            projectors.map(|projector| of_text(projector.forward(of_parts.clone()))).collect();
-        let embeddings = mean_of_parts(of_parts, soft);
-        let device = |e: burn::tensor::ExecutionError| Error::Device { reason: e.to_string() };
-        let embeddings = embeddings.into_data_async().await.map_err(device)?;
-        let projections = match projections.is_empty() {
-            true => None,
-            false => Some(Tensor::cat(projections, 1).into_data_async().await.map_err(device)?),
-        };
-        let rows = |data: burn::tensor::TensorData| -> Vec<Vec<f32>> {
-            let values: Vec<f32> = data.iter().collect();
-            values.chunks(values.len() / texts.len()).map(<[f32]>::to_vec).collect()
-        };
-        let projections = projections.map_or_else(|| vec![Vec::new(); texts.len()], rows);
-        let vectors = |(embedding, projections): (Vec<f32>, Vec<f32>)| Vectors {
-            embedding: embedding.into(),
-            projections: projections.into(),
-        };
-        Ok(rows(embeddings).into_iter().zip(projections).map(vectors).collect())
+        let projections = projectors.map(|projector| projector.forward(embeddings.clone()));
+        let vectors: Vec<Tensor<2>> = std::iter::once(embeddings.clone()).chain(projections).collect();
+        let widths: Vec<usize> = vectors.iter().map(|vectors| vectors.dims()[1]).collect();
+        // One read for all of them: a read waits for the device.
+        let data = Tensor::cat(vectors, 1).into_data_async().await;
+        let numbers = data
+            .map_err(|e| e.to_string())
+            .and_then(|data| data.try_into_vec::<f32>().map_err(|e| format!("{e:?}")))
+            .map_err(|reason| Error::Device { reason })?;
+        Ok(numbers.chunks(numbers.len() / texts.len()).map(|row| of_one_text(row, &widths)).collect())
     }
 
     /// Embeddings of some sequences, in their order.
@@ -86,17 +68,16 @@ impl<H: Host> Engine<H> {
 
     /// What stands for a chunk in a lane's prompt, `[soft tokens, hidden]`; `None` if the chunk is not
     /// embedded yet, or the lane has no soft tokens.
-    pub(super) fn soft_vectors<'i>(&self, index: &'i Index, lane: Lane, id: ChunkId) -> Option<&'i [f32]> {
+    pub(super) fn soft_vectors(&self, index: &Index, lane: Lane, id: ChunkId) -> Option<Vec<f32>> {
         let projector = match lane {
             Lane::Base | Lane::FullRag => return None,
             Lane::Compressed => 0,
             Lane::Xrag => usize::from(self.projector.is_some()),
         };
-        let width = self.manifest.prompt.soft_tokens.get() * self.reader.config().hidden_size;
-        index.projections(id)?.chunks_exact(width).nth(projector)
+        index.projections(id, projector)
     }
 
-    /// A chunk's tokens as the encoder was trained on them. Never empty.
+    /// A text's tokens as the encoder was trained on them. Never empty.
     fn encoder_input(&self, embedder: &Embedder, text: &str) -> Result<Vec<u32>> {
         let input = &self.manifest.encoder;
         let mut ids = embedder.tokenizer.encode(text);
@@ -109,6 +90,17 @@ impl<H: Host> Engine<H> {
         }
         Ok(ids)
     }
+}
+
+/// The vectors side by side in `row`, each as wide as `widths` says.
+fn of_one_text(row: &[f32], widths: &[usize]) -> Vectors {
+    let mut rest = row;
+    let rows = widths.iter().map(|&width| {
+        let (vector, behind) = rest.split_at(width);
+        rest = behind;
+        Row::quantize(vector)
+    });
+    Vectors::from_rows(rows.collect())
 }
 
 /// What the encoder reads at once, of sequences that come the shortest first: what a pass pads is

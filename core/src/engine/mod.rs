@@ -17,7 +17,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use burn::tensor::Device;
 
-pub use embedding::EMBED_BATCH;
 #[cfg(not(target_family = "wasm"))]
 pub use host::NativeHost;
 pub use host::{CancelFlag, Host};

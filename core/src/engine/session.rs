@@ -1,7 +1,7 @@
 //! A lane's KV cache, and what stands in it: what the next prompt shares with it is not read again.
 
 use crate::{
-    index::{ChunkHash, ChunkId},
+    index::{ChunkId, TextHash},
     model::reader::Cache,
 };
 
@@ -11,7 +11,7 @@ pub(super) enum Position {
     /// A token's id.
     Token(u32),
     /// One of a chunk's soft tokens, by its number; the chunk's content says what it is.
-    Soft(ChunkId, ChunkHash, usize),
+    Soft(ChunkId, TextHash, usize),
 }
 
 impl PartialEq for Position {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_shared_prefix_ends_at_the_first_difference() {
-        let soft = |slot, text, number| Soft(ChunkId::new(slot, 0), ChunkHash::of(text), number);
+        let soft = |slot, text, number| Soft(ChunkId::new(slot, 0), TextHash::of(text), number);
         let held = [soft(7, "a", 0), soft(7, "a", 1), Token(1), Token(2), Token(3)];
         let shared = |prompt: [Position; 4]| shared_prefix(&held, &prompt);
         assert_eq!(shared([soft(7, "a", 0), soft(7, "a", 1), Token(1), Token(9)]), 3);

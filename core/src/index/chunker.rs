@@ -1,6 +1,6 @@
 //! Files to chunks: windows of lines that overlap (paper: 10 lines, stride 5).
 
-use std::{fmt, iter};
+use std::{borrow::Cow, fmt, iter, ops::Range};
 
 use llavacode_api::completion::ChunkPlace;
 use sha2::{Digest, Sha256};
@@ -18,15 +18,15 @@ pub struct Chunk {
     /// between all places with the same text.
     pub text: std::sync::Arc<str>,
     /// Names the text.
-    pub hash: ChunkHash,
+    pub hash: TextHash,
 }
 
-/// The first 16 bytes of a text's SHA-256: names a chunk's content wherever it stands.
+/// The first 16 bytes of a text's SHA-256: names what a chunk or a part of one says, wherever it stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChunkHash([u8; 16]);
+pub struct TextHash([u8; 16]);
 
-impl ChunkHash {
-    /// The hash of a chunk's text.
+impl TextHash {
+    /// The hash of a text.
     pub fn of(text: &str) -> Self {
         let digest = Sha256::digest(text.as_bytes());
         let mut hash = [0; 16];
@@ -40,7 +40,7 @@ impl ChunkHash {
     }
 }
 
-impl fmt::Debug for ChunkHash {
+impl fmt::Debug for TextHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
     }
@@ -66,7 +66,7 @@ pub fn chunk(path: &str, text: &str, config: ChunkingConfig) -> Vec<Chunk> {
             let text = lines[start_line..end_line].join("\n");
             Chunk {
                 place: ChunkPlace { path: path.into(), start_line, end_line },
-                hash: ChunkHash::of(&text),
+                hash: TextHash::of(&text),
                 text: text.into(),
             }
         })
@@ -75,10 +75,24 @@ pub fn chunk(path: &str, text: &str, config: ChunkingConfig) -> Vec<Chunk> {
 
 /// A chunk's text in `count` parts of whole lines, as even as they can be; a part is empty where
 /// there are fewer lines than parts. Each is what one of the chunk's soft tokens stands for.
-pub fn parts(text: &str, count: usize) -> impl Iterator<Item = &str> {
+///
+/// Of several, each ends with a line break, the last one too: with half a chunk of stride the parts of
+/// a chunk's second half are then those of the next one's first half, and are embedded once.
+pub fn parts(text: &str, count: usize) -> impl Iterator<Item = Cow<'_, str>> {
+    part_spans(text, count).map(move |span| {
+        let part = &text[span];
+        match count > 1 && !part.is_empty() && !part.ends_with('\n') {
+            true => format!("{part}\n").into(),
+            false => part.into(),
+        }
+    })
+}
+
+/// Where the [`parts`] stand in the text, in bytes; one after the other, and together all of it.
+pub fn part_spans(text: &str, count: usize) -> impl Iterator<Item = Range<usize>> + use<> {
     let mut bounds: Vec<usize> =
         iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let lines = bounds.len();
     bounds.push(text.len());
-    (0..count).map(move |part| &text[bounds[part * lines / count]..bounds[(part + 1) * lines / count]])
+    (0..count).map(move |part| bounds[part * lines / count]..bounds[(part + 1) * lines / count])
 }

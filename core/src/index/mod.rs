@@ -1,7 +1,7 @@
 //! Which chunks of the workspace could help at the cursor.
 //!
-//! Files that are source text ([`filter`]) are cut into chunks of lines ([`chunker`]), kept with
-//! their vectors ([`store`]) and ranked by shared words ([`lexical`]), by their embeddings
+//! Files that are source text ([`filter`]) are cut into chunks of lines ([`chunker`]), kept
+//! ([`store`]) with their vectors ([`vectors`]) and ranked by shared words ([`lexical`]), by their embeddings
 //! ([`dense`]) or by both ([`fusion`]).
 
 pub mod chunker;
@@ -10,8 +10,10 @@ pub mod fusion;
 pub mod lexical;
 mod query;
 pub mod store;
+pub mod vectors;
 
-pub use chunker::{Chunk, ChunkHash};
+pub use chunker::{Chunk, TextHash};
 pub use llavacode_api::filter;
 pub use query::{ChunkId, Query, Ranker, RetrievedHit, SAME_FILE_DISTANCE};
-pub use store::{Index, IndexStats, UpdateStats, Vectors};
+pub use store::{Index, IndexStats, UpdateStats};
+pub use vectors::Vectors;

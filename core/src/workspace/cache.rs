@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Result,
-    index::{ChunkHash, Vectors},
+    index::{TextHash, Vectors, vectors::Row},
 };
 
 /// Keeps vectors under the models that made them and the hash of the text they were made from. It may
@@ -17,21 +17,21 @@ pub trait VectorCache {
     ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage) if it refuses.
-    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>>;
+    async fn get_many(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>>;
 
     /// Keeps vectors. Where there is no room, those that were put first go.
     ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage) if it refuses.
-    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()>;
+    async fn put_many(&mut self, model: &str, vectors: &[(TextHash, &Vectors)]) -> Result<()>;
 }
 
 /// Keeps vectors as long as it lives: for tests, and where there is no storage.
 #[derive(Debug, Clone)]
 pub struct MemoryCache {
-    records: HashMap<(String, ChunkHash), Vec<u8>>,
+    records: HashMap<(String, TextHash), Vec<u8>>,
     /// The oldest first.
-    order: VecDeque<(String, ChunkHash)>,
+    order: VecDeque<(String, TextHash)>,
     bytes: usize,
     most_bytes: usize,
 }
@@ -56,12 +56,12 @@ impl Default for MemoryCache {
 }
 
 impl VectorCache for MemoryCache {
-    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>> {
-        let get = |text: &ChunkHash| decode(model, *text, self.records.get(&(model.to_owned(), *text))?);
+    async fn get_many(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>> {
+        let get = |text: &TextHash| decode(model, *text, self.records.get(&(model.to_owned(), *text))?);
         Ok(texts.iter().map(get).collect())
     }
 
-    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
+    async fn put_many(&mut self, model: &str, vectors: &[(TextHash, &Vectors)]) -> Result<()> {
         for (text, vectors) in vectors {
             let key = (model.to_owned(), *text);
             let record = encode(model, *text, vectors);
@@ -79,21 +79,22 @@ impl VectorCache for MemoryCache {
     }
 }
 
-const MAGIC: &[u8; 4] = b"LLV1";
+const MAGIC: &[u8; 4] = b"LLV2";
 const CHECKSUM: usize = 16;
 
-/// A record: magic, numbers of the embedding and of the projections (`u32`), both as `f32`, then the
-/// first 16 bytes of the SHA-256 of all that, of the models and of the text's hash. Little-endian.
-pub fn encode(model: &str, text: ChunkHash, vectors: &Vectors) -> Vec<u8> {
-    let parts = [&vectors.embedding, &vectors.projections];
-    let numbers: usize = parts.iter().map(|part| part.len()).sum();
-    let mut record = Vec::with_capacity(MAGIC.len() + 8 + 4 * numbers + CHECKSUM);
+/// A record: magic; the number of vectors (`u32`), the embedding first, then the projections; for each
+/// its length (`u32`), its scale (`f32`) and its numbers (`i8`); then the first 16 bytes of the SHA-256
+/// of all that, of the models and of the text's hash. Little-endian.
+pub fn encode(model: &str, text: TextHash, vectors: &Vectors) -> Vec<u8> {
+    let rows = vectors.rows();
+    let numbers: usize = rows.iter().map(|row| row.values.len()).sum();
+    let mut record = Vec::with_capacity(MAGIC.len() + 4 + 8 * rows.len() + numbers + CHECKSUM);
     record.extend_from_slice(MAGIC);
-    for part in parts {
-        record.extend_from_slice(&(part.len() as u32).to_le_bytes());
-    }
-    for part in parts {
-        record.extend(part.iter().flat_map(|number| number.to_le_bytes()));
+    record.extend_from_slice(&(rows.len() as u32).to_le_bytes());
+    for row in rows {
+        record.extend_from_slice(&(row.values.len() as u32).to_le_bytes());
+        record.extend_from_slice(&row.scale.to_le_bytes());
+        record.extend_from_slice(bytemuck::cast_slice(&row.values));
     }
     let checksum = checksum(model, text, &record);
     record.extend_from_slice(&checksum);
@@ -101,25 +102,25 @@ pub fn encode(model: &str, text: ChunkHash, vectors: &Vectors) -> Vec<u8> {
 }
 
 /// The vectors of a record; `None` if it is damaged, or of other models or another text.
-pub fn decode(model: &str, text: ChunkHash, record: &[u8]) -> Option<Vectors> {
+pub fn decode(model: &str, text: TextHash, record: &[u8]) -> Option<Vectors> {
     let (body, kept) = record.split_at_checked(record.len().checked_sub(CHECKSUM)?)?;
     if kept != checksum(model, text, body) {
         return None;
     }
     let body = body.strip_prefix(MAGIC)?;
-    let (lengths, numbers) = body.split_at_checked(8)?;
-    let length = |at: usize| Some(u32::from_le_bytes(lengths.get(at..at + 4)?.try_into().ok()?) as usize);
-    let (embedding, projections) = (length(0)?, length(4)?);
-    if numbers.len() != embedding.checked_add(projections)?.checked_mul(4)? {
-        return None;
+    let (count, mut rest) = body.split_first_chunk()?;
+    let mut rows = Vec::new();
+    for _ in 0..u32::from_le_bytes(*count) {
+        let (length, behind) = rest.split_first_chunk()?;
+        let (scale, behind) = behind.split_first_chunk()?;
+        let (values, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        rows.push(Row { scale: f32::from_le_bytes(*scale), values: bytemuck::cast_slice(values).into() });
+        rest = behind;
     }
-    let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let mut numbers = numbers.chunks_exact(4).map(number);
-    let embedding = numbers.by_ref().take(embedding).collect();
-    Some(Vectors { embedding, projections: numbers.collect() })
+    rest.is_empty().then(|| Vectors::from_rows(rows))
 }
 
-fn checksum(model: &str, text: ChunkHash, body: &[u8]) -> [u8; CHECKSUM] {
+fn checksum(model: &str, text: TextHash, body: &[u8]) -> [u8; CHECKSUM] {
     let mut hash = Sha256::new();
     hash.update(body);
     hash.update(model);

@@ -1,17 +1,19 @@
 //! The files of a project: cut into chunks, and each chunk given its vectors, in order, everything
 //! kept as it comes.
 //!
-//! A change is in the [`Index`] at once: a lexical ranker finds it from then on. Texts that are new
-//! wait in a [`queue`]. [`Workspace::embed_next`] takes the next few: what a [`VectorCache`] has of
-//! them is recalled, the others are embedded, and put into the cache. Whoever calls it decides what
-//! comes between two calls.
+//! A change is in the [`Index`] at once: a lexical ranker finds it from then on. Parts of chunks that
+//! are new wait in a [`queue`]. [`Workspace::embed_next`] takes the next few: what a [`VectorCache`] has
+//! of them is recalled, the others are embedded, and put into the cache. Whoever calls it decides what
+//! comes between two calls, and with a [`Pace`] how much a call does.
 //!
-//! Vectors belong to a text and the models that made them, not to a file or a project: a file that
-//! is renamed, a project that is opened again, or a second one with the same file embeds nothing.
+//! Vectors belong to a part's text and the models that made them, not to a file or a project: a file
+//! that is renamed, a project that is opened again, or a second one with the same lines embeds nothing.
 
 mod cache;
 #[cfg(not(target_family = "wasm"))]
 mod disk;
+mod nearness;
+mod pace;
 mod queue;
 mod segments;
 
@@ -20,19 +22,19 @@ use std::collections::BTreeMap;
 pub use cache::{MemoryCache, VectorCache, decode, encode};
 #[cfg(not(target_family = "wasm"))]
 pub use disk::{DiskCache, SegmentFolder};
+pub use pace::Pace;
 pub use segments::{SegmentCache, SegmentFiles, SegmentLimits, SegmentWriter};
 
 use crate::{
     Error, Result,
-    config::ChunkingConfig,
-    index::{ChunkHash, ChunkId, Index, Vectors},
+    bundle::model_key,
+    config::BundleManifest,
+    index::{ChunkId, Index, TextHash, Vectors},
 };
 use queue::Queue;
 
 /// Texts that the cache is asked for at once.
-const RECALL: usize = 256;
-/// Texts whose vectors are put into the cache at once: what is lost, at most, if the program ends.
-const KEEP: usize = 64;
+const RECALL: usize = 2048;
 
 /// Makes vectors of texts.
 #[allow(async_fn_in_trait, reason = "one thread; nothing is sent")]
@@ -47,19 +49,21 @@ pub trait Embed {
     async fn embed(&self, texts: &[String]) -> Result<Vec<Vectors>>;
 }
 
-/// What a step did.
+/// What a step did. Its texts are parts of chunks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Step {
     /// Texts whose vectors the cache had.
     pub recalled: usize,
     /// Texts embedded.
     pub embedded: usize,
+    /// Chunks that have all their vectors by it.
+    pub chunks: usize,
 }
 
 impl Step {
     /// Whether nothing was left to do.
     pub fn is_over(&self) -> bool {
-        *self == Self::default()
+        (self.recalled, self.embedded) == (0, 0)
     }
 }
 
@@ -71,22 +75,31 @@ pub struct Workspace<C> {
     cache: C,
     queue: Queue,
     /// Embedded, and not in the cache yet.
-    unkept: Vec<ChunkHash>,
+    unkept: Vec<(TextHash, Vectors)>,
+    /// The file near which texts are embedded first.
+    focus: Option<String>,
     refusal: Option<Error>,
 }
 
 impl<C: VectorCache> Workspace<C> {
-    /// One without files. `model_key` names the models whose vectors these are
-    /// ([`model_key`](crate::bundle::model_key)).
-    pub fn new(chunking: ChunkingConfig, model_key: impl Into<String>, cache: C) -> Self {
+    /// One without files. `model_key` names the models that make its vectors ([`model_key`]).
+    pub fn new(index: Index, model_key: impl Into<String>, cache: C) -> Self {
         Self {
-            index: Index::new(chunking),
+            index,
             model_key: model_key.into(),
             cache,
             queue: Queue::default(),
             unkept: Vec::new(),
+            focus: None,
             refusal: None,
         }
+    }
+
+    /// One without files, for a bundle's models: cut as it says, embedded in as many parts as a chunk has
+    /// soft tokens.
+    pub fn of_bundle(bundle: &BundleManifest, cache: C) -> Self {
+        let index = Index::in_parts(bundle.chunking, bundle.prompt.soft_tokens);
+        Self::new(index, model_key(bundle), cache)
     }
 
     /// The chunks, to be searched.
@@ -114,14 +127,30 @@ impl<C: VectorCache> Workspace<C> {
         }
         // Only now: what is to go may have the vectors of what came.
         self.index.retain(paths);
+        // What came is in no order yet.
+        if let Some(path) = self.focus.take() {
+            self.focus(&path);
+        }
     }
 
     /// Brings one file to this text.
     pub fn update(&mut self, path: &str, text: &str) {
         self.index.update_file(path, text);
-        for chunk in self.index.chunks_of(path).filter(|chunk| self.index.is_pending(chunk.hash)) {
-            self.queue.push(chunk.hash, &chunk.text);
+        for (hash, part) in self.index.pending_parts_of(path) {
+            self.queue.push(hash, &part);
         }
+    }
+
+    /// What is near this file is embedded first: its own chunks, those of files that it imports, those of
+    /// files beside it; then the rest in the order it came.
+    pub fn focus(&mut self, path: &str) {
+        if self.focus.as_deref() == Some(path) {
+            return;
+        }
+        self.focus = Some(path.to_owned());
+        let near = nearness::near(&self.index, path);
+        let parts = near.iter().flat_map(|path| self.index.pending_parts_of(path));
+        self.queue.put_first(parts.map(|(hash, _)| hash).collect());
     }
 
     /// Takes a file out. False if it was not there.
@@ -129,13 +158,14 @@ impl<C: VectorCache> Workspace<C> {
         self.index.remove_file(path)
     }
 
-    /// Texts that wait for their vectors.
+    /// Chunks that wait for vectors.
     pub fn waiting(&self) -> usize {
-        self.index.pending()
+        self.index.stats().pending_chunks
     }
 
-    /// Gives the next texts their vectors: at most `most` of them by embedding, or more of them out of
-    /// the cache. What no chunk has any longer is passed over. At the end everything is in the cache.
+    /// Gives the next texts, parts of chunks, their vectors: at most `most` of them by embedding, or more
+    /// of them out of the cache. What no chunk has any longer is passed over. What was embedded is in the
+    /// cache when this returns.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails; those texts wait on. A cache that refuses stops nothing:
@@ -145,9 +175,10 @@ impl<C: VectorCache> Workspace<C> {
             self.queue.clear();
             return Ok(Step::default());
         }
+        let waiting = self.waiting();
         let recalled = self.recall(most).await;
         if recalled > 0 {
-            return Ok(Step { recalled, embedded: 0 });
+            return Ok(Step { recalled, embedded: 0, chunks: waiting - self.waiting() });
         }
         let texts = self.queue.take_missing(most, |hash| self.index.is_pending(hash));
         if texts.is_empty() {
@@ -161,10 +192,8 @@ impl<C: VectorCache> Workspace<C> {
                 for ((hash, _), vectors) in texts.into_iter().zip(vectors) {
                     self.take_in(hash, vectors);
                 }
-                if self.unkept.len() >= KEEP {
-                    self.flush().await;
-                }
-                Ok(Step { recalled: 0, embedded })
+                self.flush().await;
+                Ok(Step { recalled: 0, embedded, chunks: waiting - self.waiting() })
             }
             Err(error) => {
                 self.queue.put_back(texts);
@@ -173,33 +202,35 @@ impl<C: VectorCache> Workspace<C> {
         }
     }
 
-    /// Gives these chunks their vectors ahead of all others, and says how many were embedded for it: a
-    /// completion is to use them now.
+    /// Gives these chunks their vectors ahead of all others, and says for how many of them something had
+    /// to be embedded: a completion is to use them now.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
     pub async fn embed_now(&mut self, embedder: &impl Embed, chunks: &[ChunkId]) -> Result<usize> {
-        let chunk = |id: &ChunkId| self.index.chunk(*id).filter(|chunk| self.index.is_pending(chunk.hash));
-        let mut texts: BTreeMap<ChunkHash, String> =
-            chunks.iter().filter_map(chunk).map(|chunk| (chunk.hash, chunk.text.to_string())).collect();
+        let waiting: Vec<ChunkId> =
+            chunks.iter().copied().filter(|&id| self.index.is_chunk_pending(id)).collect();
+        let parts = waiting.iter().flat_map(|&id| self.index.pending_parts_of_chunk(id));
+        let mut texts: BTreeMap<TextHash, String> =
+            parts.map(|(hash, part)| (hash, part.into_owned())).collect();
         if texts.is_empty() || !embedder.embeds() {
             return Ok(0);
         }
-        let hashes: Vec<ChunkHash> = texts.keys().copied().collect();
+        let hashes: Vec<TextHash> = texts.keys().copied().collect();
         for (hash, vectors) in hashes.iter().zip(self.ask(&hashes).await) {
             if let Some(vectors) = vectors {
-                self.index.set_vectors(*hash, vectors);
+                self.index.set_vectors(*hash, &vectors);
                 texts.remove(hash);
             }
         }
-        let (hashes, texts): (Vec<ChunkHash>, Vec<String>) = texts.into_iter().unzip();
-        if texts.is_empty() {
-            return Ok(0);
+        let missing = waiting.iter().filter(|&&id| self.index.is_chunk_pending(id)).count();
+        let (hashes, texts): (Vec<TextHash>, Vec<String>) = texts.into_iter().unzip();
+        if !texts.is_empty() {
+            for (hash, vectors) in hashes.iter().zip(embedder.embed(&texts).await?) {
+                self.take_in(*hash, vectors);
+            }
         }
-        for (hash, vectors) in hashes.iter().zip(embedder.embed(&texts).await?) {
-            self.take_in(*hash, vectors);
-        }
-        Ok(texts.len())
+        Ok(missing)
     }
 
     /// Asks the cache for texts to come, until `most` are known to be missing. Says how many it had.
@@ -210,11 +241,11 @@ impl<C: VectorCache> Workspace<C> {
             if texts.is_empty() {
                 break;
             }
-            let hashes: Vec<ChunkHash> = texts.iter().map(|(hash, _)| *hash).collect();
+            let hashes: Vec<TextHash> = texts.iter().map(|(hash, _)| *hash).collect();
             let found = self.ask(&hashes).await;
             for ((hash, text), vectors) in texts.into_iter().zip(found) {
                 match vectors {
-                    Some(vectors) => recalled += usize::from(self.index.set_vectors(hash, vectors)),
+                    Some(vectors) => recalled += usize::from(self.index.set_vectors(hash, &vectors)),
                     None => self.queue.push_missing(hash, text),
                 }
             }
@@ -223,7 +254,7 @@ impl<C: VectorCache> Workspace<C> {
     }
 
     /// What the cache has of these texts.
-    async fn ask(&mut self, texts: &[ChunkHash]) -> Vec<Option<Vectors>> {
+    async fn ask(&mut self, texts: &[TextHash]) -> Vec<Option<Vectors>> {
         let found = self.cache.get_many(&self.model_key, texts).await.unwrap_or_else(|error| {
             self.refusal = Some(error);
             Vec::new()
@@ -232,17 +263,17 @@ impl<C: VectorCache> Workspace<C> {
     }
 
     /// Takes in what was embedded.
-    fn take_in(&mut self, text: ChunkHash, vectors: Vectors) {
-        if self.index.set_vectors(text, vectors) {
-            self.unkept.push(text);
+    fn take_in(&mut self, text: TextHash, vectors: Vectors) {
+        if self.index.set_vectors(text, &vectors) {
+            self.unkept.push((text, vectors));
         }
     }
 
     /// Puts everything into the cache that is not there yet.
     pub async fn flush(&mut self) {
-        let hashes = std::mem::take(&mut self.unkept);
-        let of_text = |hash: &ChunkHash| Some((*hash, self.index.vectors(*hash)?));
-        let vectors: Vec<(ChunkHash, &Vectors)> = hashes.iter().filter_map(of_text).collect();
+        let unkept = std::mem::take(&mut self.unkept);
+        let vectors: Vec<(TextHash, &Vectors)> =
+            unkept.iter().map(|(hash, vectors)| (*hash, vectors)).collect();
         if vectors.is_empty() {
             return;
         }

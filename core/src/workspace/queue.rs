@@ -1,14 +1,11 @@
 //! Texts that wait for vectors, in order, each once.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::index::ChunkHash;
+use crate::index::TextHash;
 
 /// A text and its name.
-pub(super) type Text = (ChunkHash, Arc<str>);
+pub(super) type Text = (TextHash, Box<str>);
 
 /// First the cache is asked for a text, then it is embedded.
 #[derive(Debug, Default)]
@@ -18,19 +15,33 @@ pub(super) struct Queue {
     /// It does not have these.
     missing: VecDeque<Text>,
     /// What is in either.
-    listed: HashSet<ChunkHash>,
+    listed: HashSet<TextHash>,
 }
 
 impl Queue {
     /// Puts a text at the end, unless it waits already.
-    pub(super) fn push(&mut self, hash: ChunkHash, text: &Arc<str>) {
+    pub(super) fn push(&mut self, hash: TextHash, text: &str) {
         if self.listed.insert(hash) {
-            self.unasked.push_back((hash, Arc::clone(text)));
+            self.unasked.push_back((hash, text.into()));
+        }
+    }
+
+    /// Puts these texts, as far as they wait, before the others, in this order.
+    pub(super) fn put_first(&mut self, first: Vec<TextHash>) {
+        let mut places = HashMap::new();
+        for hash in first {
+            let next = places.len();
+            places.entry(hash).or_insert(next);
+        }
+        for queue in [&mut self.unasked, &mut self.missing] {
+            let place = |(hash, _): &Text| places.get(hash).copied().unwrap_or(usize::MAX);
+            // Stable: the others keep their order.
+            queue.make_contiguous().sort_by_key(place);
         }
     }
 
     /// The cache does not have this text, which [`Self::take_unasked`] gave.
-    pub(super) fn push_missing(&mut self, hash: ChunkHash, text: Arc<str>) {
+    pub(super) fn push_missing(&mut self, hash: TextHash, text: Box<str>) {
         if self.listed.insert(hash) {
             self.missing.push_back((hash, text));
         }
@@ -42,12 +53,12 @@ impl Queue {
     }
 
     /// The next texts to ask the cache for. What is no longer wanted is passed over.
-    pub(super) fn take_unasked(&mut self, most: usize, wanted: impl Fn(ChunkHash) -> bool) -> Vec<Text> {
+    pub(super) fn take_unasked(&mut self, most: usize, wanted: impl Fn(TextHash) -> bool) -> Vec<Text> {
         take(&mut self.unasked, &mut self.listed, most, wanted)
     }
 
     /// The next texts to embed. What is no longer wanted is passed over.
-    pub(super) fn take_missing(&mut self, most: usize, wanted: impl Fn(ChunkHash) -> bool) -> Vec<Text> {
+    pub(super) fn take_missing(&mut self, most: usize, wanted: impl Fn(TextHash) -> bool) -> Vec<Text> {
         take(&mut self.missing, &mut self.listed, most, wanted)
     }
 
@@ -68,9 +79,9 @@ impl Queue {
 
 fn take(
     from: &mut VecDeque<Text>,
-    listed: &mut HashSet<ChunkHash>,
+    listed: &mut HashSet<TextHash>,
     most: usize,
-    wanted: impl Fn(ChunkHash) -> bool,
+    wanted: impl Fn(TextHash) -> bool,
 ) -> Vec<Text> {
     let mut taken = Vec::new();
     while taken.len() < most {

@@ -1,6 +1,8 @@
+use std::borrow::Cow;
+
 use llavacode_core::config::ChunkingConfig;
-use llavacode_core::index::chunker::{chunk, cursor_line, lines, parts};
-use llavacode_core::index::{Chunk, ChunkHash};
+use llavacode_core::index::chunker::{chunk, cursor_line, lines, part_spans, parts};
+use llavacode_core::index::{Chunk, TextHash};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -47,7 +49,7 @@ fn every_line_with_text_is_in_a_chunk_and_no_chunk_lies_in_the_one_before() {
             assert!(end - start <= config.lines);
             assert_eq!(chunk.text.as_ref(), lines[start..end].join("\n"));
             assert!(!chunk.text.trim().is_empty());
-            assert_eq!(chunk.hash, ChunkHash::of(&chunk.text));
+            assert_eq!(chunk.hash, TextHash::of(&chunk.text));
         }
         assert!(ranges(&chunks).is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1), "{:?}", ranges(&chunks));
     }
@@ -55,25 +57,34 @@ fn every_line_with_text_is_in_a_chunk_and_no_chunk_lies_in_the_one_before() {
 
 #[test]
 fn a_chunk_is_cut_into_even_parts_of_whole_lines() {
-    fn of(text: &str, count: usize) -> Vec<&str> {
+    fn of(text: &str, count: usize) -> Vec<Cow<'_, str>> {
         parts(text, count).collect()
     }
-    assert_eq!(of("a\nb\nc\nd\ne", 2), ["a\nb\n", "c\nd\ne"]);
+    assert_eq!(of("a\nb\nc\nd\ne", 2), ["a\nb\n", "c\nd\ne\n"]);
     assert_eq!(of("a\n\nb", 1), ["a\n\nb"]);
-    assert_eq!(of("a\nb", 4), ["", "a\n", "", "b"], "fewer lines than parts");
+    assert_eq!(of("a\nb", 4), ["", "a\n", "", "b\n"], "fewer lines than parts");
     let mut random = StdRng::seed_from_u64(2);
     for _ in 0..300 {
         let text = random_file(&mut random).replace('\r', "");
-        let count = random.random_range(1..6);
+        let count = random.random_range(2..6);
         let found = of(&text, count);
-        assert_eq!((found.len(), found.concat()), (count, text.clone()));
-        for (number, part) in found.iter().enumerate().take(count - 1) {
-            assert!(part.is_empty() || part.ends_with('\n'), "part {number} of {text:?}: {part:?}");
-        }
-        let lines = |part: &&str| part.matches('\n').count();
+        let whole = if text.is_empty() || text.ends_with('\n') { text.clone() } else { format!("{text}\n") };
+        assert_eq!((found.len(), found.concat()), (count, whole));
+        assert!(found.iter().all(|part| part.is_empty() || part.ends_with('\n')), "{found:?}");
+        let lines = |part: &Cow<'_, str>| part.matches('\n').count();
         let (least, most) = (found.iter().map(lines).min(), found.iter().map(lines).max());
-        // The last part's last line has no line break.
-        assert!(most <= least.map(|least| least + 2), "{found:?}");
+        assert!(most <= least.map(|least| least + 1), "{found:?}");
+        let spans: Vec<&str> = part_spans(&text, count).map(|span| &text[span]).collect();
+        assert_eq!(spans.concat(), text);
+    }
+}
+
+#[test]
+fn chunks_that_overlap_by_half_have_the_parts_between_them_in_common() {
+    let chunks = chunk("a.py", &numbered("a", 20), CHUNKING);
+    for pair in chunks.windows(2) {
+        let [first, second] = [0, 1].map(|n| parts(&pair[n].text, 8).collect::<Vec<_>>());
+        assert_eq!(first[4..], second[..4]);
     }
 }
 
@@ -113,6 +124,6 @@ fn a_config_of_zeros_does_no_harm() {
 #[test]
 fn hashes_stay_the_same_between_versions() {
     // The beginning of SHA-256("abc"): stored indexes depend on it.
-    assert_eq!(format!("{:?}", ChunkHash::of("abc")), "ba7816bf8f01cfea414140de5dae2223");
-    assert_ne!(ChunkHash::of("abc"), ChunkHash::of("abd"));
+    assert_eq!(format!("{:?}", TextHash::of("abc")), "ba7816bf8f01cfea414140de5dae2223");
+    assert_ne!(TextHash::of("abc"), TextHash::of("abd"));
 }

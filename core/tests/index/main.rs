@@ -9,7 +9,7 @@ mod updates;
 use std::collections::BTreeSet;
 
 use llavacode_core::config::ChunkingConfig;
-use llavacode_core::index::{Chunk, Index, Query, Ranker, Vectors};
+use llavacode_core::index::{Index, Query, Ranker, TextHash, Vectors};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -38,19 +38,21 @@ fn random_file(random: &mut StdRng) -> String {
     (0..count).map(|_| format!("{}\n", LINES[random.random_range(0..LINES.len())])).collect()
 }
 
-/// The texts that have no vectors.
-fn pending(index: &Index) -> Vec<Chunk> {
+/// The parts that have no vectors, each once.
+fn pending(index: &Index) -> Vec<(TextHash, String)> {
     let mut seen = BTreeSet::new();
-    let waits = |chunk: &&Chunk| index.is_pending(chunk.hash) && seen.insert(chunk.hash);
-    let pending: Vec<Chunk> = index.chunks().filter(waits).cloned().collect();
+    let parts = index.paths().flat_map(|path| index.pending_parts_of(path));
+    let pending: Vec<_> =
+        parts.filter(|(hash, _)| seen.insert(*hash)).map(|(hash, text)| (hash, text.into_owned())).collect();
     assert_eq!(pending.len(), index.pending());
+    assert!(pending.iter().all(|(hash, _)| index.is_pending(*hash)));
     pending
 }
 
 /// Vectors for everything that has none: the embedding of a text is a direction of its own.
 fn embed_pending(index: &mut Index) {
-    for chunk in pending(index) {
-        assert!(index.set_vectors(chunk.hash, vectors_of(&chunk.text)));
+    for (hash, text) in pending(index) {
+        assert!(index.set_vectors(hash, &vectors_of(&text)));
     }
 }
 
@@ -58,8 +60,12 @@ fn vectors_of(text: &str) -> Vectors {
     let mut embedding: Vec<f32> = (0..19).map(|n| ((text.len() * 31 + n * 17) % 23) as f32 - 11.0).collect();
     let norm = embedding.iter().map(|x| x * x).sum::<f32>().sqrt();
     embedding.iter_mut().for_each(|x| *x /= norm);
-    let projections = [text.len() as f32, text.lines().count() as f32, 0.25];
-    Vectors { embedding: embedding.into(), projections: projections.into() }
+    Vectors::new(&embedding, [&[text.len() as f32, text.lines().count() as f32, 0.25][..]])
+}
+
+/// What stands for a chunk of one part in a prompt.
+fn projection_of(text: &str) -> Option<Vec<f32>> {
+    Some(vectors_of(text).rows()[1].numbers().collect())
 }
 
 fn by_words<'a>(path: &'a str, prefix: &'a str) -> Query<'a> {

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use llavacode_core::index::dense::{dot, similarities};
+use llavacode_core::index::dense::dot;
 use llavacode_core::index::fusion::reciprocal_rank_fusion;
 use llavacode_core::index::lexical::{LexicalIndex, jaccard, query_window, word_set};
 use rand::rngs::StdRng;
@@ -78,13 +78,6 @@ fn dot_products_of_every_width() {
         let expected: f64 = a.iter().zip(&b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
         assert!((f64::from(dot(&a, &b)) - expected).abs() < 1e-5, "{width}");
     }
-}
-
-#[test]
-fn embeddings_of_another_width_are_no_answer() {
-    let embeddings = [(4, &[1.0, 0.0][..]), (5, &[1.0][..]), (6, &[0.6, 0.8][..])];
-    let found = similarities(&[0.0, 1.0], embeddings.into_iter());
-    assert_eq!(found.iter().map(|s| (s.slot, s.score)).collect::<Vec<_>>(), [(4, 0.0), (6, 0.8)]);
 }
 
 #[test]

@@ -1,10 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
-use llavacode_core::index::{ChunkHash, Index, IndexStats, UpdateStats};
+use llavacode_core::index::chunker::parts;
+use llavacode_core::index::{Chunk, Index, IndexStats, Query, TextHash, UpdateStats, Vectors};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::{CHUNKING, by_words, embed_pending, numbered, pending, places, random_file, vectors_of};
+use crate::{
+    CHUNKING, by_words, embed_pending, numbered, pending, places, projection_of, random_file, vectors_of,
+};
+
+/// Of one text: 19 numbers of an embedding and 3 of a projection, with a scale each.
+const VECTOR_BYTES: usize = 22 + 2 * 4;
 
 #[test]
 fn a_new_file_is_all_new_and_the_same_again_is_all_kept() {
@@ -34,7 +41,7 @@ fn chunks_that_move_keep_their_ids_and_vectors() {
     index.update_file("a.py", &(numbered("new", 5) + &numbered("a", 20)));
     let chunk = index.chunk(hit.id).expect("it is still there");
     assert_eq!((chunk.place.start_line, chunk.place.end_line), (15, 25));
-    assert_eq!(index.projections(hit.id), Some(&*vectors_of(&chunk.text).projections));
+    assert_eq!(index.projections(hit.id, 0), projection_of(&chunk.text));
     assert_eq!(index.pending(), 1, "only the first chunk is new");
 }
 
@@ -46,12 +53,12 @@ fn a_renamed_file_is_not_encoded_anew() {
     let stats = index.update_file("new.py", &numbered("a", 40));
     assert_eq!((stats.added, stats.reused), (7, 7));
     index.retain(["new.py"]);
-    assert_eq!((index.stats().files, index.stats().pending), (1, 0));
+    assert_eq!((index.stats().files, index.stats().pending_parts), (1, 0));
 
     // The other order, as a file watcher may report it.
     index.remove_file("new.py");
     index.update_file("third.py", &numbered("a", 40));
-    assert_eq!(index.stats().pending, 0);
+    assert_eq!(index.stats().pending_parts, 0);
 }
 
 #[test]
@@ -62,7 +69,7 @@ fn an_id_never_names_another_chunk() {
     index.remove_file("a.py");
     index.update_file("b.py", "second\n");
     assert_eq!(index.chunk(old), None);
-    assert_eq!(index.projections(old), None);
+    assert_eq!(index.projections(old, 0), None);
     let new = index.retrieve(&by_words("main.py", "second"))[0].id;
     assert!(index.chunk(new).is_some() && new != old);
 }
@@ -74,19 +81,21 @@ fn equal_texts_are_encoded_once() {
     index.update_file("b.py", "same\n");
     let pending = pending(&index);
     assert_eq!(pending.len(), 1);
-    assert_eq!(pending[0].hash, ChunkHash::of("same"));
+    assert_eq!(pending[0], (TextHash::of("same"), "same".to_owned()));
     embed_pending(&mut index);
     index.remove_file("a.py");
-    assert_eq!(index.stats(), IndexStats { files: 1, chunks: 1, texts: 1, pending: 0, vector_bytes: 22 * 4 });
+    let stats =
+        IndexStats { files: 1, chunks: 1, parts: 1, vector_bytes: VECTOR_BYTES, ..IndexStats::default() };
+    assert_eq!(index.stats(), stats);
 }
 
 #[test]
 fn vectors_that_come_too_late_are_not_kept() {
     let mut index = Index::new(CHUNKING);
     index.update_file("a.py", "before\n");
-    let hash = pending(&index)[0].hash;
+    let hash = pending(&index)[0].0;
     index.update_file("a.py", "after\n");
-    assert!(!index.set_vectors(hash, vectors_of("before")));
+    assert!(!index.set_vectors(hash, &vectors_of("before")));
     assert_eq!(index.stats().vector_bytes, 0);
 }
 
@@ -96,16 +105,16 @@ fn vectors_nobody_uses_go() {
     index.update_file("a.py", &numbered("a", 50));
     index.update_file("b.py", "b = 1\n");
     embed_pending(&mut index);
-    assert_eq!(index.stats().vector_bytes, 10 * 22 * 4);
+    assert_eq!(index.stats().vector_bytes, 10 * VECTOR_BYTES);
     index.retain(["b.py"]);
-    assert_eq!(index.stats().vector_bytes, 22 * 4);
+    assert_eq!(index.stats().vector_bytes, VECTOR_BYTES);
 
     // Without `retain` too, once there are many.
-    for n in 0..2000 {
+    for n in 0..10_000 {
         index.update_file("b.py", &format!("b = {n}\n"));
         embed_pending(&mut index);
     }
-    assert!(index.stats().vector_bytes < 600 * 22 * 4, "{:?}", index.stats());
+    assert!(index.stats().vector_bytes < 5000 * VECTOR_BYTES, "{:?}", index.stats());
 }
 
 #[test]
@@ -151,8 +160,8 @@ fn after_any_updates_the_index_equals_one_made_anew() {
 
         assert!(index.chunks().eq(anew.chunks()));
         assert!(index.paths().eq(files.keys().map(String::as_str)));
-        let texts: BTreeSet<ChunkHash> = index.chunks().map(|chunk| chunk.hash).collect();
-        assert_eq!(index.stats().texts, texts.len());
+        let texts: BTreeSet<TextHash> = index.chunks().map(|chunk| chunk.hash).collect();
+        assert_eq!(index.stats().parts, texts.len());
         assert_eq!(
             IndexStats { vector_bytes: 0, ..index.stats() },
             IndexStats { vector_bytes: 0, ..anew.stats() }
@@ -161,7 +170,61 @@ fn after_any_updates_the_index_equals_one_made_anew() {
         assert_eq!(places(&index, &query), places(&anew, &query));
         for hit in index.retrieve(&query) {
             let text = &index.chunk(hit.id).expect("a hit is a chunk").text;
-            assert_eq!(index.projections(hit.id), Some(&*vectors_of(text).projections));
+            assert_eq!(index.projections(hit.id, 0), projection_of(text));
         }
     }
+}
+
+/// Against a table that is made from nothing but the chunks that are there.
+#[test]
+fn a_chunk_has_vectors_once_all_its_parts_have() {
+    let mut random = StdRng::seed_from_u64(3);
+    for count in [1, 2, 3, 8] {
+        let count = NonZeroUsize::new(count).expect("not none");
+        let mut index = Index::in_parts(CHUNKING, count);
+        let mut embedded = BTreeSet::new();
+        for _ in 0..200 {
+            let path = format!("{}.py", random.random_range(0..5));
+            match random.random_range(0..4) {
+                0 => _ = index.remove_file(&path),
+                1 => _ = index.update_file(&path, &random_file(&mut random)),
+                _ => {
+                    let mut pending = pending(&index);
+                    pending.truncate(random.random_range(0..20));
+                    for (hash, text) in pending {
+                        assert!(index.set_vectors(hash, &vectors_of(&text)));
+                        embedded.insert(text);
+                    }
+                }
+            }
+            let parts_of = |chunk: &Chunk| -> Vec<String> {
+                parts(&chunk.text, count.get()).map(|part| part.into_owned()).collect()
+            };
+            let whole = |chunk: &&Chunk| parts_of(chunk).iter().all(|part| embedded.contains(part));
+            let waiting = index.chunks().filter(|chunk| !whole(chunk)).count();
+            assert_eq!(index.stats().pending_chunks, waiting);
+            let distinct: BTreeSet<String> = index.chunks().flat_map(parts_of).collect();
+            assert_eq!(index.stats().parts, distinct.len());
+
+            let query =
+                Query { top_k: 1000, ..by_words("", "import os x = self.area radius def y return None") };
+            for hit in index.retrieve(&query) {
+                let chunk = index.chunk(hit.id).expect("a hit is a chunk");
+                let projections: Vec<f32> =
+                    parts_of(chunk).iter().filter_map(|part| projection_of(part)).flatten().collect();
+                assert_eq!(index.projections(hit.id, 0), whole(&chunk).then_some(projections));
+            }
+        }
+    }
+}
+
+#[test]
+fn vectors_of_another_width_are_not_kept() {
+    let mut index = Index::new(CHUNKING);
+    index.update_file("a.py", "a = 1\n");
+    index.update_file("b.py", "b = 1\n");
+    let pending = pending(&index);
+    assert!(index.set_vectors(pending[0].0, &vectors_of("a = 1")));
+    assert!(!index.set_vectors(pending[1].0, &Vectors::new(&[1.0], [&[0.5][..]])));
+    assert_eq!(index.stats().pending_parts, 1);
 }

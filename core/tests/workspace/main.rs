@@ -7,7 +7,7 @@ mod segments;
 use std::cell::{Cell, RefCell};
 
 use llavacode_core::config::ChunkingConfig;
-use llavacode_core::index::Vectors;
+use llavacode_core::index::{Index, Vectors};
 use llavacode_core::workspace::{Embed, VectorCache, Workspace};
 use llavacode_core::{Error, Result};
 
@@ -46,14 +46,11 @@ impl Embedder {
 }
 
 fn vectors_of(text: &str) -> Vectors {
-    Vectors {
-        embedding: [text.len() as f32, 1.0].into(),
-        projections: [text.lines().count() as f32, 0.5, -1.0].into(),
-    }
+    Vectors::new(&[text.len() as f32, 1.0], [&[text.lines().count() as f32, 0.5, -1.0][..]])
 }
 
 fn workspace<C: VectorCache>(cache: C) -> Workspace<C> {
-    Workspace::new(CHUNKING, MODEL, cache)
+    Workspace::new(Index::new(CHUNKING), MODEL, cache)
 }
 
 /// Steps until nothing waits; says how many texts were recalled and how many embedded.

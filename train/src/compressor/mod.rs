@@ -224,7 +224,7 @@ fn draw(trio: &Trio<'_>, samples: &SampleFile, options: &CompressorOptions, step
         }
         sample.keep_some_chunks(trio.prompts.layout().top_k, &mut random);
         batch.first_part.push(batch.texts.len());
-        batch.texts.extend(trio.prompts.parts(&sample).map(|part| trio.input.tokens(part)));
+        batch.texts.extend(trio.prompts.parts(&sample).map(|part| trio.input.tokens(&part)));
         batch.samples.push(sample);
     }
     ensure!(!batch.samples.is_empty(), "no sample has a chunk: cut samples from a larger corpus");
@@ -235,7 +235,7 @@ fn draw(trio: &Trio<'_>, samples: &SampleFile, options: &CompressorOptions, step
 fn query_texts(trio: &Trio<'_>, batch: &Batch) -> Vec<Vec<u32>> {
     let windows = batch.samples.iter().map(|sample| query_window(&sample.prefix, 10));
     let parts = windows.flat_map(|window| parts(window, trio.prompts.soft_tokens()));
-    parts.map(|part| trio.input.tokens(part)).collect()
+    parts.map(|part| trio.input.tokens(&part)).collect()
 }
 
 /// What every vector of the batch would be if it were its part's bag.
@@ -243,6 +243,6 @@ fn bag_targets(trio: &Trio<'_>, batch: &Batch) -> Result<Vec<f32>> {
     let embedding = trio.reader.embedding().context("this reader's embedding is not at hand for bags")?;
     let parts = batch.samples.iter().flat_map(|sample| trio.prompts.parts(sample));
     let bags: Vec<Vec<u32>> =
-        parts.map(|part| bag(&trio.prompts.tokenizer, part, trio.input.max_tokens)).collect();
+        parts.map(|part| bag(&trio.prompts.tokenizer, &part, trio.input.max_tokens)).collect();
     Ok(bag_vectors(embedding, trio.reader.hidden(), &bags))
 }

@@ -15,6 +15,7 @@
 
 mod scores;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
@@ -252,7 +253,7 @@ fn run_lanes(parts: &mut Evaluation<'_>, tasks: &[Sample], lanes: &[Kind<'_>]) -
 }
 
 /// Every part of some tasks' chunks, a soft token each, and each task's first.
-fn parts_of<'a>(parts: &Evaluation<'_>, tasks: &'a [Sample]) -> (Vec<&'a str>, Vec<usize>) {
+fn parts_of<'a>(parts: &Evaluation<'_>, tasks: &'a [Sample]) -> (Vec<Cow<'a, str>>, Vec<usize>) {
     let (mut texts, mut first) = (Vec::new(), Vec::new());
     for task in tasks {
         first.push(texts.len());

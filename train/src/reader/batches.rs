@@ -76,5 +76,5 @@ pub(super) fn bags_of<'a>(
     prompts: &'a Prompts,
     most: usize,
 ) -> impl Iterator<Item = Vec<u32>> + 'a {
-    prompts.parts(sample).map(move |part| bag(&prompts.tokenizer, part, most))
+    prompts.parts(sample).map(move |part| bag(&prompts.tokenizer, &part, most))
 }

@@ -9,7 +9,7 @@
 use std::{collections::HashMap, ops::Range, sync::Arc, sync::Mutex};
 
 use llavacode_core::{
-    index::{ChunkHash, chunker::parts},
+    index::{TextHash, chunker::part_spans},
     tokenize::Tokenizer,
 };
 
@@ -38,7 +38,7 @@ pub struct ChunkReader {
     end: u32,
     workers: Workers<f32, Tape<f32>>,
     micro_batch: usize,
-    cache: HashMap<ChunkHash, Vec<f32>>,
+    cache: HashMap<TextHash, Vec<f32>>,
     room: usize,
 }
 
@@ -77,8 +77,8 @@ impl ChunkReader {
 
     /// Features of chunks, `[chunks · soft tokens, width]`.
     pub fn features(&mut self, chunks: &[String]) -> Vec<f32> {
-        let hashes: Vec<ChunkHash> = chunks.iter().map(|text| ChunkHash::of(text)).collect();
-        let mut new: Vec<(ChunkHash, &String)> = Vec::new();
+        let hashes: Vec<TextHash> = chunks.iter().map(|text| TextHash::of(text)).collect();
+        let mut new: Vec<(TextHash, &String)> = Vec::new();
         for (&hash, text) in hashes.iter().zip(chunks) {
             if !self.cache.contains_key(&hash) && !new.iter().any(|(other, _)| *other == hash) {
                 new.push((hash, text));
@@ -100,10 +100,7 @@ impl ChunkReader {
     fn reading(&self, text: &str) -> Reading {
         let mut tokens = self.tokenizer.encode(text);
         tokens.truncate(MOST_TOKENS);
-        let mut ends = parts(text, self.soft_tokens).scan(0, |end, part| {
-            *end += part.len();
-            Some(*end)
-        });
+        let mut ends = part_spans(text, self.soft_tokens).map(|span| span.end);
         let (mut at, mut end) = (0, ends.next().unwrap_or(0));
         let mut bounds = vec![1];
         for (position, &token) in tokens.iter().enumerate() {

@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use llavacode_core::{engine::Lane, index::ChunkHash};
+use llavacode_core::{engine::Lane, index::TextHash};
 
 use super::{
     asking::Asking,
@@ -106,7 +106,7 @@ impl Teacher {
         let key = |sample: &Sample| {
             let Sample { package, path, prefix, target, .. } = sample;
             let name = format!("{}\0{package}\0{path}\0{prefix}\0{target}", self.mark);
-            *ChunkHash::of(&name).bytes()
+            *TextHash::of(&name).bytes()
         };
         let keys: Vec<Key> = samples.iter().map(|sample| key(sample)).collect();
         let mut found: Vec<Option<Taught>> = Vec::with_capacity(samples.len());

@@ -173,7 +173,7 @@ mod tests {
             "lanes": { "compressed": lane(220.0), "base": lane(210.4) },
             "differences": { "compressed-full_rag": {
                 "exact_match": interval, "edit_similarity": interval, "ttft_cold_ms": interval } },
-            "kernels": {}, "ceilings": null, "index": { "chunks": 8, "chunks_per_s": 21.7 },
+            "kernels": {}, "ceilings": null, "index": { "chunks": 8, "chunks_per_s": 21.7, "parts": 64, "embedded_parts": 30 },
         }))
         .expect("a report");
         let [model, backend, adapter] = ["pico 5", "cpu", ""].map(str::to_owned);

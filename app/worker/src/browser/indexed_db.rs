@@ -13,7 +13,7 @@ use js_sys::Uint8Array;
 use llavacode_browser::committed;
 use llavacode_core::{
     Error, Result,
-    index::{ChunkHash, Vectors},
+    index::{TextHash, Vectors},
     workspace::{VectorCache, decode, encode},
 };
 use wasm_bindgen::JsValue;
@@ -72,7 +72,7 @@ impl IndexedDb {
         self.database.transaction(&[VECTORS, ORDER], mode)
     }
 
-    async fn get(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>, idb::Error> {
+    async fn get(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>, idb::Error> {
         let transaction = self.begin(TransactionMode::ReadOnly)?;
         let store = transaction.object_store(VECTORS)?;
         // All are asked for before the first is awaited: one round for all of them.
@@ -89,7 +89,7 @@ impl IndexedDb {
     async fn put(
         &self,
         model: &str,
-        vectors: &[(ChunkHash, &Vectors)],
+        vectors: &[(TextHash, &Vectors)],
     ) -> Result<TransactionResult, idb::Error> {
         let transaction = self.begin(TransactionMode::ReadWrite)?;
         let (store, order) = (transaction.object_store(VECTORS)?, transaction.object_store(ORDER)?);
@@ -117,7 +117,7 @@ impl IndexedDb {
     }
 }
 
-fn key(model: &str, text: ChunkHash) -> JsValue {
+fn key(model: &str, text: TextHash) -> JsValue {
     format!("{model} {text:?}").into()
 }
 
@@ -126,11 +126,11 @@ fn refused(error: idb::Error) -> Error {
 }
 
 impl VectorCache for IndexedDb {
-    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>> {
+    async fn get_many(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>> {
         self.get(model, texts).await.map_err(refused)
     }
 
-    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
+    async fn put_many(&mut self, model: &str, vectors: &[(TextHash, &Vectors)]) -> Result<()> {
         let Some((text, first)) = vectors.first() else { return Ok(()) };
         let most = MOST_BYTES / encode(model, *text, first).len();
         committed(self.put(model, vectors).await).map_err(|reason| Error::Storage { reason })?;

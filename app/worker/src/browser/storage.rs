@@ -3,7 +3,7 @@
 
 use llavacode_core::{
     Result,
-    index::{ChunkHash, Vectors},
+    index::{TextHash, Vectors},
     workspace::{MemoryCache, SegmentCache, SegmentLimits, VectorCache},
 };
 
@@ -38,7 +38,7 @@ impl BrowserCache {
 }
 
 impl VectorCache for BrowserCache {
-    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>> {
+    async fn get_many(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>> {
         match self {
             Self::Segments(cache) => cache.get_many(model, texts).await,
             Self::Database(cache) => cache.get_many(model, texts).await,
@@ -46,7 +46,7 @@ impl VectorCache for BrowserCache {
         }
     }
 
-    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
+    async fn put_many(&mut self, model: &str, vectors: &[(TextHash, &Vectors)]) -> Result<()> {
         match self {
             Self::Segments(cache) => cache.put_many(model, vectors).await,
             Self::Database(cache) => cache.put_many(model, vectors).await,

@@ -14,7 +14,7 @@ use llavacode_core::{
     bundle::read_manifest,
     config::BundleManifest,
     engine::{CancelFlag, Host},
-    index::{ChunkHash, Vectors},
+    index::{TextHash, Vectors},
     weights::{BundleFiles, FolderFiles, MemoryFiles, MemorySource},
     workspace::{MemoryCache, VectorCache},
 };
@@ -52,11 +52,11 @@ pub(crate) struct Cache {
 }
 
 impl VectorCache for Cache {
-    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>> {
+    async fn get_many(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>> {
         self.kept.get_many(model, texts).await
     }
 
-    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
+    async fn put_many(&mut self, model: &str, vectors: &[(TextHash, &Vectors)]) -> Result<()> {
         match self.refuses {
             true => Err(Error::Storage { reason: "the disk is full".into() }),
             false => self.kept.put_many(model, vectors).await,

@@ -1,30 +1,37 @@
 //! The index: every chunk of the workspace with its vectors.
 //!
-//! Vectors belong to a chunk's *text*, by its hash: a chunk that is found again elsewhere, after
-//! an edit above it or under another name, keeps them and is not embedded anew.
+//! Vectors belong to the *text* of a part of a chunk, by its hash: a part that is found again elsewhere,
+//! in the chunk that overlaps this one, after an edit above it or under another name, has them already
+//! and is not embedded anew.
 
+mod parts;
 mod retrieve;
-mod vectors;
 
-use self::vectors::VectorTable;
-pub use self::vectors::Vectors;
+use self::parts::{PartId, PartTable};
+use super::dense::dot;
 use super::lexical::LexicalIndex;
-use super::{Chunk, ChunkHash, ChunkId, chunker};
+use super::vectors::Vectors;
+use super::{Chunk, ChunkId, TextHash, chunker};
 use crate::config::ChunkingConfig;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroUsize;
+
+/// The kind of vector that embeddings are; projections come behind them.
+const EMBEDDING: usize = 0;
 
 /// The chunks of a workspace, their vectors, and what ranks them.
 ///
 /// ```
 /// use llavacode_core::config::ChunkingConfig;
-/// use llavacode_core::index::{ChunkHash, Index, Query, Ranker, Vectors};
+/// use llavacode_core::index::{Index, Query, Ranker, TextHash, Vectors};
 ///
 /// let mut index = Index::new(ChunkingConfig { lines: 10, stride: 5 });
 /// index.update_file("shapes.py", "class Circle:\n    def area(self): ...\n");
-/// let texts: Vec<ChunkHash> = index.chunks_of("shapes.py").map(|chunk| chunk.hash).collect();
-/// for text in texts {
+/// let parts: Vec<TextHash> = index.pending_parts_of("shapes.py").map(|(hash, _text)| hash).collect();
+/// for part in parts {
 ///     // From encoder and projector.
-///     index.set_vectors(text, Vectors { embedding: [1.0].into(), projections: [0.5, 0.5].into() });
+///     index.set_vectors(part, &Vectors::new(&[1.0], [&[0.5, 0.5][..]]));
 /// }
 /// let query = Query {
 ///     path: "main.py",
@@ -35,16 +42,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// };
 /// let hits = index.retrieve(&query);
 /// assert_eq!(index.chunk(hits[0].id).map(|chunk| chunk.place.path.as_str()), Some("shapes.py"));
-/// assert_eq!(index.projections(hits[0].id), Some(&[0.5, 0.5][..]));
+/// assert_eq!(index.projections(hits[0].id, 0), Some(vec![0.5, 0.5]));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Index {
     chunking: ChunkingConfig,
+    /// Parts that a chunk is embedded in.
+    part_count: NonZeroUsize,
     /// The slots of each file's chunks, in the order of their lines.
     files: BTreeMap<String, Vec<u32>>,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    vectors: VectorTable,
+    parts: PartTable,
+    /// Chunks with a part that has no vectors.
+    pending_chunks: usize,
     lexical: LexicalIndex,
 }
 
@@ -53,6 +64,12 @@ pub struct Index {
 struct Slot {
     generation: u32,
     chunk: Option<Chunk>,
+    /// The chunk's parts, in the order of their lines.
+    parts: Box<[PartId]>,
+    /// How many of them have no vectors.
+    missing: u32,
+    /// The length of the sum of their embeddings, once none is missing.
+    length: f32,
 }
 
 /// What an update changed, in chunks.
@@ -62,7 +79,7 @@ pub struct UpdateStats {
     pub kept: usize,
     /// Chunks that are new in this file.
     pub added: usize,
-    /// Those among the new whose text has vectors already, from another file or an earlier
+    /// Those among the new of which every part has vectors already, from another file or an earlier
     /// state of this one.
     pub reused: usize,
     /// Chunks that are no longer there.
@@ -76,23 +93,32 @@ pub struct IndexStats {
     pub files: usize,
     /// Chunks.
     pub chunks: usize,
-    /// Different texts among them.
-    pub texts: usize,
-    /// Texts without vectors.
-    pub pending: usize,
+    /// Chunks with a part that has no vectors.
+    pub pending_chunks: usize,
+    /// Different texts among the chunks' parts.
+    pub parts: usize,
+    /// Those without vectors.
+    pub pending_parts: usize,
     /// Bytes of the vectors in memory.
     pub vector_bytes: usize,
 }
 
 impl Index {
-    /// An empty index.
+    /// An empty index, of chunks that are embedded as a whole.
     pub fn new(chunking: ChunkingConfig) -> Self {
+        Self::in_parts(chunking, NonZeroUsize::MIN)
+    }
+
+    /// An empty index, of chunks that are embedded in so many parts ([`chunker::parts`]).
+    pub fn in_parts(chunking: ChunkingConfig, part_count: NonZeroUsize) -> Self {
         Self {
             chunking,
+            part_count,
             files: BTreeMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            vectors: VectorTable::default(),
+            parts: PartTable::default(),
+            pending_chunks: 0,
             lexical: LexicalIndex::default(),
         }
     }
@@ -105,7 +131,7 @@ impl Index {
 
     fn replace_chunks(&mut self, path: &str, chunks: Vec<Chunk>) -> UpdateStats {
         let mut stats = UpdateStats::default();
-        let mut before: HashMap<ChunkHash, Vec<u32>> = HashMap::new();
+        let mut before: HashMap<TextHash, Vec<u32>> = HashMap::new();
         // From the end, so that the first of several equal chunks is taken up first.
         for slot in self.files.remove(path).unwrap_or_default().into_iter().rev() {
             if let Some(chunk) = self.chunk_at(slot) {
@@ -123,9 +149,10 @@ impl Index {
                 slots.push(slot);
                 stats.kept += 1;
             } else {
+                let slot = self.insert(chunk);
                 stats.added += 1;
-                stats.reused += usize::from(self.vectors.get(chunk.hash).is_some());
-                slots.push(self.insert(chunk));
+                stats.reused += usize::from(self.slots[slot as usize].missing == 0);
+                slots.push(slot);
             }
         }
         // Only now, so that vectors which move between chunks are in use all the time.
@@ -153,44 +180,103 @@ impl Index {
         for path in gone {
             self.remove_file(&path);
         }
-        self.vectors.drop_unused();
+        self.parts.drop_unused();
     }
 
-    /// Texts that have no vectors yet.
+    /// The parts of a file's chunks that have no vectors yet, in the order of its lines; a part that
+    /// several chunks share comes several times.
+    pub fn pending_parts_of(&self, path: &str) -> impl Iterator<Item = (TextHash, Cow<'_, str>)> {
+        let slots = self.files.get(path).into_iter().flatten();
+        slots.flat_map(|&slot| self.pending_parts_in(&self.slots[slot as usize]))
+    }
+
+    /// The parts of a chunk that have no vectors yet.
+    pub fn pending_parts_of_chunk(&self, id: ChunkId) -> impl Iterator<Item = (TextHash, Cow<'_, str>)> {
+        self.slot(id).into_iter().flat_map(|slot| self.pending_parts_in(slot))
+    }
+
+    fn pending_parts_in<'a>(&'a self, slot: &'a Slot) -> impl Iterator<Item = (TextHash, Cow<'a, str>)> {
+        let chunk = slot.chunk.as_ref().filter(|_| slot.missing > 0);
+        let texts = chunk.into_iter().flat_map(|chunk| chunker::parts(&chunk.text, self.part_count.get()));
+        let parts = slot.parts.iter().zip(texts);
+        let pending = parts.filter(|&(&part, _)| !self.parts.is_embedded(part));
+        pending.map(|(&part, text)| (self.parts.hash(part), text))
+    }
+
+    /// Texts that have no vectors yet, of all parts.
     pub fn pending(&self) -> usize {
-        self.vectors.pending()
+        self.parts.pending()
     }
 
-    /// Whether some chunk has this text and it has no vectors yet.
-    pub fn is_pending(&self, text: ChunkHash) -> bool {
-        self.vectors.is_pending(text)
+    /// Whether some chunk has this text as a part and it has no vectors yet.
+    pub fn is_pending(&self, part: TextHash) -> bool {
+        self.parts.is_pending(part)
     }
 
-    /// Keeps the vectors of a text. False, and nothing is kept, if no chunk has this text any longer:
-    /// its file changed while it was encoded.
-    pub fn set_vectors(&mut self, text: ChunkHash, vectors: Vectors) -> bool {
-        self.vectors.set(text, vectors)
+    /// Whether a part of this chunk has no vectors yet.
+    pub fn is_chunk_pending(&self, id: ChunkId) -> bool {
+        self.slot(id).is_some_and(|slot| slot.missing > 0)
     }
 
-    /// The vectors of a text, if it has any.
-    pub fn vectors(&self, text: ChunkHash) -> Option<&Vectors> {
-        self.vectors.get(text)
+    /// Keeps the vectors of a part. False, and nothing is kept, if no chunk has this text any longer, as
+    /// when its file changed while it was embedded; or if they are not as wide as the others.
+    pub fn set_vectors(&mut self, part: TextHash, vectors: &Vectors) -> bool {
+        let Some(waiting) = self.parts.set(part, vectors) else { return false };
+        for slot in waiting {
+            self.slots[slot as usize].missing -= 1;
+            self.complete(slot);
+        }
+        true
+    }
+
+    /// What is to be done once a chunk's last part has its vectors.
+    fn complete(&mut self, slot: u32) {
+        if self.slots[slot as usize].missing > 0 {
+            return;
+        }
+        self.pending_chunks -= 1;
+        let sum = self.sum_of_embeddings(&self.slots[slot as usize]);
+        self.slots[slot as usize].length = dot(&sum, &sum).sqrt();
+    }
+
+    fn sum_of_embeddings(&self, slot: &Slot) -> Vec<f32> {
+        let Some(embeddings) = self.parts.rows(EMBEDDING) else { return Vec::new() };
+        let mut sum = vec![0.0; embeddings.width()];
+        for &part in &slot.parts {
+            sum.iter_mut().zip(embeddings.numbers(part as usize)).for_each(|(sum, number)| *sum += number);
+        }
+        sum
+    }
+
+    /// The vectors of a part, if it has any.
+    pub fn vectors(&self, part: TextHash) -> Option<Vectors> {
+        self.parts.vectors(part)
     }
 
     /// A chunk, as long as it is there.
     pub fn chunk(&self, id: ChunkId) -> Option<&Chunk> {
+        self.slot(id)?.chunk.as_ref()
+    }
+
+    fn slot(&self, id: ChunkId) -> Option<&Slot> {
         let slot = self.slots.get(id.slot() as usize)?;
-        slot.chunk.as_ref().filter(|_| slot.generation == id.generation())
+        (slot.chunk.is_some() && slot.generation == id.generation()).then_some(slot)
     }
 
-    /// A chunk's embedding, if it has been encoded.
-    pub fn embedding(&self, id: ChunkId) -> Option<&[f32]> {
-        Some(&self.vectors.get(self.chunk(id)?.hash)?.embedding)
+    /// A chunk's embedding, if it has one: the mean of its parts', of length 1.
+    pub fn embedding(&self, id: ChunkId) -> Option<Vec<f32>> {
+        let slot = self.slot(id).filter(|slot| slot.missing == 0)?;
+        let mut embedding = self.sum_of_embeddings(slot);
+        embedding.iter_mut().for_each(|number| *number /= slot.length.max(f32::MIN_POSITIVE));
+        Some(embedding)
     }
 
-    /// A chunk's projections side by side, if it has been encoded: what stands for it in prompts.
-    pub fn projections(&self, id: ChunkId) -> Option<&[f32]> {
-        Some(&self.vectors.get(self.chunk(id)?.hash)?.projections)
+    /// What stands for a chunk in a prompt, if it is embedded: its parts' projections by the projector of
+    /// this number, side by side.
+    pub fn projections(&self, id: ChunkId, projector: usize) -> Option<Vec<f32>> {
+        let slot = self.slot(id).filter(|slot| slot.missing == 0)?;
+        let projections = self.parts.rows(EMBEDDING + 1 + projector)?;
+        Some(slot.parts.iter().flat_map(|&part| projections.numbers(part as usize)).collect())
     }
 
     /// Every chunk, in the order of paths and lines.
@@ -215,14 +301,13 @@ impl Index {
 
     /// What the index holds.
     pub fn stats(&self) -> IndexStats {
-        let (texts, vector_bytes) = self.vectors.stats();
-        let pending = self.vectors.pending();
         IndexStats {
             files: self.files.len(),
             chunks: self.slots.len() - self.free.len(),
-            texts,
-            pending,
-            vector_bytes,
+            pending_chunks: self.pending_chunks,
+            parts: self.parts.used(),
+            pending_parts: self.parts.pending(),
+            vector_bytes: self.parts.vector_bytes(),
         }
     }
 
@@ -236,20 +321,25 @@ impl Index {
             (self.slots.len() - 1) as u32
         });
         self.lexical.insert(slot, &chunk.text);
-        self.vectors.acquire(chunk.hash);
-        self.slots[slot as usize].chunk = Some(chunk);
+        let texts = chunker::parts(&chunk.text, self.part_count.get());
+        let parts: Box<[PartId]> = texts.map(|text| self.parts.acquire(TextHash::of(&text), slot)).collect();
+        let missing = parts.iter().filter(|&&part| !self.parts.is_embedded(part)).count() as u32;
+        let place = &mut self.slots[slot as usize];
+        (place.chunk, place.parts, place.missing) = (Some(chunk), parts, missing);
+        self.pending_chunks += 1;
+        self.complete(slot);
         slot
     }
 
     fn remove(&mut self, slot: u32) {
-        let Some(chunk) = self.slots.get_mut(slot as usize).and_then(|slot| {
-            slot.generation = slot.generation.wrapping_add(1);
-            slot.chunk.take()
-        }) else {
-            return;
-        };
+        let place = &mut self.slots[slot as usize];
+        let Some(chunk) = place.chunk.take() else { return };
+        place.generation = place.generation.wrapping_add(1);
+        self.pending_chunks -= usize::from(place.missing > 0);
+        for part in std::mem::take(&mut place.parts) {
+            self.parts.release(part, slot);
+        }
         self.lexical.remove(slot, &chunk.text);
-        self.vectors.release(chunk.hash);
         self.free.push(slot);
     }
 }

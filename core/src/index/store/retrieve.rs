@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use llavacode_api::completion::ChunkPlace;
 
 use super::super::fusion::{FUSION_DEPTH, Scored, best_first, distinct, reciprocal_rank_fusion};
-use super::super::{ChunkId, Query, Ranker, RetrievedHit, chunker, dense, lexical};
-use super::Index;
+use super::super::{ChunkId, Query, Ranker, RetrievedHit, chunker, lexical};
+use super::{EMBEDDING, Index, Slot};
 
 impl Index {
     /// The chunks that could help, best first, at most `top_k`, no two that repeat each other
@@ -22,7 +22,7 @@ impl Index {
             let window = lexical::query_window(query.prefix, self.chunking.lines);
             allowed(self.lexical.similarities(window))
         };
-        let by_embedding = |embedding: &[f32]| allowed(dense::similarities(embedding, self.embeddings()));
+        let by_embedding = |embedding: &[f32]| allowed(self.similarities(embedding));
         let ranked = |scored: Vec<Scored>| best_first(scored, |slot| self.chunk_at(slot));
         let top = |scored| ranked(scored).take(FUSION_DEPTH).map(|(scored, _)| scored.slot).collect();
 
@@ -53,11 +53,26 @@ impl Index {
         own.filter(|&slot| self.chunk_at(slot).is_some_and(|chunk| near(&chunk.place))).collect()
     }
 
-    fn embeddings(&self) -> impl Iterator<Item = (u32, &[f32])> {
-        self.slots.iter().enumerate().filter_map(|(slot, entry)| {
-            let vectors = self.vectors.get(entry.chunk.as_ref()?.hash)?;
-            Some((slot as u32, &*vectors.embedding))
-        })
+    /// The cosine of every chunk that has an embedding with a query's, exact. A chunk's embedding is the
+    /// mean of its parts', so its product is the mean of theirs: a part that chunks share counts once.
+    fn similarities(&self, query: &[f32]) -> Vec<Scored> {
+        let Some(embeddings) = self.parts.rows(EMBEDDING).filter(|rows| rows.width() == query.len()) else {
+            return Vec::new();
+        };
+        let mut products = vec![0.0; self.parts.embedded().last().map_or(0, |last| last as usize + 1)];
+        for part in self.parts.embedded() {
+            products[part as usize] = embeddings.dot(part as usize, query);
+        }
+        let score = |slot: &Slot| {
+            let product: f32 = slot.parts.iter().map(|&part| products[part as usize]).sum();
+            product / slot.length.max(f32::MIN_POSITIVE)
+        };
+        let embedded = |slot: &Slot| slot.chunk.is_some() && slot.missing == 0;
+        (0..)
+            .zip(&self.slots)
+            .filter(|(_, slot)| embedded(slot))
+            .map(|(number, slot)| Scored { slot: number, score: score(slot) })
+            .collect()
     }
 }
 

@@ -21,7 +21,7 @@ pub use files::{SegmentFiles, SegmentWriter};
 use super::{VectorCache, encode};
 use crate::{
     Error, Result,
-    index::{ChunkHash, Vectors},
+    index::{TextHash, Vectors},
 };
 use model::ModelSegments;
 
@@ -72,14 +72,14 @@ impl<F: SegmentFiles> SegmentCache<F> {
 }
 
 impl<F: SegmentFiles> VectorCache for SegmentCache<F> {
-    async fn get_many(&self, model: &str, texts: &[ChunkHash]) -> Result<Vec<Option<Vectors>>> {
+    async fn get_many(&self, model: &str, texts: &[TextHash]) -> Result<Vec<Option<Vectors>>> {
         let mut open = self.take(model);
         let found = open.recall(&self.files, texts).await;
         self.open.replace(Some(open));
         found
     }
 
-    async fn put_many(&mut self, model: &str, vectors: &[(ChunkHash, &Vectors)]) -> Result<()> {
+    async fn put_many(&mut self, model: &str, vectors: &[(TextHash, &Vectors)]) -> Result<()> {
         let (mut bytes, mut records) = (Vec::new(), Vec::new());
         for (text, vectors) in vectors {
             let body = encode(model, *text, vectors);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    index::{ChunkHash, Vectors},
+    index::{TextHash, Vectors},
     workspace::decode,
 };
 
@@ -104,12 +104,12 @@ impl<W: SegmentWriter> ModelSegments<W> {
     pub(super) async fn recall(
         &mut self,
         files: &impl SegmentFiles<Writer = W>,
-        texts: &[ChunkHash],
+        texts: &[TextHash],
     ) -> Result<Vec<Option<Vectors>>> {
         if texts.iter().any(|text| !self.records.contains_key(text.bytes())) {
             self.look(files).await?;
         }
-        let place = |(n, text): (usize, &ChunkHash)| Some((*self.records.get(text.bytes())?, n));
+        let place = |(n, text): (usize, &TextHash)| Some((*self.records.get(text.bytes())?, n));
         let mut wanted: Vec<(Place, usize)> = texts.iter().enumerate().filter_map(place).collect();
         wanted.sort_unstable();
         let mut found: Vec<Option<Vectors>> = texts.iter().map(|_| None).collect();

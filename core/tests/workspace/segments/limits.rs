@@ -57,7 +57,7 @@ fn other_models_segments_are_not_read_and_go_when_they_are_the_oldest() {
     let mut cache = open(drive.clone(), limits);
     let theirs: Vec<_> = all[..4].iter().map(|(text, vectors)| (*text, vectors)).collect();
     pollster::block_on(cache.put_many("another", &theirs)).expect("it takes them");
-    let texts: Vec<ChunkHash> = theirs.iter().map(|(text, _)| *text).collect();
+    let texts: Vec<TextHash> = theirs.iter().map(|(text, _)| *text).collect();
     let of_another = |cache: &SegmentCache<Drive>| {
         let found = pollster::block_on(cache.get_many("another", &texts)).expect("it gives");
         found.iter().flatten().count()

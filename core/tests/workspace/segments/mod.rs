@@ -8,7 +8,7 @@ mod tabs;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use llavacode_core::index::{ChunkHash, Vectors};
+use llavacode_core::index::{TextHash, Vectors};
 use llavacode_core::random::SplitMix64;
 use llavacode_core::workspace::{SegmentCache, SegmentFiles, SegmentLimits, VectorCache};
 
@@ -19,7 +19,7 @@ use drive::{Drive, Fault};
 const AMPLE: SegmentLimits = SegmentLimits { segment: 1 << 20, total: 1 << 30 };
 
 /// What is put into a cache: texts and their vectors.
-type Kept = Vec<(ChunkHash, Vectors)>;
+type Kept = Vec<(TextHash, Vectors)>;
 
 /// Other numbers at every run; a test that fails says which.
 fn random() -> SplitMix64 {
@@ -32,14 +32,14 @@ fn random() -> SplitMix64 {
 fn vectors(random: &mut SplitMix64, most: usize) -> Vectors {
     let mut numbers = || {
         let count = 1 + random.below(most);
-        (0..count).map(|_| random.normal() as f32).collect()
+        (0..count).map(|_| random.uniform() as f32 - 0.5).collect::<Vec<_>>()
     };
-    Vectors { embedding: numbers(), projections: numbers() }
+    Vectors::new(&numbers(), [&*numbers()])
 }
 
 /// So many different texts.
 fn kept(random: &mut SplitMix64, count: usize, most: usize) -> Kept {
-    (0..count).map(|_| (ChunkHash::of(&random.next_u64().to_string()), vectors(random, most))).collect()
+    (0..count).map(|_| (TextHash::of(&random.next_u64().to_string()), vectors(random, most))).collect()
 }
 
 /// As [`kept`], all of one length, of which it is told how long their records are.
@@ -59,28 +59,28 @@ fn open<F: SegmentFiles>(files: F, limits: SegmentLimits) -> SegmentCache<F> {
 
 fn try_to_put<F: SegmentFiles>(
     cache: &mut SegmentCache<F>,
-    kept: &[(ChunkHash, Vectors)],
+    kept: &[(TextHash, Vectors)],
 ) -> llavacode_core::Result<()> {
     let kept: Vec<_> = kept.iter().map(|(text, vectors)| (*text, vectors)).collect();
     pollster::block_on(cache.put_many(MODEL, &kept))
 }
 
-fn put<F: SegmentFiles>(cache: &mut SegmentCache<F>, kept: &[(ChunkHash, Vectors)]) {
+fn put<F: SegmentFiles>(cache: &mut SegmentCache<F>, kept: &[(TextHash, Vectors)]) {
     try_to_put(cache, kept).expect("it takes them");
 }
 
 /// Whether each of these is there. What is there is right.
-fn there<F: SegmentFiles>(cache: &SegmentCache<F>, kept: &[(ChunkHash, Vectors)]) -> Vec<bool> {
-    let texts: Vec<ChunkHash> = kept.iter().map(|(text, _)| *text).collect();
+fn there<F: SegmentFiles>(cache: &SegmentCache<F>, kept: &[(TextHash, Vectors)]) -> Vec<bool> {
+    let texts: Vec<TextHash> = kept.iter().map(|(text, _)| *text).collect();
     let found = pollster::block_on(cache.get_many(MODEL, &texts)).expect("it gives");
     assert_eq!(found.len(), kept.len());
-    let check = |(found, (text, right)): (Option<Vectors>, &(ChunkHash, Vectors))| {
+    let check = |(found, (text, right)): (Option<Vectors>, &(TextHash, Vectors))| {
         found.map(|found| assert_eq!(found, *right, "{text:?}")).is_some()
     };
     found.into_iter().zip(kept).map(check).collect()
 }
 
-fn count<F: SegmentFiles>(cache: &SegmentCache<F>, kept: &[(ChunkHash, Vectors)]) -> usize {
+fn count<F: SegmentFiles>(cache: &SegmentCache<F>, kept: &[(TextHash, Vectors)]) -> usize {
     there(cache, kept).into_iter().filter(|there| *there).count()
 }
 

@@ -30,7 +30,11 @@ pub(crate) fn print(report: &Report, facts: &Map<String, Value>) {
     lanes(report);
     differences(report);
     device(report);
-    println!("index: {:.1} chunks/s over {} chunks", report.index.chunks_per_s, report.index.chunks);
+    let index = &report.index;
+    println!(
+        "index: {:.1} chunks/s over {} chunks, {} of whose {} parts were embedded",
+        index.chunks_per_s, index.chunks, index.embedded_parts, index.parts
+    );
     for program in ["page", "worker"] {
         if let Some((raw, gzip)) = wasm_size(facts, program) {
             println!("{program}: {raw} bytes of WebAssembly, {gzip} gzipped");
