@@ -119,7 +119,7 @@ async fn look_at_the_prompt(page: &Page) -> Result<()> {
 }
 
 /// Chunks in the index, and how many of them were embedded now.
-async fn index(page: &Page) -> Result<(u64, u64)> {
+pub(crate) async fn index(page: &Page) -> Result<(u64, u64)> {
     let chunks = page
         .evaluate("Number(document.querySelector(\"[data-testid='index-state']\").dataset.chunks)")
         .await?;

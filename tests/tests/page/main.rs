@@ -12,6 +12,7 @@ mod bad_bundles;
 mod bad_files;
 mod better_model;
 mod journey;
+mod kept_vectors;
 mod looks;
 mod own_models;
 mod without_storage;

@@ -12,8 +12,15 @@ const REFUSE: &str = "\
     IDBFactory.prototype.open = () => { throw new DOMException('refused', 'SecurityError'); };\
     StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('refused', 'SecurityError'));";
 
-/// A full disk: every request succeeds, and then the transaction is taken back.
+/// A full disk: every request of a database succeeds, and then the transaction is taken back; and of what
+/// is written to a private file only the beginning is.
 const FULL: &str = "\
+    if (self.FileSystemSyncAccessHandle) {\
+      const write = FileSystemSyncAccessHandle.prototype.write;\
+      FileSystemSyncAccessHandle.prototype.write = function (bytes, options) {\
+        return write.call(this, bytes.subarray(0, 10), options);\
+      };\
+    }\
     { const put = IDBObjectStore.prototype.put;\
       IDBObjectStore.prototype.put = function (...values) {\
         const request = put.apply(this, values);\
@@ -26,11 +33,8 @@ async fn where_the_disk_is_full_the_page_says_so_and_loses_nothing() -> Result<(
     let site = site()?.in_page_first(FULL)?.in_worker_first(FULL)?;
     visit("full-disk", site, "", &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;
-        page.wait_for_notice(
-            &["index could not be kept", "took the write back", "free some space"],
-            PATIENCE,
-        )
-        .await?;
+        page.wait_for_notice(&["index could not be kept", "the disk is full", "free some space"], PATIENCE)
+            .await?;
         let index = page.text("index-state").await?;
         ensure!(index.contains("not kept"), "the index says {index:?}");
         page.go_to_end().await?;

@@ -25,9 +25,9 @@ impl<W: SegmentWriter> ModelSegments<W> {
                 self.begin(files, limits, *length as u64).await?;
             }
             // As many as there is room for, and at least one.
-            let (mut count, mut sum) = (1, *length);
+            let (room, mut count, mut sum) = (self.room(limits), 1, *length);
             for (_, length) in &records[1..] {
-                if self.room(limits) < (sum + length) as u64 {
+                if room < (sum + length) as u64 {
                     break;
                 }
                 (count, sum) = (count + 1, sum + length);

@@ -1,11 +1,9 @@
 //! The end at any byte, bits that flip, a drive that is full or cannot be read.
 
 use llavacode_core::Error;
-use llavacode_core::index::Index;
-use llavacode_core::workspace::Workspace;
 
 use super::*;
-use crate::{BATCH, CHUNKING, Embedder, numbered};
+use crate::{BATCH, Embedder, numbered, workspace};
 
 /// Small enough that a few batches fill several.
 const SMALL: SegmentLimits = SegmentLimits { segment: 600, total: 1 << 20 };
@@ -48,14 +46,14 @@ fn indexing_that_is_ended_at_any_moment_goes_on_from_the_last_batch() {
     let (drive, embedder) = (Drive::default(), Embedder::default());
     let (mut visits, mut embedded) = (0, 0);
     loop {
-        let mut workspace = Workspace::new(Index::new(CHUNKING), crate::MODEL, open(drive.clone(), AMPLE));
-        workspace.set_files([("a.py", &*text)]);
+        let mut visit = workspace(open(drive.clone(), AMPLE));
+        visit.set_files([("a.py", &*text)]);
         drive.set(Fault::EndsAfter(1 + random.below(20_000)));
         // A tab that has ended embeds nothing more.
         let (mut is_over, mut has_ended) = (false, false);
         while !is_over && !has_ended {
-            let step = pollster::block_on(workspace.embed_next(&embedder, BATCH)).expect("it embeds");
-            (is_over, has_ended) = (step.is_over(), workspace.take_refusal().is_some());
+            let step = pollster::block_on(visit.embed_next(&embedder, BATCH)).expect("it embeds");
+            (is_over, has_ended) = (step.is_over(), visit.take_refusal().is_some());
         }
         visits += 1;
         embedded += embedder.count();
@@ -65,7 +63,7 @@ fn indexing_that_is_ended_at_any_moment_goes_on_from_the_last_batch() {
         }
         assert!(visits < 1000, "it does not get on");
     }
-    let mut last = Workspace::new(Index::new(CHUNKING), crate::MODEL, open(drive.clone(), AMPLE));
+    let mut last = workspace(open(drive.clone(), AMPLE));
     last.set_files([("a.py", &*text)]);
     let mut recalled = 0;
     while last.waiting() > 0 {
@@ -73,7 +71,6 @@ fn indexing_that_is_ended_at_any_moment_goes_on_from_the_last_batch() {
         assert_eq!(embedder.count(), 0);
     }
     assert_eq!(recalled, 599);
-    // A visit loses the batch that was written at its end, at most.
     assert!(embedded <= 599 + visits * BATCH, "{visits} visits embedded {embedded}");
 }
 

@@ -84,7 +84,7 @@ fn a_hundred_thousand_records_are_opened_and_recalled_in_one_run() {
     let mut random = random();
     let folder = tempfile::tempdir().expect("a folder");
     let open = || DiskCache::open(folder.path(), 1 << 30).expect("it opens");
-    let all = kept(&mut random, 100_000, 150);
+    let all = kept(&mut random, 100_000, 550);
     let start = Instant::now();
     let mut cache = open();
     for batch in all.chunks(1000) {

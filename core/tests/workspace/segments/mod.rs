@@ -30,12 +30,11 @@ fn random() -> SplitMix64 {
 
 /// Vectors of up to so many numbers.
 fn vectors(random: &mut SplitMix64, most: usize) -> Vectors {
-    let mut numbers = || -> Vec<f32> {
+    let mut numbers = || {
         let count = 1 + random.below(most);
-        (0..count).map(|_| random.normal() as f32).collect()
+        (0..count).map(|_| random.uniform() as f32 - 0.5).collect::<Vec<_>>()
     };
-    let (embedding, projection) = (numbers(), numbers());
-    Vectors::new(&embedding, [&*projection])
+    Vectors::new(&numbers(), [&*numbers()])
 }
 
 /// So many different texts.
