@@ -1,13 +1,11 @@
 //! The measurement and its tables.
 
-use js_sys::Array;
 use leptos::prelude::*;
 use llavacode_protocol::Measurement;
-use wasm_bindgen::JsCast;
-use web_sys::{Blob, HtmlAnchorElement, Url};
 
 use super::control;
 use super::released::Released;
+use crate::files::download;
 use crate::state::engine::percent;
 use crate::state::lanes::title;
 use crate::state::measure::{MeasureState, differences, facts, kernels, lane_rows, lanes, to_json};
@@ -19,7 +17,7 @@ pub(super) fn Measure() -> impl IntoView {
     let control = control();
     let measure = control.state.measure;
     let running = move || measure.with(|measure| matches!(measure, MeasureState::Running { .. }));
-    let is_demo = move || control.state.workspace.with(|w| w.is_demo);
+    let is_demo = move || control.state.workspace.with(|w| w.is_demo());
     let ready = move || control.state.engine.with(|engine| engine.is_ready()) && is_demo();
     let line = move || {
         measure.with(|measure| match measure {
@@ -73,8 +71,8 @@ fn Results(measurement: Box<Measurement>) -> impl IntoView {
     let differences = differences(&measurement);
     let json = to_json(&measurement);
     let file = json.clone();
-    let download = move |_| {
-        if let Err(error) = save_as(&file, "llavacode-report.json") {
+    let save = move |_| {
+        if let Err(error) = download::download("llavacode-report.json", file.as_bytes()) {
             let reason = llavacode_browser::describe(&error);
             control.notify(Severity::Error, format!("The report could not be saved: {reason}."), &[]);
         }
@@ -121,17 +119,6 @@ fn Results(measurement: Box<Measurement>) -> impl IntoView {
         <dl class="facts">
             {facts.into_iter().map(|(label, value)| view! { <div><dt>{label}</dt><dd>{value}</dd></div> }).collect_view()}
         </dl>
-        <button data-testid="measure-download" on:click=download>"Download JSON"</button>
+        <button data-testid="measure-download" on:click=save>"Download JSON"</button>
     }
-}
-
-/// Hands a text to the user as a file.
-fn save_as(text: &str, name: &str) -> Result<(), wasm_bindgen::JsValue> {
-    let blob = Blob::new_with_str_sequence(&Array::of1(&text.into()))?;
-    let url = Url::create_object_url_with_blob(&blob)?;
-    let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
-    link.set_href(&url);
-    link.set_download(name);
-    link.click();
-    Url::revoke_object_url(&url)
 }
