@@ -200,6 +200,17 @@ impl Page {
         Ok(notice.as_str().unwrap_or_default().to_owned())
     }
 
+    /// Clicks the button of a notice that says so.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn click_in_notice(&self, label: &str) -> Result<()> {
+        let path = format!("//*[@data-testid='notice']//button[normalize-space()='{label}']");
+        let found = self.client().find(Locator::XPath(&path)).await;
+        found.with_context(|| format!("no notice offers {label}"))?.click().await?;
+        Ok(())
+    }
+
     /// All notices, one a line.
     ///
     /// # Errors
@@ -322,17 +333,29 @@ impl Page {
     }
 }
 
-/// Keys without a letter.
+/// Keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
+    /// A letter or a sign.
+    Letter(char),
+    /// Alt.
+    Alt,
     /// Control.
     Control,
+    /// Delete.
+    Delete,
+    /// The arrow down.
+    Down,
     /// End.
     End,
     /// Enter.
     Enter,
     /// Escape.
     Escape,
+    /// F2.
+    F2,
+    /// Shift.
+    Shift,
     /// Tab.
     Tab,
 }
@@ -341,10 +364,16 @@ impl Key {
     fn value(self) -> char {
         use fantoccini::key::Key as Code;
         char::from(match self {
+            Self::Letter(letter) => return letter,
+            Self::Alt => Code::Alt,
             Self::Control => Code::Control,
+            Self::Delete => Code::Delete,
+            Self::Down => Code::Down,
             Self::End => Code::End,
             Self::Enter => Code::Enter,
             Self::Escape => Code::Escape,
+            Self::F2 => Code::F2,
+            Self::Shift => Code::Shift,
             Self::Tab => Code::Tab,
         })
     }

@@ -4,7 +4,7 @@
 // while another is shown. Lines and columns are counted from 0; columns in UTF-16 units.
 
 import { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { defaultKeymap, history, historyKeymap, indentWithTab, isolateHistory } from "@codemirror/commands";
 import { javascript } from "@codemirror/lang-javascript";
 import { python } from "@codemirror/lang-python";
 import { rust } from "@codemirror/lang-rust";
@@ -19,7 +19,7 @@ import {
   keymap,
   lineNumbers,
 } from "@codemirror/view";
-import { accepted, ghostField, ghostText, setGhost } from "./ghost.js";
+import { accepted, answer, ghostField, ghostText, setGhost } from "./ghost.js";
 import { highlighting, theme } from "./theme.js";
 
 const languages = {
@@ -37,7 +37,11 @@ const languages = {
  *   now; `moved` says that the user put it there without changing the document
  * @property {() => void} onRequest the user asked for a completion
  * @property {() => void} onAccept the whole ghost text was taken
+ * @property {(accepted: boolean) => void} onAnswer the user took some of the ghost text, or turned it
+ *   down by Escape or by typing something else
  * @property {() => void} onDismiss the user pressed Escape
+ * @property {(step: number) => boolean} onCycle the user asked for the next suggestion (1) or the one
+ *   before (-1); says whether there is one
  */
 
 /** @param {HTMLElement} parent @param {Callbacks} callbacks */
@@ -59,8 +63,9 @@ function createEditor(parent, callbacks) {
     const before = update.startState.field(ghostField, false) ?? null;
     const now = update.state.field(ghostField);
     if (before !== null && now === null) closedGhost = before.id;
-    const taken = update.transactions.map((t) => t.annotation(accepted)).find((id) => id !== undefined);
-    if (taken !== undefined) callbacks.onAccept();
+    const said = answer(update);
+    if (said !== null) callbacks.onAnswer(said === "accepted");
+    if (update.transactions.some((t) => t.annotation(accepted)?.whole)) callbacks.onAccept();
     if (update.docChanged) callbacks.onChange(path, now !== null);
     // A selection is no place to complete at.
     const moved = !update.docChanged && update.state.selection.main.empty;
@@ -75,7 +80,13 @@ function createEditor(parent, callbacks) {
   };
 
   const extensions = (language) => [
-    ghostText({ onDismiss: () => callbacks.onDismiss() }),
+    ghostText({
+      onDismiss(shown) {
+        if (shown) callbacks.onAnswer(false);
+        callbacks.onDismiss();
+      },
+      onCycle: (step) => callbacks.onCycle(step),
+    }),
     lineNumbers(),
     history(),
     drawSelection(),
@@ -85,7 +96,7 @@ function createEditor(parent, callbacks) {
     highlightActiveLine(),
     highlightActiveLineGutter(),
     highlightSelectionMatches(),
-    search(),
+    search({ top: true }),
     highlighting,
     EditorState.tabSize.of(4),
     // Dropped files are the page's: they join the workspace instead of this document.
@@ -138,7 +149,33 @@ function createEditor(parent, callbacks) {
       path = "";
       view.setState(newState("", ""));
     },
+    /** A document has another path from now on. */
+    moveDocument(from, to) {
+      if (path === from) path = to;
+      const kept = states.get(from);
+      if (kept === undefined) return;
+      states.delete(from);
+      states.set(to, kept);
+    },
+    /** Forgets a document; if it is shown, none is until another is set. */
+    forget(gone) {
+      states.delete(gone);
+      if (path !== gone) return;
+      path = "";
+      view.setState(newState("", ""));
+    },
     getText: () => view.state.doc.toString(),
+    /** Puts another text in the place of the whole one; undo brings that back. */
+    replaceText(text) {
+      const { doc, selection } = view.state;
+      const anchor = Math.min(selection.main.head, text.length);
+      view.dispatch({
+        changes: { from: 0, to: doc.length, insert: text },
+        selection: { anchor },
+        annotations: isolateHistory.of("full"),
+        scrollIntoView: true,
+      });
+    },
     /** What a completion is asked with: the text on both sides of the cursor. */
     getContext() {
       const { doc, selection } = view.state;
@@ -148,6 +185,12 @@ function createEditor(parent, callbacks) {
     setCursor(line, column) {
       const anchor = position(line, column);
       view.dispatch({ selection: { anchor }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
+    },
+    /** Selects `length` characters of a line and shows them. */
+    showPlace(line, column, length) {
+      const anchor = position(line, column);
+      const head = Math.min(anchor + length, view.state.doc.length);
+      view.dispatch({ selection: { anchor, head }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
     },
     /** Selects whole lines, `first..end`, and shows them. */
     showLines(first, end) {

@@ -2,7 +2,7 @@
 
 import { Annotation, Prec, StateEffect, StateField } from "@codemirror/state";
 import { Decoration, EditorView, WidgetType, keymap } from "@codemirror/view";
-import { afterTyping, firstWord, visible } from "./ghost_text.js";
+import { afterTyping, firstLine, firstWord, visible } from "./ghost_text.js";
 
 /**
  * Sets the suggestion (`{ id, pos, text, consumed }`) or clears it (`null`). `text` is all of the
@@ -10,7 +10,7 @@ import { afterTyping, firstWord, visible } from "./ghost_text.js";
  */
 export const setGhost = StateEffect.define();
 
-/** Marks a transaction by which the user took the whole suggestion; its value is the ghost's id. */
+/** Marks a transaction by which the user took a suggestion; its value says whether all of it. */
 export const accepted = Annotation.define();
 
 class GhostWidget extends WidgetType {
@@ -99,34 +99,55 @@ function acceptAll(view) {
     changes: { from: ghost.pos, insert: text },
     selection: { anchor: ghost.pos + text.length + repeated },
     effects: setGhost.of(null),
-    annotations: accepted.of(ghost.id),
+    annotations: accepted.of({ whole: true }),
     scrollIntoView: true,
     userEvent: "input.complete",
   });
   return true;
 }
 
-function acceptWord(view) {
+/** Takes the part of what is shown that `first` gives; the rest stays. */
+const acceptPart = (first) => (view) => {
   const suggestion = shown(view.state);
   if (suggestion === null) return false;
-  const word = firstWord(suggestion.text);
-  if (word === suggestion.text) return acceptAll(view);
+  const part = first(suggestion.text);
+  if (part === suggestion.text) return acceptAll(view);
   const { pos } = suggestion.ghost;
   view.dispatch({
-    changes: { from: pos, insert: word },
-    selection: { anchor: pos + word.length },
+    changes: { from: pos, insert: part },
+    selection: { anchor: pos + part.length },
+    annotations: accepted.of({ whole: false }),
     scrollIntoView: true,
     userEvent: "input.complete",
   });
   return true;
+};
+
+/**
+ * What a change of the view says of the suggestion that was shown: `"accepted"` if some of it was taken
+ * by a key, `"rejected"` if something else was typed over it, `null` if nothing.
+ */
+export function answer(update) {
+  if (update.transactions.some((transaction) => transaction.annotation(accepted) !== undefined)) return "accepted";
+  const typed = update.transactions.some((transaction) => transaction.isUserEvent("input"));
+  const gone = shown(update.startState) !== null && update.state.field(ghostField) === null;
+  return typed && gone ? "rejected" : null;
 }
 
-/** The field and its keys. `onDismiss` is called on Escape, also when no text has arrived yet. */
-export function ghostText({ onDismiss }) {
+/**
+ * The field and its keys.
+ *
+ * @param {object} callbacks
+ * @param {(shown: boolean) => void} callbacks.onDismiss Escape was pressed, also when no text has
+ *   arrived yet; `shown` says that there was some
+ * @param {(step: 1 | -1) => boolean} callbacks.onCycle another suggestion was asked for; says whether
+ *   there is one
+ */
+export function ghostText({ onDismiss, onCycle }) {
   const dismiss = (view) => {
     const had = shown(view.state) !== null;
     if (view.state.field(ghostField) !== null) view.dispatch({ effects: setGhost.of(null) });
-    onDismiss();
+    onDismiss(had);
     return had;
   };
   return [
@@ -134,7 +155,10 @@ export function ghostText({ onDismiss }) {
     Prec.highest(
       keymap.of([
         { key: "Tab", run: acceptAll },
-        { key: "Mod-ArrowRight", run: acceptWord },
+        { key: "Mod-ArrowRight", run: acceptPart(firstWord) },
+        { key: "Mod-ArrowDown", run: acceptPart(firstLine) },
+        { key: "Alt-]", run: () => onCycle(1) },
+        { key: "Alt-[", run: () => onCycle(-1) },
         { key: "Escape", run: dismiss },
       ]),
     ),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { EditorState } from "@codemirror/state";
-import { ghostText, setGhost, shown } from "./ghost.js";
+import { accepted, answer, ghostText, setGhost, shown } from "./ghost.js";
 
 /** A document with the cursor where `|` stands, and a suggestion there. */
 function suggesting(marked, text) {
@@ -9,7 +9,7 @@ function suggesting(marked, text) {
   const state = EditorState.create({
     doc: marked.replace("|", ""),
     selection: { anchor: pos },
-    extensions: ghostText({ onDismiss() {} }),
+    extensions: ghostText({ onDismiss() {}, onCycle: () => false }),
   });
   return state.update({ effects: setGhost.of({ id: 1, pos, text, consumed: 0 }) }).state;
 }
@@ -47,4 +47,27 @@ test("a suggestion that is typed to its end shows nothing until more of it comes
   assert.equal(shown(state), null);
   const more = state.update({ effects: setGhost.of({ id: 1, pos: 2, text: "abc", consumed: 2 }) }).state;
   assert.equal(shown(more).text, "c");
+});
+
+/** What is said of a suggestion by a change. */
+function said(state, change) {
+  const transaction = state.update(change);
+  return answer({ startState: state, state: transaction.state, transactions: [transaction] });
+}
+
+test("typing something else turns a suggestion down, and what it says does not", () => {
+  const state = suggesting("x = |", "total()");
+  const typed = (insert) => ({ changes: { from: 4, insert }, selection: { anchor: 5 }, userEvent: "input.type" });
+  assert.equal(said(state, typed("y")), "rejected");
+  assert.equal(said(state, typed("t")), null);
+});
+
+test("taking some of it accepts it; leaving and deleting say nothing", () => {
+  const state = suggesting("x = |", "total()");
+  const taken = { changes: { from: 4, insert: "total" }, annotations: accepted.of({ whole: false }) };
+  assert.equal(said(state, taken), "accepted");
+  assert.equal(said(state, { selection: { anchor: 0 } }), null);
+  assert.equal(said(state, { changes: { from: 3, to: 4 }, userEvent: "delete.backward" }), null);
+  const without = EditorState.create({ doc: "x", extensions: ghostText({ onDismiss() {}, onCycle: () => false }) });
+  assert.equal(said(without, { changes: { from: 1, insert: "y" }, userEvent: "input.type" }), null);
 });

@@ -35,6 +35,11 @@ export function firstWord(suggestion) {
   return match ? match[0] : suggestion;
 }
 
+/** The suggestion's first line, with the line ends before it. */
+export function firstLine(suggestion) {
+  return /^\n*[^\n]*/.exec(suggestion)[0];
+}
+
 /**
  * What is left of a suggestion after `typed` was inserted where it begins; `null` if the user
  * typed something else.

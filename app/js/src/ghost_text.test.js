@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { afterTyping, firstWord, overlap, visible } from "./ghost_text.js";
+import { afterTyping, firstLine, firstWord, overlap, visible } from "./ghost_text.js";
 
 test("what already stands after the cursor is not suggested again", () => {
   assert.equal(visible("name, size)", ")"), "name, size");
@@ -24,6 +24,12 @@ test("a word is taken with the blanks before it", () => {
   assert.equal(firstWord("  größe = 1"), "  größe");
   assert.equal(firstWord("\n    return x"), "\n    return");
   assert.equal(firstWord("   "), "   ");
+});
+
+test("a line is taken with the line ends before it", () => {
+  assert.equal(firstLine("return x\n    y"), "return x");
+  assert.equal(firstLine("\n\n    y\nz"), "\n\n    y");
+  assert.equal(firstLine("x"), "x");
 });
 
 test("typing what the suggestion says keeps the rest", () => {

@@ -4,6 +4,7 @@ use js_sys::{Function, Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlElement;
 
+use crate::state::suggestions::Answer;
 use crate::state::workspace::language;
 use llavacode_browser::describe;
 use llavacode_protocol::RequestId;
@@ -19,12 +20,20 @@ extern "C" {
     fn set_document(this: &Handle, path: &str, text: &str, language: &str);
     #[wasm_bindgen(method)]
     fn reset(this: &Handle);
+    #[wasm_bindgen(method, js_name = moveDocument)]
+    fn move_document(this: &Handle, from: &str, to: &str);
+    #[wasm_bindgen(method)]
+    fn forget(this: &Handle, path: &str);
+    #[wasm_bindgen(method, js_name = replaceText)]
+    fn replace_text(this: &Handle, text: &str);
     #[wasm_bindgen(method, js_name = getText)]
     fn get_text(this: &Handle) -> String;
     #[wasm_bindgen(method, js_name = getContext)]
     fn get_context(this: &Handle) -> JsValue;
     #[wasm_bindgen(method, js_name = setCursor)]
     fn set_cursor(this: &Handle, line: usize, column: usize);
+    #[wasm_bindgen(method, js_name = showPlace)]
+    fn show_place(this: &Handle, line: usize, column: usize, length: usize);
     #[wasm_bindgen(method, js_name = showLines)]
     fn show_lines(this: &Handle, first: usize, end: usize);
     #[wasm_bindgen(method, js_name = setGhost)]
@@ -71,6 +80,8 @@ pub enum EditorEvent {
     Requested,
     /// The whole ghost text was taken.
     Accepted,
+    /// Some of it was taken, or it was turned down.
+    Answered(Answer),
     /// Escape.
     Dismissed,
 }
@@ -83,17 +94,21 @@ pub struct Editor {
     _on_cursor: Closure<dyn Fn(usize, usize, bool)>,
     _on_request: Closure<dyn Fn()>,
     _on_accept: Closure<dyn Fn()>,
+    _on_answer: Closure<dyn Fn(bool)>,
     _on_dismiss: Closure<dyn Fn()>,
+    _on_cycle: Closure<dyn Fn(i32) -> bool>,
 }
 
 impl Editor {
-    /// Makes the editor inside `parent`.
+    /// Makes the editor inside `parent`. `cycle` is asked for the suggestion so many steps on and says
+    /// whether there is one.
     ///
     /// # Errors
     /// A sentence, if its script is missing.
     pub fn new(
         parent: &HtmlElement,
         receive: impl Fn(EditorEvent) + Clone + 'static,
+        cycle: impl Fn(isize) -> bool + 'static,
     ) -> Result<Self, String> {
         let send = || receive.clone();
         let on_change = {
@@ -112,16 +127,25 @@ impl Editor {
             let send = send();
             Closure::new(move || send(EditorEvent::Accepted))
         };
+        let on_answer = {
+            let send = send();
+            Closure::new(move |accepted| {
+                send(EditorEvent::Answered(if accepted { Answer::Accepted } else { Answer::Rejected }));
+            })
+        };
+        let on_cycle = Closure::new(move |step: i32| cycle(step as isize));
         let on_dismiss = {
             let send = send();
             Closure::new(move || send(EditorEvent::Dismissed))
         };
         let callbacks = Object::new();
-        let entries: [(&str, &JsValue); 5] = [
+        let entries: [(&str, &JsValue); 7] = [
             ("onChange", on_change.as_ref()),
             ("onCursor", on_cursor.as_ref()),
             ("onRequest", on_request.as_ref()),
             ("onAccept", on_accept.as_ref()),
+            ("onAnswer", on_answer.as_ref()),
+            ("onCycle", on_cycle.as_ref()),
             ("onDismiss", on_dismiss.as_ref()),
         ];
         let create = || {
@@ -139,7 +163,9 @@ impl Editor {
             _on_cursor: on_cursor,
             _on_request: on_request,
             _on_accept: on_accept,
+            _on_answer: on_answer,
             _on_dismiss: on_dismiss,
+            _on_cycle: on_cycle,
         })
     }
 
@@ -151,6 +177,21 @@ impl Editor {
     /// Forgets every file.
     pub fn reset(&self) {
         self.handle.reset();
+    }
+
+    /// A file has another path from now on.
+    pub fn move_document(&self, from: &str, to: &str) {
+        self.handle.move_document(from, to);
+    }
+
+    /// Forgets a file; if it is shown, none is until another is set.
+    pub fn forget(&self, path: &str) {
+        self.handle.forget(path);
+    }
+
+    /// Puts another text in the place of the open file's; the editor's undo brings that back.
+    pub fn replace_text(&self, text: &str) {
+        self.handle.replace_text(text);
     }
 
     /// The open file's text.
@@ -167,6 +208,11 @@ impl Editor {
     /// Puts the cursor somewhere and shows the place.
     pub fn set_cursor(&self, line: usize, column: usize) {
         self.handle.set_cursor(line, column);
+    }
+
+    /// Selects `length` UTF-16 units of a line and shows them.
+    pub fn show_place(&self, line: usize, column: usize, length: usize) {
+        self.handle.show_place(line, column, length);
     }
 
     /// Selects the lines `first..end` and shows them.

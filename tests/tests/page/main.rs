@@ -11,10 +11,16 @@ use serde_json::Value;
 mod bad_bundles;
 mod bad_files;
 mod better_model;
+mod changing_files;
+mod finding;
+mod folder;
 mod journey;
 mod kept_vectors;
 mod looks;
+mod opening;
 mod own_models;
+mod saving;
+mod suggestions;
 mod without_storage;
 mod without_webgpu;
 

@@ -9,6 +9,7 @@ use crate::editor::Editor;
 use crate::state::engine::EngineState;
 use crate::state::lanes::{LaneRun, title, to_ask};
 use crate::state::notices::Severity;
+use crate::state::suggestions::{Answer, Suggestions, next};
 use llavacode_protocol::{Request, RequestId};
 
 impl Control {
@@ -32,6 +33,14 @@ impl Control {
         self.wait_for_pause();
     }
 
+    /// Counts what the user made of the suggestion shown.
+    pub(super) fn on_answer(&self, answer: Answer) {
+        let counts = self.state.suggestions.try_update(|suggestions| suggestions.answer(answer));
+        if counts == Some(true) {
+            self.state.suggestions.with_untracked(Suggestions::keep);
+        }
+    }
+
     pub(super) fn on_dismiss(&self) {
         self.inner().pause.replace(None);
         self.inner().ghost.set(None);
@@ -40,6 +49,7 @@ impl Control {
     /// The cursor is elsewhere: what is under way is of no use.
     fn leave_place(&self) {
         self.stop();
+        self.state.suggestions.update_untracked(Suggestions::leave);
         self.with_editor(Editor::clear_ghost);
     }
 
@@ -83,6 +93,7 @@ impl Control {
         };
         self.stop();
         if !again {
+            self.state.suggestions.update_untracked(Suggestions::leave);
             self.with_editor(Editor::clear_ghost);
         }
         let settings = self.state.settings.get_untracked();
@@ -148,6 +159,9 @@ impl Control {
             if done && !text.is_empty() {
                 self.state.announcement.set(format!("{} suggests: {text}", title(lane)));
             }
+            if !text.is_empty() {
+                self.state.suggestions.update_untracked(|suggestions| suggestions.show(lane));
+            }
             self.with_editor(|editor| editor.set_ghost(id, &text));
         }
         if done {
@@ -173,6 +187,25 @@ impl Control {
         self.take_over();
     }
 
+    /// Shows another lane's suggestion: the next that differs from the one shown, or the one before.
+    /// Returns whether there is one.
+    pub(super) fn cycle(self, step: isize) -> bool {
+        if !self.state.in_place.get_untracked() {
+            return false;
+        }
+        let lanes = self.state.offered.get_untracked();
+        let text = |lane: &Lane| {
+            self.state.lane(*lane).with_untracked(|run| (!run.text_is_old()).then(|| run.text.clone()))
+        };
+        let texts: Vec<_> = lanes.iter().filter_map(|lane| Some((*lane, text(lane)?))).collect();
+        let shown = self.state.suggestions.with_untracked(Suggestions::lane);
+        let Some(lane) = next(shown, &texts, step) else { return false };
+        self.show_as_ghost(lane);
+        let text = self.state.lane(lane).with_untracked(|run| run.text.clone());
+        self.state.announcement.set(format!("{} suggests: {text}", title(lane)));
+        true
+    }
+
     /// Shows a lane's text as ghost text, if the cursor is still where it was asked for.
     pub fn show_as_ghost(&self, lane: Lane) {
         if !self.state.in_place.get_untracked() {
@@ -181,6 +214,10 @@ impl Control {
         // What another lane still streams does not take its place.
         self.inner().ghost.set(None);
         let text = self.state.lane(lane).with_untracked(|run| run.text.clone());
+        self.state.suggestions.update_untracked(|suggestions| {
+            suggestions.leave();
+            suggestions.show(lane);
+        });
         self.with_editor(|editor| {
             editor.offer_ghost(&text);
             editor.focus();

@@ -6,39 +6,45 @@ use leptos::task::spawn_local;
 
 use super::Control;
 use crate::editor::Editor;
+use crate::files::disk::Folder;
 use crate::keep::{self, View};
 use crate::state::notices::Severity;
-use crate::state::workspace::Workspace;
-use llavacode_protocol::SourceFile;
 
 /// After this pause what was typed is kept.
-const SAVE_AFTER_MS: u32 = 500;
+const KEEP_AFTER_MS: u32 = 500;
 
 impl Control {
     /// The user typed: the text is taken over and kept after a pause.
     pub(super) fn note_edit(self) {
-        self.inner().save.replace(Some(Timeout::new(SAVE_AFTER_MS, move || self.save())));
+        self.inner().keep.replace(Some(Timeout::new(KEEP_AFTER_MS, move || self.keep_edits())));
     }
 
     /// Takes over and keeps the open file's text.
-    pub fn save(self) {
-        self.inner().save.replace(None);
+    pub fn keep_edits(self) {
+        self.inner().keep.replace(None);
         self.keep_view();
         let Some(path) = self.state.tabs.with_untracked(|tabs| tabs.active.clone()) else { return };
         let Some(text) = self.with_editor(Editor::text) else { return };
         let unchanged =
-            self.state.workspace.with_untracked(|w| w.files.get(&path).is_none_or(|known| *known == text));
+            self.state.workspace.with_untracked(|w| w.text(&path).is_none_or(|known| known == text));
         if unchanged {
             return;
         }
         self.state.workspace.update(|workspace| {
-            workspace.edit(&path, text.clone());
+            workspace.edit(&path, text);
         });
         self.keep_view();
-        let file = SourceFile { path, text };
         self.wait_to_index();
+        self.keep_file(&path);
+    }
+
+    /// Keeps a file as it is now.
+    pub(super) fn keep_file(self, path: &str) {
+        let file = self.state.workspace.with_untracked(|workspace| workspace.files.get(path).cloned());
+        let Some(file) = file else { return };
+        let path = path.to_owned();
         spawn_local(async move {
-            let kept = keep::put_files(&[file]).await;
+            let kept = keep::put_files(&[(path, file)]).await;
             self.say_if_not_kept(kept);
         });
     }
@@ -55,10 +61,22 @@ impl Control {
 
     pub(super) fn keep_all(self) {
         self.keep_view();
-        let files = self.state.workspace.with_untracked(Workspace::sources);
+        let files = self.state.workspace.with_untracked(|workspace| workspace.files.clone());
+        let files: Vec<_> = files.into_iter().collect();
         spawn_local(async move {
             let kept = keep::replace_files(&files).await;
             self.say_if_not_kept(kept);
+        });
+    }
+
+    /// Keeps the handle of the folder that is saved into.
+    pub(super) fn keep_folder(self) {
+        let folder = self.inner().folder.borrow().clone();
+        spawn_local(async move {
+            // Without it the next visit downloads what is saved, until the folder is opened again.
+            if let Err(error) = keep::put_folder(folder.as_ref().map(Folder::handle)).await {
+                log::warn!("the folder is not kept: {error}");
+            }
         });
     }
 

@@ -23,7 +23,7 @@ impl Control {
             total: 0,
             results: Vec::new(),
         };
-        let (is_demo, files) = self.state.workspace.with_untracked(|w| (w.is_demo, w.sources()));
+        let (is_demo, files) = self.state.workspace.with_untracked(|w| (w.is_demo(), w.sources()));
         if !is_demo {
             self.state.measure.set(started("choosing lines"));
             self.measure_on(Tasks::Cut { files, count });

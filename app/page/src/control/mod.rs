@@ -1,6 +1,7 @@
 //! What the page does when a user does something, or when the engine answers.
 
 mod arriving;
+mod changes;
 mod completion;
 mod import;
 mod indexing;
@@ -8,6 +9,7 @@ mod keeping;
 mod library;
 mod measure;
 mod models;
+mod saving;
 mod workspace;
 
 use std::cell::{Cell, RefCell};
@@ -20,6 +22,7 @@ use web_sys::HtmlElement;
 
 use crate::client::{Client, Incoming};
 use crate::editor::{Editor, EditorEvent};
+use crate::files::disk::Folder;
 use crate::state::State;
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::measure::MeasureState;
@@ -28,6 +31,7 @@ use crate::state::settings::{Settings, Theme};
 use llavacode_protocol::{BundleSource, DeviceChoice, Event, Reply, Request, RequestId};
 
 use arriving::Next;
+pub use import::IncomingPlace;
 use library::Fetcher;
 pub use models::{Chosen, absolute, is_gguf};
 
@@ -73,7 +77,11 @@ struct Inner {
     /// Waits for the user to pause.
     pause: RefCell<Option<Timeout>>,
     /// Waits to keep what was typed.
-    save: RefCell<Option<Timeout>>,
+    keep: RefCell<Option<Timeout>>,
+    /// The folder that files are saved into, if one was opened.
+    folder: RefCell<Option<Folder>>,
+    /// It is being written to.
+    saving: Cell<bool>,
     /// Waits to index it.
     reindex: RefCell<Option<Timeout>>,
 }
@@ -90,7 +98,7 @@ impl Control {
 
     /// Makes the editor in its place, brings the files and starts the engine.
     pub fn start(self, parent: &HtmlElement) {
-        match Editor::new(parent, move |event| self.on_editor(event)) {
+        match Editor::new(parent, move |event| self.on_editor(event), move |step| self.cycle(step)) {
             Ok(editor) => {
                 editor.set_dark(self.state.dark.get_untracked());
                 self.inner().editor.replace(Some(editor));
@@ -125,7 +133,7 @@ impl Control {
 
     /// Does what a notice offers.
     pub fn action(&self, action: Action) {
-        self.state.notices.update(|notices| notices.dismiss_acted_on());
+        self.state.notices.update(|notices| notices.dismiss_acted_on(&action));
         match action {
             Action::Restart => self.restart(),
             Action::UseCpu => self.load(Chosen { device: DeviceChoice::Cpu, ..self.chosen() }),
@@ -134,6 +142,11 @@ impl Control {
             Action::Reindex => self.index_all(),
             Action::TryModelAgain => self.try_again(),
             Action::Resume => self.resume(),
+            Action::Overwrite(path) => self.overwrite(path),
+            Action::ReloadFromDisk(path) => self.reload_from_disk(path),
+            Action::Download(path) => self.download_mine(path),
+            Action::DownloadUnsaved => self.download_unsaved(),
+            Action::Undo(id) => self.undo(id),
         }
     }
 
@@ -166,6 +179,7 @@ impl Control {
             }
             EditorEvent::Requested => self.complete(true),
             EditorEvent::Accepted => self.on_accept(),
+            EditorEvent::Answered(answer) => self.on_answer(answer),
             EditorEvent::Dismissed => self.on_dismiss(),
         }
     }

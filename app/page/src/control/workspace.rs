@@ -7,9 +7,13 @@ use serde::Deserialize;
 use super::Control;
 use crate::editor::Editor;
 use crate::fetch::fetch_json;
+use crate::files::disk::Folder;
 use crate::keep::{self, View};
+use crate::state::changes::History;
+use crate::state::file::File;
+use crate::state::find::Hit;
 use crate::state::notices::Severity;
-use crate::state::workspace::{Tabs, Workspace};
+use crate::state::workspace::{Home, Tabs, Workspace};
 use llavacode_protocol::SourceFile;
 
 /// The demo workspace, beside the page.
@@ -24,12 +28,25 @@ struct Demo {
     cursor: Option<Place>,
 }
 
+impl Demo {
+    fn sources(&self) -> impl Iterator<Item = (String, File)> + '_ {
+        self.files.iter().map(|file| (file.path.clone(), File::saved(&file.text)))
+    }
+}
+
 /// Both from 0.
 #[derive(Deserialize)]
 struct Place {
     line: usize,
     #[serde(default)]
     column: usize,
+}
+
+/// The folder that was open at the last visit. The browser asks anew before it is written to.
+async fn kept_folder() -> Option<Folder> {
+    let kept = keep::load_folder().await;
+    let kept = kept.inspect_err(|error| log::warn!("the folder of the last visit cannot be read: {error}"));
+    kept.ok().flatten().map(Folder::from)
 }
 
 impl Control {
@@ -47,47 +64,59 @@ impl Control {
             self.open_demo().await;
             return;
         };
-        let mut workspace = Workspace { name: view.workspace, is_demo: view.is_demo, ..Workspace::default() };
+        let folder = if view.in_folder { kept_folder().await } else { None };
+        let home = match (view.is_demo, &folder) {
+            (true, _) => Home::Demo,
+            (false, Some(_)) => Home::Folder,
+            (false, None) => Home::Elsewhere,
+        };
+        self.inner().folder.replace(folder);
+        let mut workspace = Workspace { name: view.workspace, home, ..Workspace::default() };
         if view.is_demo
             && let Ok(demo) = fetch_json::<Demo>(DEMO_URL).await
         {
             // The demo may be a newer one: only what the user changed is taken from the last visit.
-            workspace.add(demo.files);
-            workspace.add(files.into_iter().filter(|file| view.edited.contains(&file.path)));
+            workspace.add(demo.sources().filter(|(path, _)| !view.removed.contains(path)));
+            workspace.add(files.into_iter().filter(|(path, _)| view.edited.contains(path)));
         } else {
             workspace.add(files);
         }
         workspace.edited = view.edited;
+        workspace.removed = view.removed;
         let known = |path: &String| workspace.files.contains_key(path);
         let tabs =
             Tabs { open: view.open.into_iter().filter(known).collect(), active: view.active.filter(known) };
         self.show_workspace(workspace, tabs, view.cursor);
     }
 
-    /// Asks before a workspace is replaced in which the user changed something: their changes live
-    /// nowhere else.
+    /// Asks before a workspace is replaced in which something is not saved: it lives nowhere else.
     pub fn may_replace_workspace(&self) -> bool {
-        self.save();
-        let (name, edited) = self.state.workspace.with_untracked(|w| (w.name.clone(), w.edited.len()));
-        let files = if edited == 1 { "a file" } else { "files" };
+        self.keep_edits();
+        let (name, unsaved) = self.state.workspace.with_untracked(|w| (w.name.clone(), w.unsaved().len()));
+        let files = if unsaved == 1 { "a file" } else { "files" };
         let question = format!("You changed {files} of “{name}”. Your changes are lost if you go on.");
-        edited == 0 || window().confirm_with_message(&question).unwrap_or(false)
+        unsaved == 0 || window().confirm_with_message(&question).unwrap_or(false)
     }
 
     /// Loads the demo workspace as it is served; edits made to it before are dropped.
     pub async fn open_demo(self) {
         match fetch_json::<Demo>(DEMO_URL).await {
             Ok(demo) => {
-                let mut workspace = Workspace { name: demo.name, is_demo: true, ..Workspace::default() };
-                workspace.add(demo.files);
+                let mut workspace =
+                    Workspace { name: demo.name.clone(), home: Home::Demo, ..Workspace::default() };
+                workspace.add(demo.sources());
                 let mut tabs = Tabs::default();
                 let first = workspace.files.keys().next().cloned();
-                if let Some(path) = demo.open.filter(|path| workspace.files.contains_key(path)).or(first) {
+                if let Some(path) =
+                    demo.open.clone().filter(|path| workspace.files.contains_key(path)).or(first)
+                {
                     tabs.show(&path);
                 }
                 let cursor = demo.cursor.map_or((0, 0), |place| (place.line, place.column));
+                self.inner().folder.replace(None);
                 self.show_workspace(workspace, tabs, cursor);
                 self.keep_all();
+                self.keep_folder();
             }
             Err(message) => self.notify(
                 Severity::Warning,
@@ -97,9 +126,12 @@ impl Control {
         }
     }
 
-    /// Puts a workspace in the place of the one before.
+    /// Puts a workspace in the place of the one before. What was suggested or retrieved there goes with
+    /// it, and so does what could be undone.
     pub(super) fn show_workspace(self, workspace: Workspace, tabs: Tabs, cursor: (usize, usize)) {
         self.stop();
+        self.state.forget_suggestions();
+        self.state.history.update(History::clear);
         self.with_editor(Editor::reset);
         self.state.workspace.set(workspace);
         self.state.tabs.set(tabs);
@@ -113,8 +145,9 @@ impl Control {
         let active = self.state.tabs.with_untracked(|tabs| tabs.active.clone());
         match active {
             Some(path) => {
-                let text = self.state.workspace.with_untracked(|w| w.files.get(&path).cloned());
-                self.with_editor(|editor| editor.set_document(&path, &text.unwrap_or_default()));
+                let text =
+                    self.state.workspace.with_untracked(|w| w.text(&path).unwrap_or_default().to_owned());
+                self.with_editor(|editor| editor.set_document(&path, &text));
             }
             None => {
                 self.with_editor(Editor::reset);
@@ -124,7 +157,7 @@ impl Control {
 
     /// Opens a file of the workspace.
     pub fn open(self, path: &str) {
-        self.save();
+        self.keep_edits();
         self.index_edited();
         self.stop();
         self.state.in_place.set(false);
@@ -145,9 +178,36 @@ impl Control {
         });
     }
 
+    /// Opens a file, at a line (from 1) if one is given, and puts the keyboard there.
+    pub fn go_to(self, path: &str, line: Option<usize>) {
+        self.open(path);
+        self.with_editor(|editor| {
+            if let Some(line) = line {
+                editor.set_cursor(line.saturating_sub(1), 0);
+            }
+            editor.focus();
+        });
+    }
+
+    /// Opens the place where something was found.
+    pub fn open_hit(self, path: &str, hit: &Hit) {
+        self.open(path);
+        self.with_editor(|editor| {
+            editor.show_place(hit.line, hit.column, hit.length);
+            editor.focus();
+        });
+    }
+
+    /// Opens the search through all files.
+    pub fn find_in_files(self) {
+        self.keep_edits();
+        self.state.find_asked.set(true);
+        self.state.find.update(|query| *query = Some(query.take().unwrap_or_default()));
+    }
+
     /// Closes a tab. The file stays in the workspace.
     pub fn close(self, path: &str) {
-        self.save();
+        self.keep_edits();
         self.index_edited();
         self.stop();
         self.state.in_place.set(false);

@@ -7,7 +7,8 @@ use web_sys::{
     FileSystemFileEntry,
 };
 
-use super::{Candidate, Selection, is_ignored, settled, split_root};
+use super::{Candidate, Selection, holds_patterns, settled, split_root};
+use crate::state::ignore::Ignored;
 
 /// Whether files are dragged, and not, say, text.
 pub fn carries_files(transfer: &DataTransfer) -> bool {
@@ -34,18 +35,34 @@ pub async fn walk(entries: Vec<FileSystemEntry>) -> Result<Selection, JsValue> {
     if single {
         selection.folder = entries.first().map(FileSystemEntry::name);
     }
-    let mut waiting = entries;
-    while let Some(entry) = waiting.pop() {
+    let path_of = |entry: &FileSystemEntry| {
         let full = entry.full_path();
         let full = full.trim_start_matches('/');
         let path = if single { split_root(full).map_or("", |(_, rest)| rest) } else { full };
+        path.to_owned()
+    };
+    let mut ignored = Ignored::default();
+    let mut waiting = entries;
+    while let Some(entry) = waiting.pop() {
+        let path = path_of(&entry);
         if entry.is_directory() {
-            if path.is_empty() || !is_ignored(&format!("{path}/")) {
-                waiting.extend(children(entry.unchecked_ref()).await?);
+            if !path.is_empty() && ignored.leaves_out(&format!("{path}/")) {
+                continue;
             }
-        } else {
+            let below = children(entry.unchecked_ref()).await?;
+            // What it ignores is known before anything in it is looked at.
+            for child in &below {
+                if let Some(folder) = holds_patterns(&path_of(child))
+                    && let Ok(file) = file_of(child.unchecked_ref()).await
+                    && let Some(text) = settled(file.text()).await.ok().and_then(|text| text.as_string())
+                {
+                    ignored.add(folder, &text);
+                }
+            }
+            waiting.extend(below);
+        } else if !ignored.leaves_out(&path) {
             let file = file_of(entry.unchecked_ref()).await?;
-            selection.candidates.push(Candidate { path: path.to_owned(), file });
+            selection.candidates.push(Candidate { path, file });
         }
     }
     selection.candidates.sort_by(|a, b| a.path.cmp(&b.path));

@@ -4,7 +4,8 @@ use js_sys::{Function, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{File, FileList, FileSystemDirectoryHandle, FileSystemFileHandle, HtmlInputElement};
 
-use super::{Candidate, Selection, is_ignored, settled, split_root};
+use super::{Candidate, Selection, settled, split_root};
+use crate::state::ignore::{GITIGNORE, Ignored};
 
 /// The files of an `<input type="file">`, whose choice is then forgotten, so that choosing the same
 /// files again is noticed.
@@ -62,9 +63,21 @@ pub async fn directory() -> Result<Option<Selection>, JsValue> {
         Err(error) if is_abort(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut selection = Selection { folder: Some(handle.name()), candidates: Vec::new() };
+    let mut selection = Selection {
+        folder: Some(handle.name()),
+        writable: Some(handle.clone().into()),
+        candidates: Vec::new(),
+    };
+    let mut ignored = Ignored::default();
     let mut folders = vec![(String::new(), handle)];
     while let Some((prefix, folder)) = folders.pop() {
+        // A folder may be left out by what stands above it, which is read by now.
+        if ignored.leaves_out(&prefix) {
+            continue;
+        }
+        if let Some(patterns) = patterns(&folder).await {
+            ignored.add(&prefix, &patterns);
+        }
         let entries = folder.values();
         loop {
             let step = settled(entries.next()?).await?;
@@ -74,8 +87,8 @@ pub async fn directory() -> Result<Option<Selection>, JsValue> {
             let entry: web_sys::FileSystemHandle = Reflect::get(&step, &"value".into())?.unchecked_into();
             let path = format!("{prefix}{}", entry.name());
             match entry.dyn_into::<FileSystemDirectoryHandle>() {
-                Ok(below) if !is_ignored(&format!("{path}/")) => folders.push((format!("{path}/"), below)),
-                Ok(_) => {}
+                Ok(below) => folders.push((format!("{path}/"), below)),
+                Err(_) if ignored.leaves_out(&path) => {}
                 Err(entry) => {
                     let file: FileSystemFileHandle = entry.unchecked_into();
                     let file: File = settled(file.get_file()).await?.unchecked_into();
@@ -86,6 +99,13 @@ pub async fn directory() -> Result<Option<Selection>, JsValue> {
     }
     selection.candidates.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Some(selection))
+}
+
+/// What a folder's `.gitignore` says, if it has one that can be read.
+async fn patterns(folder: &FileSystemDirectoryHandle) -> Option<String> {
+    let file: FileSystemFileHandle = settled(folder.get_file_handle(GITIGNORE)).await.ok()?.unchecked_into();
+    let file: File = settled(file.get_file()).await.ok()?.unchecked_into();
+    settled(file.text()).await.ok()?.as_string()
 }
 
 fn is_abort(error: &JsValue) -> bool {

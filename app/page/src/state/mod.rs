@@ -1,8 +1,14 @@
 //! What the page knows, as plain data in signals.
 
+pub mod changes;
 pub mod choice;
 pub mod engine;
+pub mod file;
+pub mod find;
 pub mod fit;
+pub mod fuzzy;
+pub mod ignore;
+pub mod keys;
 pub mod known;
 pub mod lanes;
 pub mod library;
@@ -10,7 +16,9 @@ pub mod measure;
 pub mod notices;
 pub mod prompt;
 pub mod released;
+pub mod saving;
 pub mod settings;
+pub mod suggestions;
 pub mod task_results;
 pub mod tree;
 pub mod workspace;
@@ -18,14 +26,17 @@ pub mod workspace;
 use leptos::prelude::*;
 use llavacode_api::completion::Lane;
 
+use changes::History;
 use choice::{Arriving, Index, Offer, Timed};
 use engine::{EngineState, IndexState};
+use find::Query;
 use lanes::LaneRun;
 use library::Library;
 use measure::MeasureState;
 use notices::Notices;
 use settings::Settings;
-use workspace::{Tabs, Workspace};
+use suggestions::Suggestions;
+use workspace::{Incoming, Tabs, Workspace};
 
 /// Which dialog is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +45,10 @@ pub enum Dialog {
     Models,
     /// The prompt of a lane.
     Prompt(Lane),
+    /// Go to a file.
+    GoToFile,
+    /// What to do with files that were opened.
+    Incoming,
 }
 
 /// Every signal of the page.
@@ -47,6 +62,12 @@ pub struct State {
     pub workspace: RwSignal<Workspace>,
     /// Which of them are open.
     pub tabs: RwSignal<Tabs>,
+    /// What was done to the files in the explorer and can be undone.
+    pub history: RwSignal<History>,
+    /// What is looked for in all files, while it is.
+    pub find: RwSignal<Option<Query>>,
+    /// The user asked for it just now, and the keyboard is to go there.
+    pub find_asked: RwSignal<bool>,
     /// Line and column of the cursor, from 0.
     pub cursor: RwSignal<(usize, usize)>,
     /// The lanes' runs, in the order of [`Lane::ALL`].
@@ -68,6 +89,8 @@ pub struct State {
     pub offer: RwSignal<Option<Offer>>,
     /// Whether the lanes' texts still fit the place of the cursor.
     pub in_place: RwSignal<bool>,
+    /// What became of the lanes' suggestions, kept in the browser.
+    pub suggestions: RwSignal<Suggestions>,
     /// What a screen reader hears when a suggestion is whole.
     pub announcement: RwSignal<String>,
     /// Whether the theme in force is the dark one.
@@ -82,6 +105,8 @@ pub struct State {
     pub dialog: RwSignal<Option<Dialog>>,
     /// Files being read from the user's disk, while it takes.
     pub importing: RwSignal<Option<usize>>,
+    /// Files that were read and wait for the user to say where they go.
+    pub incoming: RwSignal<Option<Incoming>>,
 }
 
 impl State {
@@ -92,6 +117,9 @@ impl State {
             index: RwSignal::new(IndexState::Waiting),
             workspace: RwSignal::new(Workspace::default()),
             tabs: RwSignal::new(Tabs::default()),
+            history: RwSignal::new(History::default()),
+            find: RwSignal::new(None),
+            find_asked: RwSignal::new(false),
             cursor: RwSignal::new((0, 0)),
             lanes: Lane::ALL.map(|_| RwSignal::new(LaneRun::default())),
             offered: RwSignal::new(Lane::ALL.to_vec()),
@@ -102,6 +130,7 @@ impl State {
             beside: RwSignal::new(Index::new()),
             offer: RwSignal::new(None),
             in_place: RwSignal::new(false),
+            suggestions: RwSignal::new(Suggestions::default()),
             announcement: RwSignal::new(String::new()),
             dark: RwSignal::new(false),
             settings: RwSignal::new(settings),
@@ -109,6 +138,7 @@ impl State {
             notices: RwSignal::new(Notices::default()),
             dialog: RwSignal::new(None),
             importing: RwSignal::new(None),
+            incoming: RwSignal::new(None),
         }
     }
 
@@ -120,6 +150,16 @@ impl State {
             Lane::Compressed => self.lanes[2],
             Lane::Xrag => self.lanes[3],
         }
+    }
+
+    /// Forgets what the lanes said: it was about another place.
+    pub fn forget_suggestions(&self) {
+        for lane in self.lanes {
+            lane.set(LaneRun::default());
+        }
+        self.in_place.set(false);
+        self.announcement.set(String::new());
+        self.suggestions.update(Suggestions::leave);
     }
 
     /// Whose text is shown as ghost text: the user's choice, where the model offers it; else the

@@ -23,7 +23,7 @@ impl Severity {
 }
 
 /// A way on that a notice offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Start the engine anew with the same bundle and device.
     Restart,
@@ -39,11 +39,21 @@ pub enum Action {
     TryModelAgain,
     /// Fetch on the model whose fetching was interrupted.
     Resume,
+    /// Save a file over what another program wrote.
+    Overwrite(String),
+    /// Take over what another program wrote.
+    ReloadFromDisk(String),
+    /// Download a file as it is in the page.
+    Download(String),
+    /// Download every file that is not saved.
+    DownloadUnsaved,
+    /// Undo a change of the explorer, by its name in the history.
+    Undo(u32),
 }
 
 impl Action {
     /// What its button says.
-    pub fn label(self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Restart => "Restart",
             Self::UseCpu => "Use CPU",
@@ -52,7 +62,24 @@ impl Action {
             Self::Reindex => "Index again",
             Self::TryModelAgain => "Try again",
             Self::Resume => "Resume",
+            Self::Overwrite(_) => "Overwrite",
+            Self::ReloadFromDisk(_) => "Reload from disk",
+            Self::Download(_) => "Download mine",
+            Self::DownloadUnsaved => "Download",
+            Self::Undo(_) => "Undo",
         }
+    }
+
+    /// Whether it is about files. The others are about the engine, of which there is one.
+    fn is_about_files(&self) -> bool {
+        matches!(
+            self,
+            Self::Overwrite(_)
+                | Self::ReloadFromDisk(_)
+                | Self::Download(_)
+                | Self::DownloadUnsaved
+                | Self::Undo(_)
+        )
     }
 }
 
@@ -96,9 +123,12 @@ impl Notices {
         self.list.retain(|notice| notice.id != id);
     }
 
-    /// Takes away those that offer an action: what they spoke of is being seen to.
-    pub fn dismiss_acted_on(&mut self) {
-        self.list.retain(|notice| notice.actions.is_empty());
+    /// Takes away those whose matter is being seen to: the ones that offer this very action, and if it
+    /// is one about the engine, all about the engine.
+    pub fn dismiss_acted_on(&mut self, taken: &Action) {
+        let is_settled =
+            |action: &Action| action == taken || !(taken.is_about_files() || action.is_about_files());
+        self.list.retain(|notice| !notice.actions.iter().any(is_settled));
     }
 
     /// Those that stand.
@@ -145,11 +175,17 @@ mod tests {
     }
 
     #[test]
-    fn acting_on_one_clears_all_that_offer_an_action() {
+    fn acting_on_the_engine_clears_what_was_said_of_it_and_acting_on_a_file_only_that() {
         let mut notices = Notices::default();
         notices.push(Severity::Error, "the engine stopped", &[Action::Restart]);
         notices.push(Severity::Info, "kept until closed", &[]);
-        notices.dismiss_acted_on();
-        assert_eq!(notices.list().len(), 1);
+        for path in ["a", "b"] {
+            let actions = [Action::Overwrite(path.into()), Action::Download(path.into())];
+            notices.push(Severity::Warning, path, &actions);
+        }
+        notices.dismiss_acted_on(&Action::UseCpu);
+        notices.dismiss_acted_on(&Action::Download("a".into()));
+        let left: Vec<_> = notices.list().iter().map(|notice| notice.text.as_str()).collect();
+        assert_eq!(left, ["Kept until closed", "B"]);
     }
 }

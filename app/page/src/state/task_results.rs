@@ -122,9 +122,10 @@ pub enum Piece {
     Missing,
 }
 
-/// A completion against its target, word by word.
+/// A completion against its target, word by word; signs and blanks stand for themselves.
 pub fn word_diff(target: &str, text: &str) -> Vec<(Piece, String)> {
-    let diff = TextDiff::configure().diff_words(target.trim(), text.trim());
+    let (target, text) = (words_and_signs(target.trim()), words_and_signs(text.trim()));
+    let diff = TextDiff::from_slices(&target, &text);
     let mut pieces: Vec<(Piece, String)> = Vec::new();
     for change in diff.iter_all_changes() {
         let piece = match change.tag() {
@@ -136,6 +137,22 @@ pub fn word_diff(target: &str, text: &str) -> Vec<(Piece, String)> {
             Some((last, text)) if *last == piece => text.push_str(change.value()),
             _ => pieces.push((piece, change.value().to_owned())),
         }
+    }
+    pieces
+}
+
+fn words_and_signs(text: &str) -> Vec<&str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = match is_word(first) {
+            true => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            false => first.len_utf8(),
+        };
+        let (piece, behind) = rest.split_at(end);
+        pieces.push(piece);
+        rest = behind;
     }
     pieces
 }
@@ -279,6 +296,7 @@ mod tests {
             diff.iter().filter(|(piece, _)| *piece != skip).map(|(_, text)| text.as_str()).collect()
         };
         assert_eq!((only(Piece::Added), only(Piece::Missing)), (target.to_owned(), text.to_owned()));
+        assert!(diff.contains(&(Piece::Same, "(now".to_owned())), "a sign is no part of a word: {diff:?}");
         assert_eq!(word_diff("same", " same "), [(Piece::Same, "same".to_owned())]);
     }
 

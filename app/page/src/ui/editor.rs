@@ -5,9 +5,12 @@ use leptos::prelude::*;
 use llavacode_api::completion::Lane;
 
 use super::control;
+use super::files::Unsaved;
+use super::keys::is_mac;
 use super::toggle::Toggle;
 use crate::state::lanes::title;
 use crate::state::prompt::file_name;
+use crate::state::workspace::Home;
 
 /// The middle column.
 #[component]
@@ -16,11 +19,24 @@ pub(super) fn EditorPane() -> impl IntoView {
     let host = NodeRef::<Div>::new();
     host.on_load(move |host| control.start(&host));
     let path = move || control.state.tabs.with(|tabs| tabs.active.clone());
+    let unsaved = move || path().is_some_and(|path| control.state.workspace.with(|w| w.is_unsaved(&path)));
+    let in_folder = move || control.state.workspace.with(|w| w.home == Home::Folder);
     view! {
         <section class="editor-pane" aria-label="Editor">
             <Tabs/>
             <div class="editor-bar">
-                <span class="path" data-testid="path">{move || path().unwrap_or_default()}</span>
+                <span class="place">
+                    <span class="path" data-testid="path">{move || path().unwrap_or_default()}</span>
+                    <Unsaved show=unsaved/>
+                    <button
+                        class="small" data-testid="save" hidden=move || !unsaved() on:click=move |_| control.save()
+                        title=move || if in_folder() {
+                            "Write it to disk"
+                        } else {
+                            "Download it: this project is in no folder that the page may write to"
+                        }
+                    >{move || if in_folder() { "Save" } else { "Download" }}</button>
+                </span>
                 <Options/>
             </div>
             <div class="editor-host" id="editor" data-testid="editor" node_ref=host></div>
@@ -42,9 +58,9 @@ fn Tabs() -> impl IntoView {
         <div class="tabs" role="group" aria-label="Open files">
             <For each=move || tabs.with(|tabs| tabs.open.clone()) key=Clone::clone let(path)>
                 {
-                    let (shown, edited, opened, closed) = (path.clone(), path.clone(), path.clone(), path.clone());
+                    let (shown, unsaved, opened, closed) = (path.clone(), path.clone(), path.clone(), path.clone());
                     let active = Memo::new(move |_| tabs.with(|tabs| tabs.active.as_deref() == Some(shown.as_str())));
-                    let edited = move || control.state.workspace.with(|w| w.edited.contains(&edited));
+                    let unsaved = move || control.state.workspace.with(|w| w.is_unsaved(&unsaved));
                     let name = file_name(&path).to_owned();
                     let label = format!("Close {name}");
                     view! {
@@ -58,7 +74,7 @@ fn Tabs() -> impl IntoView {
                                 }
                             >
                                 {name}
-                                <span class="edited" hidden=move || !edited() title="Changed by you"></span>
+                                <Unsaved show=unsaved/>
                             </button>
                             <button class="tab-close" aria-label=label on:click=move |_| control.close(&closed)>
                                 "×"
@@ -124,12 +140,19 @@ fn Options() -> impl IntoView {
 /// The keys.
 #[component]
 fn Hints() -> impl IntoView {
+    let command = if is_mac() { "⌘" } else { "Ctrl" };
     let keys = [
-        ("Tab", "accept"),
-        ("Ctrl →", "accept a word"),
-        ("Esc", "dismiss"),
-        ("Ctrl Space", "complete"),
-        ("Esc Tab", "leave the editor"),
+        ("Tab".to_owned(), "accept"),
+        (format!("{command} →"), "a word"),
+        (format!("{command} ↓"), "a line"),
+        ("Alt ]".to_owned(), "another lane's"),
+        ("Esc".to_owned(), "dismiss"),
+        ("Ctrl Space".to_owned(), "complete"),
+        (format!("{command} S"), "save"),
+        (format!("{command} P"), "go to file"),
+        (format!("{command} F"), "find"),
+        (format!("{command} Shift F"), "in all files"),
+        ("Esc Tab".to_owned(), "leave the editor"),
     ];
     view! {
         <p class="keys">

@@ -1,19 +1,15 @@
 //! The workspace's files, and how others get in.
 
-use std::collections::BTreeSet;
-
 use leptos::attr::custom::custom_attribute;
-use leptos::ev::KeyboardEvent;
 use leptos::html::Input;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
 
 use super::control;
+use super::files::Files;
+use super::find::Find;
 use crate::files::pick;
 use crate::state::engine::{IndexState, duration, percent};
 use crate::state::notices::Action;
-use crate::state::tree::{Row, rows};
 
 /// The left column.
 #[component]
@@ -30,10 +26,11 @@ pub(super) fn Explorer() -> impl IntoView {
             <p class="hint importing" role="status">
                 {move || match control.state.importing.get() {
                     Some(count) => format!("Reading files: {count} so far"),
-                    None => "UTF-8 text up to 1 MiB; dependencies and build folders are left out.".to_owned(),
+                    None => "Text up to 1 MiB; what .gitignore names is left out, and so are dependencies.".to_owned(),
                 }}
             </p>
-            <Tree/>
+            <Find/>
+            <Files/>
             <SkippedFiles/>
             <Index/>
         </nav>
@@ -72,11 +69,11 @@ fn Choosers() -> impl IntoView {
     view! {
         <div class="choosers">
             <button on:click=choose_folder data-testid="open-folder" aria-label="Open folder" title="Open a folder">"Folder"</button>
-            <button on:click=choose_files data-testid="open-files" aria-label="Open files" title="Open files">"Files"</button>
+            <button on:click=choose_files data-testid="open-files" aria-label="Open files or a zip archive" title="Open files or a zip archive">"Files"</button>
             <button
                 on:click=reset data-testid="open-demo"
                 title=move || {
-                    let open = control.state.workspace.with(|w| w.is_demo);
+                    let open = control.state.workspace.with(|w| w.is_demo());
                     if open { "Load the demo again, without your changes" } else { "Go back to the demo" }
                 }
             >"Demo"</button>
@@ -90,96 +87,6 @@ fn Choosers() -> impl IntoView {
                 on:change=move |_| take(folder_input)
             />
         </div>
-    }
-}
-
-/// The files as a tree.
-#[component]
-fn Tree() -> impl IntoView {
-    let control = control();
-    let (closed, set_closed) = signal(BTreeSet::<String>::new());
-    let shown = Memo::new(move |_| {
-        control
-            .state
-            .workspace
-            .with(|w| closed.with(|closed| rows(w.files.keys().map(String::as_str), closed)))
-    });
-    let active = move || control.state.tabs.with(|tabs| tabs.active.clone());
-    // One row can be reached with Tab: the active file's, or the first.
-    let entry = Memo::new(move |_| {
-        let active = active().unwrap_or_default();
-        shown.with(|rows| {
-            rows.iter().find(|row| row.path == active).or(rows.first()).map(|row| row.path.clone())
-        })
-    });
-    let activate = move |row: &Row| {
-        if row.open.is_some() {
-            set_closed.update(|closed| {
-                if !closed.remove(&row.path) {
-                    closed.insert(row.path.clone());
-                }
-            });
-        } else {
-            control.open(&row.path);
-        }
-    };
-    view! {
-        <div class="tree" role="tree" aria-label="Files" data-testid="file-tree" on:keydown=move_focus>
-            <For each=move || shown.get() key=|row| (row.path.clone(), row.level) let(row)>
-                {
-                    let path = row.path.clone();
-                    let (current, first, edited) = (path.clone(), path.clone(), path.clone());
-                    let is_active = move || active().as_deref() == Some(current.as_str());
-                    let is_edited = move || control.state.workspace.with(|w| w.edited.contains(&edited));
-                    let label = row.name.clone();
-                    let folder = path.clone();
-                    let is_folder = row.open.is_some();
-                    let open = Memo::new(move |_| is_folder.then(|| closed.with(|c| !c.contains(&folder))));
-                    let marker = move || match open.get() {
-                        Some(true) => "▾",
-                        Some(false) => "▸",
-                        None => "",
-                    };
-                    view! {
-                        <button
-                            class="row" role="treeitem" class:active=is_active.clone()
-                            class:folder=row.open.is_some()
-                            style=format!("--level: {}", row.level)
-                            title=path data-path=row.path.clone()
-                            {..custom_attribute("aria-level", row.level.to_string())}
-                            aria-expanded=move || open.get().map(|open| open.to_string())
-                            aria-selected=move || is_active().to_string()
-                            tabindex=move || if entry.get().as_deref() == Some(first.as_str()) { "0" } else { "-1" }
-                            on:click=move |_| activate(&row)
-                        >
-                            <span class="marker" aria-hidden="true">{marker}</span>
-                            <span class="row-name">{label}</span>
-                            <span class="edited" hidden=move || !is_edited() title="Changed by you"></span>
-                        </button>
-                    }
-                }
-            </For>
-        </div>
-    }
-}
-
-/// Arrow keys walk the tree; left and right close and open folders.
-fn move_focus(event: KeyboardEvent) {
-    let Some(row) = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else { return };
-    let expanded = row.get_attribute("aria-expanded");
-    let neighbour = match event.key().as_str() {
-        "ArrowDown" => row.next_element_sibling(),
-        "ArrowUp" => row.previous_element_sibling(),
-        "Home" => row.parent_element().and_then(|tree| tree.first_element_child()),
-        "End" => row.parent_element().and_then(|tree| tree.last_element_child()),
-        "ArrowRight" if expanded.as_deref() == Some("false") => return row.click(),
-        "ArrowLeft" if expanded.as_deref() == Some("true") => return row.click(),
-        _ => return,
-    };
-    event.prevent_default();
-    if let Some(neighbour) = neighbour.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
-        // A row that cannot be focused is being taken away.
-        let _ = neighbour.focus();
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
     let usable = move || {
         control.state.in_place.get() && run.with(|run| run.phase == Phase::Done && !run.text.is_empty())
     };
+    let count = move || control.state.suggestions.with(|suggestions| suggestions.of(lane));
     let has_prompt = move || run.with(|run| run.done.is_some());
     let note = move || {
         let others = [Lane::Base, Lane::FullRag].map(|other| against(control, lane, other));
@@ -115,6 +116,11 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
                     {move || run.with(|run| run.ttft.map_or(MISSING.into(), |ttft| milliseconds(ttft.total_ms)))}
                 </span>
                 <span class="unit">"ms to first token"</span>
+                <span
+                    class="counts" data-testid=format!("lane-{key}-counts")
+                    data-accepted=move || count().accepted.to_string() data-rejected=move || count().rejected.to_string()
+                    title="Of this lane's suggestions that you took or turned down; kept in this browser"
+                >{move || count().words()}</span>
             </div>
             <Bar lane=lane scale=scale/>
             <p class="note" class:old=move || run.with(|run| run.numbers_are_old())>{note}</p>

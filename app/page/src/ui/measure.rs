@@ -19,7 +19,7 @@ pub(super) fn Measure() -> impl IntoView {
     let control = control();
     let measure = control.state.measure;
     let running = move || measure.with(|measure| matches!(measure, MeasureState::Running { .. }));
-    let is_demo = move || control.state.workspace.with(|w| w.is_demo);
+    let is_demo = move || control.state.workspace.with(|w| w.is_demo());
     let ready = move || control.state.engine.with(|engine| engine.is_ready());
     let count = RwSignal::new(COUNTS[1]);
     let line = move || {

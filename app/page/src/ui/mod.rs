@@ -5,7 +5,12 @@ mod chunks;
 mod divider;
 mod editor;
 mod explorer;
+mod files;
+mod find;
+mod go_to_file;
 mod header;
+mod incoming;
+mod keys;
 mod lane_card;
 mod lanes;
 mod measure;
@@ -24,6 +29,7 @@ use crate::control::Control;
 use crate::files::drop;
 use crate::state::State;
 use crate::state::settings::Settings;
+use crate::state::suggestions::Suggestions;
 use divider::{Divider, Side};
 
 /// The page's control, from anywhere in it.
@@ -35,14 +41,23 @@ fn control() -> Control {
 #[component]
 pub fn App() -> impl IntoView {
     let control = Control::new(State::new(Settings::load()));
+    control.state.suggestions.set(Suggestions::load());
     provide_context(control);
     header::follow_theme(control);
+    keys::listen(control);
 
     // What was typed last is kept when the page goes away.
-    window_event_listener(ev::pagehide, move |_| control.save());
+    window_event_listener(ev::pagehide, move |_| control.keep_edits());
     window_event_listener(ev::visibilitychange, move |_| {
         if document().hidden() {
-            control.save();
+            control.keep_edits();
+        }
+    });
+    window_event_listener(ev::beforeunload, move |event| {
+        if control.asks_before_leaving() {
+            event.prevent_default();
+            // Older browsers ask because of this.
+            event.set_return_value("unsaved");
         }
     });
 
@@ -99,10 +114,12 @@ pub fn App() -> impl IntoView {
             <notices::NoticeArea/>
             <models::ModelsDialog/>
             <prompt_view::PromptDialog/>
+            <go_to_file::GoToFile/>
+            <incoming::IncomingDialog/>
             <div class="visually-hidden" role="status" aria-live="polite" data-testid="announcement">
                 {move || control.state.announcement.get()}
             </div>
-            <div class="drop-hint" aria-hidden="true">"Drop files or a folder"</div>
+            <div class="drop-hint" aria-hidden="true">"Drop files, a folder or a zip archive"</div>
         </div>
     }
 }

@@ -53,6 +53,8 @@ pub(super) fn StatusLine() -> impl IntoView {
             _ => "",
         })
     };
+    // The demo is nobody's work.
+    let unsaved = move || control.state.workspace.with(|w| if w.is_demo() { 0 } else { w.unsaved().len() });
     let cursor = move || {
         let (line, column) = control.state.cursor.get();
         format!("Ln {}, Col {}", line + 1, column + 1)
@@ -85,6 +87,13 @@ pub(super) fn StatusLine() -> impl IntoView {
             })}
             <span class="fact">{index}</span>
             <span class="spring"></span>
+            <button
+                class="small" data-testid="save-all" hidden=move || unsaved() == 0 title="Save every file that is not"
+                on:click=move |_| control.save_all()
+            >{move || match unsaved() {
+                1 => "Save 1 file".to_owned(),
+                files => format!("Save {files} files"),
+            }}</button>
             <span class="fact">{cursor}</span>
         </footer>
     }

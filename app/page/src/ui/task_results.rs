@@ -1,15 +1,13 @@
 //! A measurement line by line, while it goes on and after it.
 
-use js_sys::Array;
 use leptos::prelude::*;
 use llavacode_api::{
     completion::{ChunkPlace, Lane},
     report::{LaneResult, TaskResult},
 };
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Blob, HtmlAnchorElement, Url};
 
 use super::control;
+use crate::files::download;
 use crate::state::lanes::title;
 use crate::state::measure::{MeasureState, to_json};
 use crate::state::notices::Severity;
@@ -157,7 +155,7 @@ fn Export() -> impl IntoView {
             ("csv", measure) => to_csv(measure.results(), source),
             (_, measure) => to_markdown(measure.results(), source),
         });
-        if let Err(error) = save_as(&text, &format!("llavacode-report.{kind}")) {
+        if let Err(error) = download::download(&format!("llavacode-report.{kind}"), text.as_bytes()) {
             let reason = llavacode_browser::describe(&error);
             control.notify(Severity::Error, format!("The report could not be saved: {reason}."), &[]);
         }
@@ -176,15 +174,4 @@ fn Export() -> impl IntoView {
             </label>
         </div>
     }
-}
-
-/// Hands a text to the user as a file.
-fn save_as(text: &str, name: &str) -> Result<(), JsValue> {
-    let blob = Blob::new_with_str_sequence(&Array::of1(&text.into()))?;
-    let url = Url::create_object_url_with_blob(&blob)?;
-    let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
-    link.set_href(&url);
-    link.set_download(name);
-    link.click();
-    Url::revoke_object_url(&url)
 }
