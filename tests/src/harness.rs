@@ -200,12 +200,12 @@ impl Page {
         Ok(notice.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Clicks the button of a notice that says so.
+    /// Clicks the button that says so, of the newest notice that has one.
     ///
     /// # Errors
     /// If there is none.
     pub async fn click_in_notice(&self, label: &str) -> Result<()> {
-        let path = format!("//*[@data-testid='notice']//button[normalize-space()='{label}']");
+        let path = format!("(//*[@data-testid='notice']//button[normalize-space()='{label}'])[last()]");
         let found = self.client().find(Locator::XPath(&path)).await;
         found.with_context(|| format!("no notice offers {label}"))?.click().await?;
         Ok(())

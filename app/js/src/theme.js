@@ -53,6 +53,7 @@ const surface = {
     alignItems: "center",
     gap: "5px",
     fontSize: "12px",
+    verticalAlign: "middle",
     whiteSpace: "nowrap",
   },
   ".cm-panel.cm-search input[type=checkbox]": { margin: "0", accentColor: "var(--accent)" },

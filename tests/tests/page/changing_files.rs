@@ -20,7 +20,7 @@ async fn files_are_made_renamed_and_deleted_and_come_back() -> Result<()> {
         name(page, "a.py").await?;
         let problem =
             page.wait_until("a problem", "document.querySelector('.problem').textContent", SOON).await?;
-        ensure!(problem == "There is a a.py already.", "the page says {problem}");
+        ensure!(problem == "a.py is there already.", "the page says {problem}");
         page.screenshot("name-taken").await?;
         name(page, "shop/new.py").await?;
         shows(page, |path| path == "shop/new.py").await?;

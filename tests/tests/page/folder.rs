@@ -43,9 +43,19 @@ pub(crate) async fn put(page: &Page, path: &str, text: &str) -> Result<()> {
 
 /// A file's text on disk; `None` if it is not there.
 pub(crate) async fn on_disk(page: &Page, path: &str) -> Result<Option<String>> {
+    // One that is being written cannot be read for a moment.
     let script = format!(
-        "disk({}).then(([folder, name]) => folder.getFileHandle(name)).then(handle => handle.getFile())\
-         .then(file => file.text(), error => {{ if (error.name !== 'NotFoundError') throw error; return null; }})",
+        "(async () => {{\
+           const [folder, name] = await disk({});\
+           for (let tries = 0; ; tries += 1) {{\
+             try {{ return await (await (await folder.getFileHandle(name)).getFile()).text(); }}\
+             catch (error) {{\
+               if (error.name === 'NotFoundError') return null;\
+               if (error.name !== 'NotReadableError' || tries > 50) throw error;\
+               await new Promise(again => setTimeout(again, 50));\
+             }}\
+           }}\
+         }})()",
         json!(path)
     );
     Ok(page.evaluate_async(&script).await?.as_str().map(str::to_owned))
@@ -85,7 +95,8 @@ pub(crate) async fn open(page: &Page, files: &[(&str, &str)]) -> Result<()> {
 pub(crate) async fn shows(page: &Page, wanted: impl Fn(&str) -> bool) -> Result<String> {
     let start = std::time::Instant::now();
     loop {
-        let path = page.text("path").await?;
+        // While the page loads there is none.
+        let path = page.text("path").await.unwrap_or_default();
         if wanted(&path) {
             return Ok(path);
         }

@@ -101,7 +101,7 @@ impl Workspace {
             }
         }
         if self.files.contains_key(path) {
-            return Err(format!("There is a {path} already."));
+            return Err(format!("{path} is there already."));
         }
         let as_folder = format!("{path}/");
         if self.files.keys().any(|known| known.starts_with(&as_folder)) {
@@ -262,7 +262,7 @@ mod tests {
             ("a//b.py", "“” is no name"),
             ("a:b.py", "“:”"),
             ("a\tb.py", "a control character"),
-            ("setup.py", "There is a setup.py already"),
+            ("setup.py", "setup.py is there already"),
             ("shop", "shop is a folder"),
             ("setup.py/a.py", "setup.py is a file"),
         ] {
@@ -315,7 +315,7 @@ mod tests {
         let change = workspace.deleting("setup.py");
         let change = workspace.apply(change);
         workspace.make("setup.py");
-        assert!(workspace.revert(&change).is_err_and(|reason| reason.contains("There is a setup.py")));
+        assert!(workspace.revert(&change).is_err_and(|reason| reason.contains("setup.py is there")));
         let moved = Change::Moved(vec![("a.py".into(), "b.py".into())]);
         assert!(workspace.revert(&moved).is_err_and(|reason| reason.contains("b.py is not there")));
     }

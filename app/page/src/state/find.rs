@@ -53,7 +53,7 @@ pub struct Results {
 /// More places than this are not shown.
 pub const MOST: usize = 500;
 /// Characters shown before a place and after it.
-const BEFORE: usize = 24;
+const BEFORE: usize = 12;
 const AFTER: usize = 80;
 
 impl Results {

@@ -26,7 +26,7 @@ pub(super) fn Explorer() -> impl IntoView {
             <p class="hint importing" role="status">
                 {move || match control.state.importing.get() {
                     Some(count) => format!("Reading files: {count} so far"),
-                    None => "Text up to 1 MiB; what .gitignore names is left out, and so are dependencies.".to_owned(),
+                    None => "Text up to 1 MiB, without dependencies and what .gitignore names.".to_owned(),
                 }}
             </p>
             <Find/>
