@@ -17,6 +17,7 @@ mod folder;
 mod journey;
 mod kept_vectors;
 mod looks;
+mod measuring;
 mod opening;
 mod own_models;
 mod saving;
