@@ -8,7 +8,8 @@
 //! - `workspace.json`: `{"name", "files": [{"path", "text"}], "open", "cursor": {"line", "column"}}`,
 //!   lines and columns counted from 0. The cursor stands at the end of a line that is still to be
 //!   finished, in a module that nothing imports.
-//! - `tasks.json`: `[{"path", "prefix", "target", "suffix"}]`. `prefix + target + suffix` is the file.
+//! - `tasks.json`: `[{"path", "prefix", "target", "suffix", "needs_context"}]`. `prefix + target + suffix`
+//!   is the file.
 //!
 //! The same files always give the same bytes. How a task is cut, and which tasks count as needing
 //! another file, is said in [`llavacode_core::tasks`].

@@ -180,10 +180,10 @@ fn hybrid_ranking_puts_what_both_rankers_like_first() {
     }
     let query =
         Query { ranker: Ranker::Hybrid, embedding: Some(&target), ..by_words("main.py", "alpha beta") };
-    assert_eq!(places(&index, &query), ["both.py:0-1", "vectors.py:0-1", "words.py:0-1"]);
+    assert_eq!(places(&index, &query), ["both.py:0-1", "words.py:0-1", "vectors.py:0-1"]);
     let ranks: Vec<_> =
         index.retrieve(&query).iter().map(|hit| (hit.ranks.lexical, hit.ranks.dense)).collect();
-    assert_eq!(ranks, [(Some(1), Some(2)), (None, Some(1)), (Some(2), Some(3))]);
+    assert_eq!(ranks, [(Some(1), Some(2)), (Some(2), Some(3)), (None, Some(1))]);
     let by_words = index.retrieve(&by_words("main.py", "alpha beta"));
     let ranks: Vec<_> = by_words.iter().map(|hit| (hit.ranks.lexical, hit.ranks.dense)).collect();
     assert_eq!(ranks, [(Some(1), None), (Some(2), None)]);
