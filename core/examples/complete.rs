@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for path in others {
             workspace.update(path, &fs::read_to_string(path)?);
         }
-        let batch = Pace::default().batch();
+        let batch = Pace::of_parts(engine.manifest.prompt.soft_tokens).batch();
         while !workspace.embed_next(&engine, batch).await?.is_over() {}
         let mut place = Place::new(CompletionRequest {
             path: last.clone(),

@@ -1,6 +1,6 @@
 //! Carries the jobs out, one at a time.
 
-use std::{cell::RefCell, collections::VecDeque};
+use std::{cell::RefCell, collections::VecDeque, num::NonZeroUsize};
 
 use llavacode_core::{
     Error,
@@ -51,7 +51,14 @@ type Ran<P> = Result<Outcome<<P as Platform>::Handle>, Error>;
 
 impl<P: Platform> Runner<P> {
     pub(crate) fn new(platform: P) -> Self {
-        Self { platform, engine: None, webgpu: None, workspace: None, info: None, pace: Pace::default() }
+        Self {
+            platform,
+            engine: None,
+            webgpu: None,
+            workspace: None,
+            info: None,
+            pace: Pace::of_parts(NonZeroUsize::MIN),
+        }
     }
 
     /// Works until nothing waits.
@@ -113,7 +120,7 @@ impl<P: Platform> Runner<P> {
         // The old models leave the device before the new ones come.
         self.engine = None;
         self.workspace = None;
-        self.pace = Pace::default();
+        self.pace = Pace::of_parts(manifest.prompt.soft_tokens);
         let opened = match (&self.webgpu, choice) {
             (Some(opened), DeviceChoice::Auto | DeviceChoice::Webgpu) => opened.clone(),
             _ => platform.device(choice).await,

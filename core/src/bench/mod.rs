@@ -89,7 +89,7 @@ async fn measure_index<H: Host>(engine: &Engine<H>, index: &Index) -> Result<Ind
     let mut left: Vec<String> = parts.filter(|part| seen.insert(part.clone())).map(Cow::into_owned).collect();
     let embedded = left.len();
     // The first batch compiles what has to be compiled.
-    let mut pace = Pace::default();
+    let mut pace = Pace::of_parts(engine.manifest.prompt.soft_tokens);
     engine.embed_texts(&left[..pace.batch().min(embedded)]).await?;
     let start = engine.host.now_ms();
     while !left.is_empty() {

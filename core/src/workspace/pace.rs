@@ -1,11 +1,15 @@
 //! How much is embedded at once: as much as a device does in a moment.
 
+use std::num::NonZeroUsize;
+
 /// Grows and shrinks a batch until it takes about so long as something else may wait for it.
 ///
 /// ```
+/// use std::num::NonZeroUsize;
+///
 /// use llavacode_core::workspace::Pace;
 ///
-/// let mut pace = Pace::new(150.0);
+/// let mut pace = Pace::of_parts(NonZeroUsize::MIN);
 /// let first = pace.batch();
 /// pace.took(first, 10.0);
 /// assert!(pace.batch() > first, "the device does more in that time");
@@ -13,18 +17,26 @@
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     target_ms: f64,
+    least: usize,
     batch: usize,
 }
 
-/// Texts of the first batch, and of every one at least.
-const LEAST: usize = 8;
+/// Chunks whose parts a batch holds at least, and at first: where a batch costs much whatever is in it,
+/// smaller ones would embed next to nothing.
+const LEAST_CHUNKS: usize = 8;
 /// Texts of a batch at most: what a batch holds in memory stays small.
 const MOST: usize = 2048;
+/// A completion waits an eighth of a second, as a rule.
+const TARGET_MS: f64 = 125.0;
 
 impl Pace {
-    /// One whose batches take about `target_ms`.
-    pub fn new(target_ms: f64) -> Self {
-        Self { target_ms, batch: LEAST }
+    /// One for texts that are parts of chunks, so many of each.
+    pub fn of_parts(parts: NonZeroUsize) -> Self {
+        Self::new(TARGET_MS, LEAST_CHUNKS * parts.get())
+    }
+
+    fn new(target_ms: f64, least: usize) -> Self {
+        Self { target_ms, least, batch: least }
     }
 
     /// Texts to embed next.
@@ -41,14 +53,7 @@ impl Pace {
             return;
         }
         let fitting = texts as f64 * self.target_ms / ms.max(0.001);
-        self.batch = (fitting as usize).clamp(LEAST, MOST).min(2 * self.batch);
-    }
-}
-
-impl Default for Pace {
-    /// A completion waits an eighth of a second at most.
-    fn default() -> Self {
-        Self::new(125.0)
+        self.batch = (fitting as usize).min(MOST).max(self.least).min(2 * self.batch);
     }
 }
 
@@ -69,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_batch_becomes_what_the_device_does_in_the_time() {
-        let mut pace = Pace::new(100.0);
+        let mut pace = Pace::new(100.0, 8);
         let sizes = batches(&mut pace, 1.0, 1.0, 10);
         assert_eq!(&sizes[..4], [8, 16, 32, 64]);
         assert!((95..=100).contains(&sizes[9]), "{sizes:?}");
@@ -79,10 +84,10 @@ mod tests {
 
     #[test]
     fn neither_a_slow_nor_a_fast_device_goes_beyond_the_limits() {
-        let mut pace = Pace::new(100.0);
+        let mut pace = Pace::new(100.0, 8);
         assert_eq!(batches(&mut pace, 0.0, 1e-6, 20).last(), Some(&MOST));
-        assert_eq!(batches(&mut pace, 0.0, 1e6, 3).last(), Some(&LEAST));
+        assert_eq!(batches(&mut pace, 0.0, 1e6, 3).last(), Some(&8));
         pace.took(3, 1.0);
-        assert_eq!(pace.batch(), LEAST, "three texts in a moment say nothing");
+        assert_eq!(pace.batch(), 8, "three texts in a moment say nothing");
     }
 }
