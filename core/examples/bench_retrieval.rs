@@ -21,6 +21,8 @@ use llavacode_core::workspace::{decode, encode};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+/// Parts of a chunk: pico's.
+const PARTS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 /// Width of the made-up vectors: the real encoder's.
 const WIDTH: usize = 1024;
 
@@ -36,6 +38,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let took = time(|| files.iter().for_each(|(path, text)| _ = index.update_file(path, text)));
     let stats = index.stats();
     println!("index {} files, {} chunks: {took:.1?}", stats.files, stats.chunks);
+    let mut in_parts = Index::in_parts(chunking, PARTS);
+    let took = time(|| files.iter().for_each(|(path, text)| _ = in_parts.update_file(path, text)));
+    let distinct = in_parts.stats().parts;
+    println!("in {PARTS} parts each, {}, of which {distinct} differ: {took:.1?}", stats.chunks * PARTS.get());
+    drop(in_parts);
 
     let mut vector = || -> Vec<f32> {
         let direction: Vec<f32> = (0..WIDTH).map(|_| random.random_range(-1.0..1.0)).collect();
