@@ -13,8 +13,7 @@ async fn a_suggestion_is_accepted_by_lines_counted_and_exchanged_for_another_lan
         page.wait_until_usable().await?;
         page.go_to_end().await?;
         page.type_text("\n\ndef station_").await?;
-        all_done(page).await?;
-        let ghost = page.wait_for_ghost(PATIENCE).await?;
+        let ghost = suggestion(page).await?;
         let texts = texts(page).await?;
         page.press(&[Key::Alt, Key::Letter(']')]).await?;
         if let Some(other) = texts.iter().find(|text| !text.is_empty() && **text != ghost) {
@@ -31,11 +30,8 @@ async fn a_suggestion_is_accepted_by_lines_counted_and_exchanged_for_another_lan
         ensure!(back == ghost, "{back:?} is shown, not {ghost:?}");
 
         // Something else is typed: it was not wanted.
-        let lane = page.evaluate("document.querySelector(\"[data-testid='ghost-lane']\").value").await?;
-        let lane = lane.as_str().context("there is no lane for the ghost text")?.to_owned();
         page.type_text("\u{e9}").await?;
-        counts(page, &lane, 0, 1).await?;
-        all_done(page).await?;
+        wait_for_counts(page, (0, 1)).await?;
 
         // A line of it is taken, and the cursor's key without ghost text does what it always does.
         page.press(&[Key::Escape]).await?;
@@ -43,28 +39,30 @@ async fn a_suggestion_is_accepted_by_lines_counted_and_exchanged_for_another_lan
         page.press(&[Key::Control, Key::Down]).await?;
         ensure!(page.editor_text().await? == before, "without ghost text the key changed the text");
         page.type_text("\ndef station_").await?;
-        let ghost = page.wait_for_ghost(PATIENCE).await?;
-        all_done(page).await?;
+        let ghost = suggestion(page).await?;
         page.press(&[Key::Control, Key::Down]).await?;
         let line = ghost.trim_start_matches('\n').lines().next().unwrap_or_default();
         let after = page.editor_text().await?;
         ensure!(after.ends_with(&format!("def station_{line}")), "of {ghost:?} the editor took:\n{after}");
-        let accepted = counts_of(page, &lane).await?.0;
+        let accepted = counts(page).await?.0;
         ensure!(accepted == 1, "{accepted} are counted as accepted");
 
         page.reload().await?;
         page.wait_until("the page is back", "document.querySelector('.cm-line') !== null", SOON).await?;
-        ensure!(counts_of(page, &lane).await?.0 == 1, "the counts were not kept");
+        ensure!(counts(page).await?.0 == 1, "the counts were not kept");
         page.screenshot("counts").await.map(|_| ())
     })
     .await
 }
 
-/// Waits until every lane on offer has answered.
-async fn all_done(page: &Page) -> Result<()> {
+/// The whole suggestion at the place just typed at, once every lane on offer has answered there. The
+/// answers to the place before stand until the first of it is shown.
+async fn suggestion(page: &Page) -> Result<String> {
+    page.wait_for_ghost(PATIENCE).await?;
     let done =
         "[...document.querySelectorAll('.lane:not([hidden])')].every(lane => lane.dataset.state === 'done')";
-    page.wait_until("every lane is done", done, PATIENCE).await.map(|_| ())
+    page.wait_until("every lane is done", done, PATIENCE).await?;
+    page.wait_for_ghost(SOON).await
 }
 
 /// The lanes' texts.
@@ -75,20 +73,23 @@ async fn texts(page: &Page) -> Result<Vec<String>> {
     Ok(texts.as_array().into_iter().flatten().filter_map(|text| text.as_str()).map(str::to_owned).collect())
 }
 
-/// How many of a lane's suggestions were accepted and rejected.
-async fn counts_of(page: &Page, lane: &str) -> Result<(u64, u64)> {
+/// How many suggestions were accepted and rejected, of all lanes: of two that say the same either may be
+/// the one shown.
+async fn counts(page: &Page) -> Result<(u64, u64)> {
     let of = |name: &str| {
-        format!("Number(document.querySelector(\"[data-testid='lane-{lane}-counts']\").dataset.{name})")
+        format!(
+            "[...document.querySelectorAll('.counts')].reduce((sum, counts) => sum + Number(counts.dataset.{name}), 0)"
+        )
     };
     let accepted = page.evaluate(&of("accepted")).await?.as_u64();
     let rejected = page.evaluate(&of("rejected")).await?.as_u64();
     Ok((accepted.context("no count")?, rejected.context("no count")?))
 }
 
-async fn counts(page: &Page, lane: &str, accepted: u64, rejected: u64) -> Result<()> {
+async fn wait_for_counts(page: &Page, wanted: (u64, u64)) -> Result<()> {
     let start = std::time::Instant::now();
-    while counts_of(page, lane).await? != (accepted, rejected) {
-        ensure!(start.elapsed() < SOON, "counted were {:?}", counts_of(page, lane).await?);
+    while counts(page).await? != wanted {
+        ensure!(start.elapsed() < SOON, "counted were {:?}", counts(page).await?);
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     Ok(())
