@@ -150,6 +150,8 @@ export function ghostText({ onDismiss, onCycle }) {
     onDismiss(had);
     return had;
   };
+  // With a suggestion shown the key is about it, also where no other lane says anything else.
+  const cycle = (step) => (view) => onCycle(step) || shown(view.state) !== null;
   return [
     ghostField,
     Prec.highest(
@@ -157,8 +159,8 @@ export function ghostText({ onDismiss, onCycle }) {
         { key: "Tab", run: acceptAll },
         { key: "Mod-ArrowRight", run: acceptPart(firstWord) },
         { key: "Mod-ArrowDown", run: acceptPart(firstLine) },
-        { key: "Alt-]", run: () => onCycle(1) },
-        { key: "Alt-[", run: () => onCycle(-1) },
+        { key: "Alt-]", run: cycle(1) },
+        { key: "Alt-[", run: cycle(-1) },
         { key: "Escape", run: dismiss },
       ]),
     ),

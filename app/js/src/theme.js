@@ -70,7 +70,7 @@ const surface = {
     lineHeight: "1",
   },
   ".cm-textfield, .cm-panel.cm-search .cm-textfield": {
-    width: "min(240px, 100%)",
+    width: "clamp(140px, 32%, 240px)",
     height: "24px",
     padding: "0 8px",
     border: "1px solid var(--control-border)",

@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 
 use super::{DEMO, journey::index, site};
 
+/// In a worker: there are no private files.
+const NO_FILES: &str = "\
+    StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('refused', 'SecurityError'));";
+
 /// The names of the segments.
 const SEGMENTS: &str = "navigator.storage.getDirectory().then(root => root.getDirectoryHandle('vectors'))\
     .then(async folder => { const names = []; for await (const name of folder.keys()) \
@@ -82,6 +86,19 @@ async fn two_tabs_that_index_at_once_lose_nothing() -> Result<()> {
         let segments = page.evaluate_async(SEGMENTS).await?;
         ensure!(segments.as_array().is_some_and(|names| names.len() >= 2), "one for each tab: {segments}");
         nothing_is_embedded_again(page).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn without_private_files_the_database_keeps_them() -> Result<()> {
+    let site = site()?.in_worker_first(NO_FILES)?;
+    visit("kept-database", site, "?device=cpu", &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        nothing_is_embedded_again(page).await?;
+        let databases = page.evaluate_async(DATABASES).await?;
+        ensure!(databases.to_string().contains("llavacode-vectors"), "there are only {databases}");
+        Ok(())
     })
     .await
 }

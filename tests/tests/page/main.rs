@@ -21,6 +21,7 @@ mod measuring;
 mod opening;
 mod own_models;
 mod saving;
+mod suggestions;
 mod without_storage;
 mod without_webgpu;
 

@@ -141,22 +141,23 @@ fn Options() -> impl IntoView {
 #[component]
 fn Hints() -> impl IntoView {
     let command = if is_mac() { "⌘" } else { "Ctrl" };
+    // Those marked are left out where there is little room.
     let keys = [
-        ("Tab".to_owned(), "accept"),
-        (format!("{command} →"), "a word"),
-        (format!("{command} ↓"), "a line"),
-        ("Alt ]".to_owned(), "another lane's"),
-        ("Esc".to_owned(), "dismiss"),
-        ("Ctrl Space".to_owned(), "complete"),
-        (format!("{command} S"), "save"),
-        (format!("{command} P"), "go to file"),
-        (format!("{command} F"), "find"),
-        (format!("{command} Shift F"), "in all files"),
-        ("Esc Tab".to_owned(), "leave the editor"),
+        ("Tab".to_owned(), "accept", false),
+        (format!("{command} →"), "a word", false),
+        (format!("{command} ↓"), "a line", true),
+        ("Alt ]".to_owned(), "another lane's", true),
+        ("Esc".to_owned(), "dismiss", false),
+        ("Ctrl Space".to_owned(), "complete", false),
+        (format!("{command} S"), "save", false),
+        (format!("{command} P"), "go to file", true),
+        (format!("{command} F"), "find", true),
+        (format!("{command} Shift F"), "in all files", true),
+        ("Esc Tab".to_owned(), "leave the editor", false),
     ];
     view! {
         <p class="keys">
-            {keys.map(|(key, meaning)| view! { <span><kbd>{key}</kbd>" "{meaning}</span> })}
+            {keys.map(|(key, meaning, more)| view! { <span class:more=more><kbd>{key}</kbd>" "{meaning}</span> })}
         </p>
     }
 }
