@@ -24,9 +24,11 @@ fn file(name: &str) -> SourceFile {
     SourceFile { path: format!("{name}.py"), text }
 }
 
-/// More chunks than are embedded at once.
+/// Files of a chunk each, with more parts than are embedded at once.
+const MANY: usize = 200;
+
 fn many() -> Vec<SourceFile> {
-    (0..20).map(|number| file(&format!("Circle{number}"))).collect()
+    (0..MANY).map(|number| file(&format!("Circle{number}"))).collect()
 }
 
 fn complete(lanes: &[Lane]) -> Request {
@@ -86,7 +88,7 @@ fn a_completion_goes_before_embedding_and_has_what_it_needs_embedded() {
     });
     let completion = completion.expect("it completes");
     assert!(completion.soft_tokens > 0 && completion.ttft.encode_ms > 0.0, "{completion:?}");
-    assert_eq!(desk.indexed(2).chunks, 20);
+    assert_eq!(desk.indexed(2).chunks, MANY);
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn edits_while_the_index_is_made_are_all_in_it() {
         assert!(matches!(desk.last(id), Event::Indexed(_)), "{id}: {:?}", desk.last(id));
     }
     let info = desk.indexed(4);
-    assert_eq!((info.files, info.chunks), (22, 22));
+    assert_eq!((info.files, info.chunks), (MANY + 2, MANY + 2));
     desk.ask(5, index("shapes", [many(), vec![file("Edited"), file("Later")]].concat()));
     assert_eq!(desk.indexed(5).embedded, 0, "everything has its vectors");
 }
@@ -175,7 +177,7 @@ fn stopping_an_index_keeps_what_is_done() {
     assert!(matches!(desk.last(2), Event::Cancelled));
     desk.ask(4, index("others", many()));
     let info = desk.indexed(4);
-    assert!(info.embedded > 0 && info.embedded < 20, "of twenty {} were embedded anew", info.embedded);
+    assert!(info.embedded > 0 && info.embedded < MANY, "of {MANY} {} were embedded anew", info.embedded);
 }
 
 #[test]
