@@ -39,6 +39,7 @@ const EMBEDDING: usize = 0;
 ///     same_file: None,
 ///     top_k: 10,
 ///     ranker: Ranker::Jaccard,
+///     embedding: None,
 /// };
 /// let hits = index.retrieve(&query);
 /// assert_eq!(index.chunk(hits[0].id).map(|chunk| chunk.place.path.as_str()), Some("shapes.py"));
