@@ -8,9 +8,34 @@ pub use burn::tensor::Device;
 /// The devices that the processor plays.
 static SOFTWARE: RwLock<Vec<Device>> = RwLock::new(Vec::new());
 
+/// Who computes the fused operations on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bodies {
+    /// The WGSL kernels: a wgpu device.
+    Gpu,
+    /// The vectors of the processor: burn's CPU backend.
+    Cpu,
+    /// burn's own operations, on 32-bit floats: any other device, and every one under autodiff.
+    Reference,
+}
+
+/// Who computes the fused operations on this device.
+pub fn bodies(device: &Device) -> Bodies {
+    match device.as_dispatch() {
+        DispatchDevice::Cube(CubeDevice::Wgpu(_)) => Bodies::Gpu,
+        DispatchDevice::Flex(_) => Bodies::Cpu,
+        _ => Bodies::Reference,
+    }
+}
+
 /// Whether our WGSL kernels run on this device: a wgpu device outside autodiff.
 pub fn has_kernels(device: &Device) -> bool {
-    matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_)))
+    bodies(device) == Bodies::Gpu
+}
+
+/// Whether weights stay in blocks on this device, and are not unpacked to 32-bit floats.
+pub fn has_blocks(device: &Device) -> bool {
+    bodies(device) != Bodies::Reference
 }
 
 /// Bytes that a kernel can bind as one buffer of this device; `None` where there are no kernels.
@@ -41,6 +66,13 @@ pub fn is_software(device: &Device) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn autodiff_has_the_reference_alone() {
+        assert_eq!(bodies(&Device::flex()), Bodies::Cpu);
+        let training = Device::flex().autodiff();
+        assert_eq!((bodies(&training), has_blocks(&training)), (Bodies::Reference, false));
+    }
 
     #[test]
     fn what_is_said_of_a_device_can_be_taken_back() {

@@ -26,7 +26,7 @@ use burn::{
 use half::f16;
 
 pub use crate::config::WeightFormat;
-use crate::device::{binding_bytes, has_kernels};
+use crate::device::{binding_bytes, has_blocks};
 
 /// Values that share one scale.
 pub const BLOCK: usize = llavacode_shaders::parts::block::BLOCK;
@@ -35,9 +35,9 @@ pub const BLOCK: usize = llavacode_shaders::parts::block::BLOCK;
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a model has a few hundred; their values lie on the device")]
 pub enum Matrix {
-    /// 32-bit floats; what training updates and the CPU fallback computes with.
+    /// 32-bit floats; what training updates.
     Dense(DenseMatrix),
-    /// Blocks of 32; what the GPU kernels read.
+    /// Blocks of 32; what the kernels read, on the GPU and on the processor.
     Quantized(QuantizedMatrix),
     /// Several, one below the other; what no single buffer holds.
     Split(SplitMatrix),
@@ -147,8 +147,8 @@ impl Matrix {
         if parts.len() == 1 { parts.remove(0) } else { Self::Split(SplitMatrix { parts }) }
     }
 
-    /// Puts packed blocks on the device. On one without our kernels they are unpacked, so that both
-    /// compute with the same weights.
+    /// Puts packed blocks on the device. Under autodiff they are unpacked, so that training computes with
+    /// the same weights.
     pub fn from_blocks(
         blocks: Blocks,
         rows: usize,
@@ -166,7 +166,7 @@ impl Matrix {
         bytes: usize,
         device: &Device,
     ) -> Self {
-        if !has_kernels(device) {
+        if !has_blocks(device) {
             let values = unpack(&blocks, format);
             return Self::dense(Tensor::from_data(TensorData::new(values, [rows, cols]), device));
         }

@@ -81,8 +81,13 @@ async fn the_bundle_itself_loads() {
     assert_eq!(models.reader.config().hidden_size, 64);
     assert_eq!(models.projector.expect("a projector").output_width(), 64);
     assert!(models.embedder.is_some());
-    let weights = parity::READERS[0].weights.len() + parity::ENCODERS[0].weights.len();
-    assert!(models.memory_bytes > weights as u64 * 9 / 10, "{} bytes", models.memory_bytes);
+    // Matrices are in blocks, where the files have 32 bits a weight.
+    let files = (parity::READERS[0].weights.len() + parity::ENCODERS[0].weights.len()) as u64;
+    assert!(
+        (files / 8..files * 3 / 4).contains(&models.memory_bytes),
+        "{} of {files} bytes",
+        models.memory_bytes
+    );
 }
 
 #[tokio::test]

@@ -34,14 +34,28 @@ mod browser {
         Bench::new(device, js_sys::Date::now().to_bits())
     }
 
-    /// A browser test for each check.
+    /// Random inputs for the processor's bodies, which here are WebAssembly's vectors.
+    fn cpu() -> Bench {
+        Bench::new(Device::flex(), js_sys::Date::now().to_bits())
+    }
+
+    /// A browser test for each check and device.
     macro_rules! tests {
-        ($($name:ident),* $(,)?) => {$(
-            #[wasm_bindgen_test]
-            async fn $name() {
-                checks::$name(&mut bench().await).await;
-            }
-        )*};
+        ($($name:ident),* $(,)?) => {
+            mod gpu {$(
+                #[super::wasm_bindgen_test]
+                async fn $name() {
+                    super::checks::$name(&mut super::bench().await).await;
+                }
+            )*}
+
+            mod cpu {$(
+                #[super::wasm_bindgen_test]
+                async fn $name() {
+                    super::checks::$name(&mut super::cpu()).await;
+                }
+            )*}
+        };
     }
 
     tests!(

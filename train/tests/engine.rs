@@ -101,7 +101,8 @@ fn a_gguf_file_gives_the_same_logits_in_the_engine_and_in_core() {
     let mut cache = reader.cache(1, len);
     let x = reader.embed(token_ids(&tokens, &Device::flex()));
     let hidden = reader.forward(x, &mut cache, Span { batch: 1, start: 0, len });
-    assert_near("logits", &ours, &values(reader.logits(hidden)), 1e-4);
+    // Core keeps the blocks and rounds activations to 16 bits.
+    assert_near("logits", &ours, &values(reader.logits(hidden)), 5e-4);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod command;
 mod models;
 mod page;
 mod paths;
+mod peers;
 mod real_size;
 mod setup;
 mod test;
@@ -33,6 +34,8 @@ enum Task {
     Bench(bench::Options),
     /// Load models of real size, of random weights, into the page and have them complete
     RealSize(real_size::Options),
+    /// Measure the page's engine beside others that run in a browser
+    Peers(peers::Options),
     /// Only install what is missing for all of the above
     Setup,
     /// List the models that set-up fetches; fetch, remove or verify one
@@ -62,6 +65,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::RealSize(options) => real_size::run(&options),
+        Task::Peers(options) => peers::run(&options),
         Task::Setup => setup::everything(),
         Task::Models { action } => models::run(action.as_ref()),
         Task::PlaceModels => page::place_models(),

@@ -46,15 +46,14 @@ pub(super) fn soft_tokens(manifest: &BundleManifest, reader: &DecoderConfig) -> 
 /// left for everything else.
 pub(super) const ROOM_ON_CPU: u64 = if cfg!(target_pointer_width = "32") { 7 << 29 } else { u64::MAX };
 
-/// On the CPU the weights are 32-bit floats in the program's own memory, which would end where they do
-/// not fit.
+/// On the CPU the weights are in the program's own memory, which would end where they do not fit.
 pub(super) fn memory(file: &str, needed: u64, room: u64) -> Result<()> {
     if needed <= room {
         return Ok(());
     }
     let [needed, room] = [needed, room].map(|bytes| bytes as f64 / 1e9);
     let reason = format!(
-        "on the CPU its weights, with those loaded before them, take {needed:.1} GB as 32-bit floats, and there is room for {room:.1}: choose WebGPU, or a smaller model"
+        "on the CPU its weights, with those loaded before them, take {needed:.1} GB, and there is room for {room:.1}: choose WebGPU, or a smaller model"
     );
     Err(Error::UnsupportedConfig { file: file.into(), reason })
 }

@@ -134,7 +134,7 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
         let plan = |header: &Header| {
             let plan = plan(header)?;
             if !has_kernels(device) {
-                checks::memory(file, held + plan.dense_bytes(), checks::ROOM_ON_CPU)?;
+                checks::memory(file, held + plan.bytes(header), checks::ROOM_ON_CPU)?;
             }
             Ok(plan)
         };

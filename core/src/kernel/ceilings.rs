@@ -91,7 +91,7 @@ pub async fn linear(
     weights.extend((1..copies).map(|_| matrix(device, format, out_features, in_features)));
     let x = Tensor::<2>::random([rows, in_features], Distribution::Default, device);
     let seconds = seconds_per_launch(&now, |launch| {
-        gpu::linear(x.clone(), None, &weights[launch % weights.len()], None, None)
+        gpu::linear(x.clone(), &weights[launch % weights.len()], None, None)
     })
     .await?;
     Ok(Measurement {

@@ -1,10 +1,11 @@
 //! The fused operations the models are written in.
 //!
-//! Each has two bodies. [`reference`](mod@reference) says what it means, in burn's own operations: it runs on
-//! every backend, and autodiff differentiates it. `gpu` does it fast, with WGSL of `shaders/`, and is
-//! taken where [`has_kernels`] is true. `tests/kernels/checks/` compares the two on random shapes.
+//! Each has three bodies. [`reference`](mod@reference) says what it means, in burn's own operations: it runs
+//! on every backend, and autodiff differentiates it. `gpu` does it fast, with WGSL of `shaders/`, and `cpu`
+//! with the processor's vectors; [`bodies`] says who is asked. `tests/kernels/checks/` compares both with the
+//! reference on random shapes.
 //!
-//! Operations are of families. A family has the same name in these four rooms: `reference/`, `gpu/`,
+//! Operations are of families. A family has the same name in these five rooms: `reference/`, `gpu/`, `cpu/`,
 //! `tests/kernels/checks/`, and `shaders/`, where it is a file, or a folder with a file for each kernel.
 //!
 //! | family | operations | kernels |
@@ -24,6 +25,7 @@
 //! `b · t` rows, one sequence after the other ([`Span`]).
 
 pub mod ceilings;
+mod cpu;
 mod gpu;
 mod operands;
 pub mod reference;
@@ -34,7 +36,21 @@ pub use self::{
     gpu::{Shader, check_shaders, launches, shaders},
     operands::{Heads, LayerCache, RmsNorm, RopeTable, Span},
 };
-use crate::{device::has_kernels, quant::Matrix};
+use crate::{
+    device::{Bodies, bodies},
+    quant::Matrix,
+};
+
+/// An operation by the body that its device has.
+macro_rules! on {
+    ($device:expr, $operation:ident($($argument:expr),*)) => {
+        match bodies(&$device) {
+            Bodies::Gpu => gpu::$operation($($argument),*),
+            Bodies::Cpu => cpu::$operation($($argument),*),
+            Bodies::Reference => reference::$operation($($argument),*),
+        }
+    };
+}
 
 /// RMSNorm of every row.
 ///
@@ -42,10 +58,7 @@ use crate::{device::has_kernels, quant::Matrix};
 /// - `x`: `[rows, width]`
 /// - result: `[rows, width]`
 pub fn rms_norm(x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
-    if has_kernels(&x.device()) {
-        return gpu::rms_norm(x, norm);
-    }
-    reference::rms_norm(x, norm)
+    on!(x.device(), rms_norm(x, norm))
 }
 
 /// `x · Wᵀ + bias + residual`.
@@ -60,18 +73,12 @@ pub fn linear(
     bias: Option<Tensor<1>>,
     residual: Option<Tensor<2>>,
 ) -> Tensor<2> {
-    if has_kernels(&x.device()) {
-        return gpu::linear(x, None, weight, bias, residual);
-    }
-    reference::linear(x, weight, bias, residual)
+    on!(x.device(), linear(x, weight, bias, residual))
 }
 
 /// [`rms_norm`], then [`linear`]. One launch for a single row.
 pub fn norm_linear(x: Tensor<2>, norm: &RmsNorm, weight: &Matrix, bias: Option<Tensor<1>>) -> Tensor<2> {
-    if has_kernels(&x.device()) {
-        return gpu::linear(x, Some(norm), weight, bias, None);
-    }
-    reference::norm_linear(x, norm, weight, bias)
+    on!(x.device(), norm_linear(x, norm, weight, bias))
 }
 
 /// [`rms_norm`], the gate and up projections, and SwiGLU: `silu(gate) · up`. One launch for a
@@ -81,10 +88,7 @@ pub fn norm_linear(x: Tensor<2>, norm: &RmsNorm, weight: &Matrix, bias: Option<T
 /// - `gate_up`: `[2 · intermediate, width]`, the gate's rows first
 /// - result: `[rows, intermediate]`
 pub fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Matrix) -> Tensor<2> {
-    if has_kernels(&x.device()) {
-        return gpu::norm_gate_up(x, norm, gate_up);
-    }
-    reference::norm_gate_up(x, norm, gate_up)
+    on!(x.device(), norm_gate_up(x, norm, gate_up))
 }
 
 /// `silu(gate) · up`, with `silu(g) = g / (1 + exp(-g))`.
@@ -93,10 +97,7 @@ pub fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Matrix) -> Tensor<2>
 /// - `gate_up`: `[rows, 2 · intermediate]`, the gate's columns first
 /// - result: `[rows, intermediate]`
 pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
-    if has_kernels(&gate_up.device()) {
-        return gpu::swiglu(gate_up);
-    }
-    reference::swiglu(gate_up)
+    on!(gate_up.device(), swiglu(gate_up))
 }
 
 /// Splits q, k and v, normalises q's and k's heads where the architecture does (Qwen3), rotates
@@ -118,10 +119,7 @@ pub fn rope_and_append(
     cache: LayerCache,
     span: Span,
 ) -> (Tensor<2>, LayerCache) {
-    if has_kernels(&qkv.device()) {
-        return gpu::rope_and_append(qkv, heads, rope, qk_norm, cache, span);
-    }
-    reference::rope_and_append(qkv, heads, rope, qk_norm, cache, span)
+    on!(qkv.device(), rope_and_append(qkv, heads, rope, qk_norm, cache, span))
 }
 
 /// Causal grouped-query attention over the cache: row `i` of a sequence sees positions
@@ -130,10 +128,7 @@ pub fn rope_and_append(
 /// # Shapes
 /// - `q`, result: `[batch · len, query · dim]`
 pub fn attention(q: Tensor<2>, heads: Heads, cache: &LayerCache, span: Span) -> Tensor<2> {
-    if has_kernels(&q.device()) {
-        return gpu::attention(q, heads, cache, span);
-    }
-    reference::attention(q, heads, cache, span)
+    on!(q.device(), attention(q, heads, cache, span))
 }
 
 /// Rows of a matrix by index.
@@ -142,10 +137,7 @@ pub fn attention(q: Tensor<2>, heads: Heads, cache: &LayerCache, span: Span) -> 
 /// - `ids`: `[rows]`
 /// - result: `[rows, in_features]`
 pub fn gather_rows(ids: Tensor<1, Int>, weight: &Matrix) -> Tensor<2> {
-    if has_kernels(&ids.device()) {
-        return gpu::gather_rows(ids, weight);
-    }
-    reference::gather_rows(ids, weight)
+    on!(ids.device(), gather_rows(ids, weight))
 }
 
 /// Index of the largest value of each row; the lowest index where several are equal.
@@ -154,8 +146,5 @@ pub fn gather_rows(ids: Tensor<1, Int>, weight: &Matrix) -> Tensor<2> {
 /// - `logits`: `[rows, width]`
 /// - result: `[rows]`
 pub fn argmax(logits: Tensor<2>) -> Tensor<1, Int> {
-    if has_kernels(&logits.device()) {
-        return gpu::argmax(logits);
-    }
-    reference::argmax(logits)
+    on!(logits.device(), argmax(logits))
 }

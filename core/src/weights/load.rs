@@ -189,7 +189,8 @@ mod tests {
             stream(&mut reader, plan, &Device::flex(), part).await
         })
         .expect("it loads");
-        assert_eq!(weights.bytes(), (rows * cols * size_of::<f32>()) as u64);
+        let bits = if format.has_blocks(cols) { format.bits() } else { 32.0 };
+        assert_eq!(weights.bytes(), (rows as f64 * cols as f64 * bits / 8.0).ceil() as u64);
         let matrix = table(Tensors::of(&mut weights)).expect("it is there");
         assert_eq!(matrix.shape(), [rows, cols]);
         let parts = if let Matrix::Split(split) = &matrix { split.parts.len() } else { 1 };

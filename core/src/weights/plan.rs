@@ -33,13 +33,17 @@ pub(super) enum Kind {
 }
 
 impl Plan {
-    /// Bytes of it all as 32-bit floats, as a device without kernels holds it.
-    pub fn dense_bytes(&self) -> u64 {
-        let values = |parameter: &Parameter| match parameter.kind {
-            Kind::Matrix { rows, cols, .. } => rows as u64 * cols as u64,
-            Kind::Vector { len } => len as u64,
+    /// Bytes of it all on a device that keeps blocks, for a file of this header.
+    pub fn bytes(&self, header: &Header) -> u64 {
+        let bytes = |parameter: &Parameter| match parameter.kind {
+            Kind::Matrix { rows, cols, .. } => {
+                let format = parameter.format(header);
+                let format = if format.has_blocks(cols) { format } else { WeightFormat::F32 };
+                rows as f64 * cols as f64 * format.bits() / 8.0
+            }
+            Kind::Vector { len } => (len * size_of::<f32>()) as f64,
         };
-        self.parameters.iter().map(values).sum::<u64>() * size_of::<f32>() as u64
+        self.parameters.iter().map(bytes).sum::<f64>() as u64
     }
 }
 

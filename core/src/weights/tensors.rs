@@ -30,7 +30,6 @@ const INIT_STD: f64 = 0.02;
 ///     let down = mlp.matrix("down_proj.weight", [16, 64], WeightFormat::F32)?;
 ///     Ok([up, down])
 /// }
-/// assert_eq!(Tensors::plan("", mlp).dense_bytes(), 2 * 64 * 16 * 4);
 /// let [up, _] = mlp(Tensors::fresh(&Device::flex()))?;
 /// assert_eq!(up.shape(), [64, 16]);
 /// # Ok::<_, llavacode_core::Error>(())
@@ -205,7 +204,6 @@ mod tests {
             assert_eq!(names, [first, "scale"]);
             let shapes: Vec<_> = plan.parameters[0].parts.iter().map(|part| part.shape.clone()).collect();
             assert_eq!(shapes, [[2, 5], [2, 5]]);
-            assert_eq!(plan.dense_bytes(), (4 * 5 + 7) * 4);
         }
     }
 

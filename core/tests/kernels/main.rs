@@ -1,4 +1,5 @@
-//! The kernels on whatever adapter this machine has; without one the tests say so and pass.
+//! The kernels, on the processor and on whatever adapter this machine has; without one its tests say so and
+//! pass.
 #![allow(missing_docs, reason = "tests")]
 
 mod checks;
@@ -18,16 +19,26 @@ fn bench() -> Option<Bench> {
     Some(Bench::new(gpu, rand::random()))
 }
 
-/// A native test for each check.
+/// A native test for each check and device.
 macro_rules! tests {
-    ($($name:ident),* $(,)?) => {$(
-        #[test]
-        fn $name() {
-            if let Some(mut bench) = bench() {
-                pollster::block_on(checks::$name(&mut bench));
+    ($($name:ident),* $(,)?) => {
+        mod gpu {$(
+            #[test]
+            fn $name() {
+                if let Some(mut bench) = super::bench() {
+                    pollster::block_on(super::checks::$name(&mut bench));
+                }
             }
-        }
-    )*};
+        )*}
+
+        mod cpu {$(
+            #[test]
+            fn $name() {
+                let mut bench = super::Bench::new(super::Device::flex(), rand::random());
+                pollster::block_on(super::checks::$name(&mut bench));
+            }
+        )*}
+    };
 }
 
 tests!(rms_norm, swiglu, linear, row_parts, norm_gate_up, rope_and_append, attention, gather_rows, argmax);

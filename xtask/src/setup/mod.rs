@@ -79,6 +79,6 @@ pub(crate) fn everything() -> Result<()> {
 }
 
 /// Says what is being done and why.
-fn say(what: &str, why: &str) {
+pub(crate) fn say(what: &str, why: &str) {
     println!("• {what}: {why}");
 }

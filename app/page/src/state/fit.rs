@@ -40,10 +40,10 @@ pub enum Verdict {
     BeyondDevice(u64),
 }
 
-/// What a reader of this shape, whose file has so many bytes, needs on a device. The GPU keeps blocks as
-/// they are stored, the CPU unpacks them to 32-bit floats.
+/// What a reader of this shape, whose file has so many bytes, needs on a device: every device keeps blocks
+/// as they are stored.
 pub fn fit(shape: &Shape, file_bytes: u64, device: Device) -> Fit {
-    let weights = if device.webgpu { file_bytes } else { shape.weights() * 4 };
+    let weights = file_bytes;
     let caches = LANES * POSITIONS * shape.cache_bytes_a_position();
     let needs = weights + caches;
     let verdict = match device.memory {
@@ -65,9 +65,11 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_carries_half_a_billion_weights_and_a_gpu_what_its_device_has() {
+    fn a_page_carries_its_4_gb_on_the_cpu_and_a_gpu_what_its_device_has() {
         let cpu = Device { webgpu: false, memory: None };
-        assert_eq!(verdicts(cpu), [true, true, true, false, false]);
+        assert_eq!(verdicts(cpu), [true; 5]);
+        let beyond = fit(&KNOWN[4].shape, 4_000_000_000, cpu).verdict;
+        assert_eq!(beyond, Verdict::BeyondPage(MOST_ON_CPU));
         let gpu = Device { webgpu: true, memory: None };
         assert_eq!(verdicts(gpu), [true; 5]);
         let small = Device { webgpu: true, memory: Some(2 << 30) };

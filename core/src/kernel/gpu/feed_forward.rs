@@ -8,7 +8,7 @@ use super::{
         Buffer::{Read, Write},
         Kernel, empty_float, float, launch, tensor, workgroups,
     },
-    linear::linear,
+    linear::norm_linear,
     weights::{Weight, WeightLoader},
 };
 use crate::{kernel::operands::RmsNorm, quant::Matrix};
@@ -34,7 +34,7 @@ pub(in crate::kernel) fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Ma
     // A gate and its up lie in different parts of a split matrix.
     let whole = match weight.parts.as_slice() {
         [part] if rows == 1 && weight.loader.has_vector_kernels() => part,
-        _ => return swiglu(linear(x, Some(norm), gate_up, None, None)),
+        _ => return swiglu(norm_linear(x, norm, gate_up, None)),
     };
     assert_eq!(cols, weight.cols, "x is [{rows}, {cols}], the matrix [{}, {}]", weight.rows, weight.cols);
     let (x, norm_weight) = (float(x), float(norm.weight.val()));

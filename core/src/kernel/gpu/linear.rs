@@ -42,8 +42,27 @@ pub(super) fn kernels() -> Vec<Kernel> {
     vectors.map(vector_kernel).chain(many).collect()
 }
 
-/// See [`super::super::linear`] and [`super::super::norm_linear`].
+/// See [`super::super::linear`].
 pub(in crate::kernel) fn linear(
+    x: Tensor<2>,
+    weight: &Matrix,
+    bias: Option<Tensor<1>>,
+    residual: Option<Tensor<2>>,
+) -> Tensor<2> {
+    multiply(x, None, weight, bias, residual)
+}
+
+/// See [`super::super::norm_linear`].
+pub(in crate::kernel) fn norm_linear(
+    x: Tensor<2>,
+    norm: &RmsNorm,
+    weight: &Matrix,
+    bias: Option<Tensor<1>>,
+) -> Tensor<2> {
+    multiply(x, Some(norm), weight, bias, None)
+}
+
+fn multiply(
     x: Tensor<2>,
     norm: Option<&RmsNorm>,
     weight: &Matrix,

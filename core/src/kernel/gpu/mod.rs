@@ -23,7 +23,7 @@ pub(super) use self::{
     attention::attention,
     feed_forward::{norm_gate_up, swiglu},
     gather_rows::gather_rows,
-    linear::linear,
+    linear::{linear, norm_linear},
     rms_norm::rms_norm,
     rope_and_append::rope_and_append,
 };

@@ -7,8 +7,7 @@ use crate::quant::{self, Blocks, Matrix, QuantizedMatrix};
 /// The matrix as 32-bit floats, `[out_features, in_features]`.
 ///
 /// # Panics
-/// On wasm, if the matrix is quantized: unpacking reads the device. Models on a device
-/// without kernels are dense.
+/// On wasm, if the matrix is in blocks on a GPU: unpacking reads the device.
 pub fn dense(weight: &Matrix) -> Tensor<2> {
     match weight {
         Matrix::Dense(m) => m.weight.val(),

@@ -6,7 +6,7 @@ use super::*;
 
 /// The measurements measure something, and nothing beats its ceiling by an order of magnitude.
 pub(crate) async fn ceilings(bench: &mut Bench, now: impl Fn() -> f64) {
-    let device = bench.gpu.clone();
+    let device = bench.device.clone();
     let read = measured::read(&device, &now).await.expect("the device reads");
     let multiply_add = measured::multiply_add(&device, &now).await.expect("the device computes");
     assert!(read.bytes_per_second().is_finite() && read.bytes_per_second() > 0.0);

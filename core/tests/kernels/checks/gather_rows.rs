@@ -27,7 +27,7 @@ async fn gather(
     let ids: Vec<i32> = (0..count).map(|_| bench.size(0..=rows - 1) as i32).collect();
     let ids_cpu = Tensor::<1, Int>::from_data(TensorData::new(ids.clone(), [count]), &bench.cpu);
     let data = TensorData::new(ids, [count]).convert_dtype(id_type);
-    let ids = Tensor::<1, Int>::from_data(data, (&bench.gpu, id_type));
+    let ids = Tensor::<1, Int>::from_data(data, (&bench.device, id_type));
     bench.poison(count * cols);
     let y = kernel::gather_rows(ids, &matrix);
     let expected = reference::gather_rows(ids_cpu, &matrix_cpu);

@@ -37,9 +37,9 @@ async fn one_linear(bench: &mut Bench, rows: usize, cols: usize, out: usize, for
         let expected = reference::linear(x_cpu.clone(), &weight_cpu, bias_cpu, residual_cpu);
         for software in [false, true] {
             bench.poison(rows * out);
-            set_software(&bench.gpu, software);
+            set_software(&bench.device, software);
             let y = kernel::linear(x.clone(), &weight, bias.clone(), residual.clone());
-            set_software(&bench.gpu, false);
+            set_software(&bench.device, false);
             let what =
                 format!("{what}, bias {with_bias}, residual {with_residual}, for a software GPU {software}");
             bench.compare_sums(&what, y, expected.clone(), magnitude).await;

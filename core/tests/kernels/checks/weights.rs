@@ -28,7 +28,7 @@ async fn one_in_parts(
     let whole = Matrix::from_values(values.clone(), out, cols, format, &bench.cpu);
     // The least limit that as many rows fit.
     let limit = (1..).find(|&bytes| part_rows(bytes, cols, format) >= part).unwrap_or(1);
-    let split = Matrix::in_parts(values, [out, cols], format, limit, &bench.gpu);
+    let split = Matrix::in_parts(values, [out, cols], format, limit, &bench.device);
     let Matrix::Split(parts) = &split else { panic!("[{out}, {cols}] by {part} rows is not split") };
     assert_eq!(split.shape(), [out, cols]);
     let most = part_rows(limit, cols, format);
@@ -39,12 +39,12 @@ async fn one_in_parts(
     let what = format!("{format:?} in parts of {most} rows, x [{rows}, {cols}], {out} outputs");
     let magnitude = (cols as f64).sqrt() / 3.0;
     for software in [false, true] {
-        set_software(&bench.gpu, software);
+        set_software(&bench.device, software);
         bench.poison(rows * out);
         let y = kernel::linear(x.clone(), &split, Some(bias.clone()), Some(residual.clone()));
         bench.poison(rows * out);
         let behind = kernel::norm_linear(x.clone(), &norm, &split, Some(bias.clone()));
-        set_software(&bench.gpu, false);
+        set_software(&bench.device, false);
         let expected =
             reference::linear(x_cpu.clone(), &whole, Some(bias_cpu.clone()), Some(residual_cpu.clone()));
         bench.compare_sums(&what, y, expected, magnitude).await;
@@ -63,7 +63,7 @@ async fn one_in_parts(
     let count = ids.len();
     let on = |ids: Vec<i32>, device| Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), device);
     bench.poison(count * cols);
-    let y = kernel::gather_rows(on(ids, &bench.gpu), &split);
+    let y = kernel::gather_rows(on(ids, &bench.device), &split);
     let expected = reference::gather_rows(on(ids_cpu, &bench.cpu), &whole);
     bench.compare(&format!("{what}, gather_rows"), y, expected).await;
 }

@@ -1,0 +1,248 @@
+//! What was measured, as JSON and as a table.
+
+use std::fmt;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+/// An engine that was loaded.
+#[derive(Debug, Clone)]
+pub(super) struct Engine {
+    /// What it goes by here, its threads included.
+    pub(super) name: String,
+    /// Its project.
+    project: &'static str,
+    version: String,
+    device: String,
+    threads: u64,
+    load_ms: f64,
+}
+
+impl Engine {
+    pub(super) fn new(name: String, project: &'static str, loaded: Value) -> Result<Self> {
+        let text = |field: &str| loaded[field].as_str().map(str::to_owned);
+        Ok(Self {
+            name,
+            project,
+            version: text("version").context("an engine without a version")?,
+            device: text("backend").context("an engine without a device")?,
+            threads: loaded["threads"].as_u64().context("an engine without threads")?,
+            load_ms: loaded["loadMs"].as_f64().context("an engine that took no time to load")?,
+        })
+    }
+}
+
+/// A completion.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    engine: String,
+    /// The prompt's length that was asked for, and what the engine's tokenizer made of it.
+    wanted_tokens: usize,
+    prompt_tokens: f64,
+    new_tokens: f64,
+    ttft_ms: f64,
+    prefill_tokens_per_s: f64,
+    decode_tokens_per_s: f64,
+    text: String,
+}
+
+impl Run {
+    pub(super) fn new(engine: &str, wanted_tokens: usize, done: &Value) -> Result<Self> {
+        let number = |field: &str| {
+            done[field].as_f64().with_context(|| format!("{engine} did not say its {field}: {done}"))
+        };
+        let (prompt_tokens, new_tokens) = (number("promptTokens")?, number("newTokens")?);
+        Ok(Self {
+            engine: engine.to_owned(),
+            wanted_tokens,
+            prompt_tokens,
+            new_tokens,
+            ttft_ms: number("ttftMs")?,
+            prefill_tokens_per_s: prompt_tokens / number("prefillMs")? * 1e3,
+            decode_tokens_per_s: (new_tokens - 1.0) / number("decodeMs")? * 1e3,
+            text: done["text"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} tokens, first after {:.0} ms, prefill {:.1} tokens/s, decode {:.1} tokens/s",
+            self.prompt_tokens, self.ttft_ms, self.prefill_tokens_per_s, self.decode_tokens_per_s
+        )
+    }
+}
+
+/// Everything measured.
+pub(super) struct Report {
+    browser: String,
+    commit: String,
+    pub(super) date: String,
+    pub(super) engines: Vec<Engine>,
+    pub(super) runs: Vec<Run>,
+}
+
+/// A figure of a run.
+type Figure = fn(&Run) -> f64;
+
+const FIGURES: [(&str, &str, Figure); 3] = [
+    ("prefill", "prefill, tokens/s", |run| run.prefill_tokens_per_s),
+    ("decode", "decode, tokens/s", |run| run.decode_tokens_per_s),
+    ("ttft", "TTFT, ms", |run| run.ttft_ms),
+];
+
+/// Lower quartile, median and upper quartile, between neighbours where none falls on a value.
+fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    Some([0.25, 0.5, 0.75].map(|part| {
+        let place = part * last as f64;
+        let (low, share) = (place.floor() as usize, place.fract());
+        values[low] + share * (values[(low + 1).min(last)] - values[low])
+    }))
+}
+
+impl Report {
+    pub(super) fn new(browser: &str, commit: &str, engines: Vec<Engine>) -> Self {
+        let (browser, commit) = (browser.to_owned(), commit.to_owned());
+        Self { browser, commit, date: String::new(), engines, runs: Vec::new() }
+    }
+
+    fn values(&self, engine: &str, tokens: usize, figure: Figure) -> Vec<f64> {
+        let runs = self.runs.iter().filter(|run| run.engine == engine && run.wanted_tokens == tokens);
+        runs.map(figure).collect()
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        let mut lengths: Vec<_> = self.runs.iter().map(|run| run.wanted_tokens).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        lengths
+    }
+
+    /// Ours over another's, run by run as they took turns.
+    fn ratios(&self, other: &Engine, tokens: usize, figure: Figure) -> Option<[f64; 3]> {
+        let ours = self.engines.iter().find(|engine| engine.project == "llavacode")?;
+        let pairs =
+            self.values(&ours.name, tokens, figure).into_iter().zip(self.values(&other.name, tokens, figure));
+        quartiles(pairs.map(|(ours, theirs)| ours / theirs).collect())
+    }
+
+    /// The figures of every run; ratios with quartiles, by engine and device, at equal threads, and for the
+    /// others by name.
+    pub(super) fn json(&self) -> Value {
+        let runs: Vec<Value> = self
+            .runs
+            .iter()
+            .map(|run| {
+                let engine = self.engines.iter().find(|engine| engine.name == run.engine);
+                json!({
+                    "engine": engine.map(|engine| engine.project),
+                    "version": engine.map(|engine| &engine.version),
+                    "model": "SmolLM2-135M-Instruct Q4_1",
+                    "device": engine.map(|engine| &engine.device),
+                    "threads": engine.map(|engine| engine.threads),
+                    "load_ms": engine.map(|engine| engine.load_ms),
+                    "wanted_tokens": run.wanted_tokens,
+                    "prompt_tokens": run.prompt_tokens,
+                    "new_tokens": run.new_tokens,
+                    "ttft_ms": run.ttft_ms,
+                    "prefill_tokens_per_s": run.prefill_tokens_per_s,
+                    "decode_tokens_per_s": run.decode_tokens_per_s,
+                    "text": run.text,
+                })
+            })
+            .collect();
+        let mut ratios = json!({});
+        for other in self.engines.iter().filter(|engine| engine.project != "llavacode") {
+            let key = if other.threads == 1 {
+                other.project.to_owned()
+            } else {
+                format!("{}_{}_threads", other.project, other.threads)
+            };
+            for tokens in self.lengths() {
+                for (name, _, figure) in FIGURES {
+                    let Some([low, median, high]) = self.ratios(other, tokens, figure) else { continue };
+                    let place = &mut ratios[&key][&other.device][name];
+                    place[tokens.to_string()] = json!({ "median": median, "quartiles": [low, high] });
+                }
+            }
+        }
+        json!({
+            "date": self.date,
+            "browser": self.browser,
+            "commit": self.commit,
+            "runs": runs,
+            "ratios": ratios,
+        })
+    }
+
+    /// Medians, and ours over each other's with quartiles.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = format!("SmolLM2-135M Instruct Q4_1, {}, {}.\n\n", self.browser, self.date);
+        let names: Vec<_> = self.engines.iter().map(|engine| engine.name.as_str()).collect();
+        text += &format!("| | {} |\n|---|{}\n", names.join(" | "), "--:|".repeat(names.len()));
+        for (_, title, figure) in FIGURES {
+            for tokens in self.lengths() {
+                let cells: Vec<String> = self
+                    .engines
+                    .iter()
+                    .map(|engine| {
+                        let median = quartiles(self.values(&engine.name, tokens, figure));
+                        let ratio = self.ratios(engine, tokens, figure);
+                        match (median, ratio) {
+                            (Some([_, median, _]), Some(_)) if engine.project == "llavacode" => {
+                                format!("{median:.1}")
+                            }
+                            (Some([_, median, _]), Some([low, ratio, high])) => {
+                                format!("{median:.1} (ours ×{ratio:.2}, {low:.2} to {high:.2})")
+                            }
+                            _ => "–".into(),
+                        }
+                    })
+                    .collect();
+                text += &format!("| {title}, prompt of {tokens} | {} |\n", cells.join(" | "));
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quartiles_lie_between_neighbours() {
+        assert_eq!(quartiles(vec![]), None);
+        assert_eq!(quartiles(vec![3.0]), Some([3.0; 3]));
+        assert_eq!(quartiles(vec![4.0, 1.0, 3.0, 2.0]), Some([1.75, 2.5, 3.25]));
+    }
+
+    #[test]
+    fn ratios_are_of_runs_that_took_turns() {
+        let engine = |name: &str, project, threads: u64| {
+            let loaded = json!({ "version": "1", "backend": "cpu", "threads": threads, "loadMs": 1.0 });
+            Engine::new(name.into(), project, loaded).expect("an engine")
+        };
+        let mut report = Report::new(
+            "a browser",
+            "a commit",
+            vec![engine("ours", "llavacode", 1), engine("theirs", "wllama", 1)],
+        );
+        for (name, prefill_ms) in [("ours", 10.0), ("theirs", 20.0), ("ours", 40.0), ("theirs", 160.0)] {
+            let done = json!({
+                "promptTokens": 100, "newTokens": 33, "ttftMs": prefill_ms, "prefillMs": prefill_ms,
+                "decodeMs": 320.0, "text": "x",
+            });
+            report.runs.push(Run::new(name, 128, &done).expect("a run"));
+        }
+        let json = report.json();
+        assert_eq!(json["ratios"]["wllama"]["cpu"]["prefill"]["128"]["median"], 3.0);
+        assert_eq!(json["ratios"]["wllama"]["cpu"]["decode"]["128"]["median"], 1.0);
+        assert_eq!(json["runs"][0]["prefill_tokens_per_s"], 10_000.0);
+        assert!(report.markdown().contains("ours ×3.00, 2.50 to 3.50"), "{}", report.markdown());
+    }
+}
