@@ -31,9 +31,10 @@ pub struct Tolerance {
     pub rms: f32,
 }
 
-/// Against f32 weights: only sums in another order, which on the CPU moves no logit by more than
-/// 0.0001. A wrong row or block moves them by whole units.
-pub const EXACT: Tolerance = Tolerance { largest: 0.005, rms: 0.001 };
+/// Against f32 weights: sums in another order, and on the CPU activations of 16 bits, which move a logit of
+/// SmolLM2 by 0.001 (root mean square) and no greedy token. A wrong row or block moves them by whole
+/// units.
+pub const EXACT: Tolerance = Tolerance { largest: 0.015, rms: 0.003 };
 
 /// Against the file's own formats. llama.cpp's logits of SmolLM2 move by 0.18 (root mean square) and
 /// up to 0.84 between this and f32 weights, over the steps that both took.
