@@ -66,3 +66,30 @@ pub(super) fn update<const D: usize>(tensor: Tensor<D>, write: impl FnOnce(&mut 
 pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the floats of a tensor lie, and the tensor.
+    fn touched(tensor: Tensor<4>) -> (usize, Tensor<4>) {
+        let mut place = 0;
+        let tensor = update(tensor, |floats| {
+            floats[0] += 1.0;
+            place = floats.as_ptr() as usize;
+        });
+        (place, tensor)
+    }
+
+    #[test]
+    fn what_nothing_else_holds_is_written_in_place() {
+        let (first, tensor) = touched(Tensor::zeros([1, 3, 50, 64], &Device::flex()));
+        let (second, tensor) = touched(tensor);
+        assert_eq!(first, second, "a copy was made");
+        let held = tensor.clone();
+        let (third, tensor) = touched(tensor);
+        assert_ne!(second, third);
+        let first_of = |tensor: Tensor<4>| Floats::of(tensor)[0];
+        assert_eq!((first_of(held), first_of(tensor)), (2.0, 3.0));
+    }
+}
