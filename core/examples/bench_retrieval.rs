@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let chunks = |hits: &[RetrievedHit]| -> Vec<PromptChunk<'_>> {
         let chunk = |hit: &RetrievedHit| {
             let chunk = index.chunk(hit.id)?;
-            Some(PromptChunk { id: hit.id, place: &chunk.place, text: &chunk.text })
+            Some(PromptChunk { id: hit.id, span: &chunk.span, text: &chunk.text })
         };
         hits.iter().filter_map(chunk).collect()
     };

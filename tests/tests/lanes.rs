@@ -173,7 +173,7 @@ async fn every_ranker_retrieves_and_tells_the_ranks() {
             }
         });
         done.await.expect("it completes");
-        let chunk = retrieved.iter().find(|chunk| chunk.place.path == "shapes.py").expect("it is found");
+        let chunk = retrieved.iter().find(|chunk| chunk.span.path == "shapes.py").expect("it is found");
         assert_eq!(chunk.ranks.lexical.is_some(), ranker.is_lexical(), "{ranker:?}: {chunk:?}");
         assert_eq!(chunk.ranks.dense.is_some(), ranker.is_dense(), "{ranker:?}: {chunk:?}");
     }

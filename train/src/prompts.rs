@@ -6,7 +6,7 @@ use std::{borrow::Cow, num::NonZeroUsize, sync::Arc};
 use anyhow::Result;
 use llavacode_core::{
     config::{ChunkOrder, ContextPlacement, PromptConfig, PromptStyle},
-    engine::{ChunkPlace, Lane},
+    engine::{ChunkSpan, Lane},
     index::{ChunkId, chunker::parts},
     prompt::{Cursor, Prompt, PromptBuilder, PromptChunk, Segment},
     tokenize::Tokenizer,
@@ -133,18 +133,18 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
 
 /// A sample's prompt in a lane, as the page builds it.
 pub fn prompt_of(builder: &PromptBuilder, lane: Lane, sample: &Sample) -> Prompt {
-    let places: Vec<ChunkPlace> = sample
+    let spans: Vec<ChunkSpan> = sample
         .chunks
         .iter()
-        .map(|chunk| ChunkPlace {
+        .map(|chunk| ChunkSpan {
             path: chunk.path.clone(),
             start_line: chunk.start_line,
             end_line: chunk.end_line,
         })
         .collect();
-    let numbered = sample.chunks.iter().zip(&places).enumerate();
+    let numbered = sample.chunks.iter().zip(&spans).enumerate();
     let chunks: Vec<PromptChunk<'_>> = numbered
-        .map(|(number, (chunk, place))| PromptChunk { id: chunk_id(number), place, text: &chunk.text })
+        .map(|(number, (chunk, span))| PromptChunk { id: chunk_id(number), span, text: &chunk.text })
         .collect();
     let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
     builder.build(lane, &builder.local_part(cursor), &chunks)

@@ -65,9 +65,9 @@ pub fn retrieve(
 
 fn sample_chunk(chunk: &llavacode_core::index::Chunk) -> SampleChunk {
     SampleChunk {
-        path: chunk.place.path.clone(),
-        start_line: chunk.place.start_line,
-        end_line: chunk.place.end_line,
+        path: chunk.span.path.clone(),
+        start_line: chunk.span.start_line,
+        end_line: chunk.span.end_line,
         text: chunk.text.to_string(),
     }
 }

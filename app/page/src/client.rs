@@ -9,7 +9,7 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker};
 
-use crate::files::Candidate;
+use crate::files::PickedFile;
 use llavacode_protocol::{Envelope, Reply, Request, RequestId};
 
 /// The worker's script, beside the page. It starts the engine's wasm and keeps messages that come
@@ -79,7 +79,7 @@ impl Client {
     ///
     /// # Errors
     /// A sentence, if it cannot be posted.
-    pub fn send_with_files(&self, request: Request, files: &[Candidate]) -> Result<RequestId, String> {
+    pub fn send_with_files(&self, request: Request, files: &[PickedFile]) -> Result<RequestId, String> {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let post = || -> Result<(), JsValue> {
             let message = Envelope { id, request }.serialize(&Serializer::json_compatible())?;

@@ -90,9 +90,9 @@ pub struct Ranks {
     pub dense: Option<usize>,
 }
 
-/// A place in a workspace: lines `start_line..end_line`, counted from 0.
+/// Lines of a file of the workspace: `start_line..end_line`, counted from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ChunkPlace {
+pub struct ChunkSpan {
     /// The file's path in the workspace, with `/`.
     pub path: String,
     /// First line.
@@ -105,7 +105,7 @@ pub struct ChunkPlace {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RetrievedChunk {
     /// Where it stands.
-    pub place: ChunkPlace,
+    pub span: ChunkSpan,
     /// Its text.
     pub text: String,
     /// The ranker's score: Jaccard similarity in 0..=1, BM25 above 0, cosine in -1..=1, or the fused
@@ -254,7 +254,7 @@ pub enum PromptPart {
     /// A chunk's soft tokens.
     Soft {
         /// The chunk they stand for.
-        place: ChunkPlace,
+        span: ChunkSpan,
         /// How many.
         tokens: usize,
     },

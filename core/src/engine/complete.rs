@@ -144,7 +144,7 @@ impl<H: Host> Engine<H> {
 fn prompt_chunks<'i>(index: &'i Index, hits: &[RetrievedHit]) -> Vec<PromptChunk<'i>> {
     let chunk = |hit: &RetrievedHit| {
         let chunk = index.chunk(hit.id)?;
-        Some(PromptChunk { id: hit.id, place: &chunk.place, text: &chunk.text })
+        Some(PromptChunk { id: hit.id, span: &chunk.span, text: &chunk.text })
     };
     hits.iter().filter_map(chunk).collect()
 }
@@ -153,7 +153,7 @@ fn shown(index: &Index, hits: &[RetrievedHit]) -> Vec<RetrievedChunk> {
     let show = |hit: &RetrievedHit| {
         let chunk = index.chunk(hit.id)?;
         Some(RetrievedChunk {
-            place: chunk.place.clone(),
+            span: chunk.span.clone(),
             text: chunk.text.to_string(),
             score: hit.score,
             ranks: hit.ranks,

@@ -42,7 +42,7 @@ pub(super) struct Generation<'a, H> {
 }
 
 /// A token that was chosen.
-struct Chosen {
+struct NextToken {
     /// Its id.
     id: u32,
     /// The same on the device, `[1]`.
@@ -145,7 +145,7 @@ impl<'a, H: Host> Generation<'a, H> {
     }
 
     /// One decode step: from a token to the next one.
-    async fn step(&self, chosen: Chosen, session: &mut Session) -> Result<Chosen> {
+    async fn step(&self, chosen: NextToken, session: &mut Session) -> Result<NextToken> {
         let span = session.cache.next(1, 1);
         let reader = &self.engine.reader;
         // The chosen token goes to the next step on the device.
@@ -154,16 +154,16 @@ impl<'a, H: Host> Generation<'a, H> {
     }
 
     /// The likeliest token; while text before the cursor is being written anew, of those that do.
-    async fn choose(&self, logits: Tensor<2>) -> Result<Chosen> {
+    async fn choose(&self, logits: Tensor<2>) -> Result<NextToken> {
         if self.healing.is_over() {
             let on_device = kernel::argmax(logits);
-            return Ok(Chosen { id: read_id(&on_device).await?, on_device });
+            return Ok(NextToken { id: read_id(&on_device).await?, on_device });
         }
         let data = logits.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
         let logits: Vec<f32> = data.iter().collect();
         // The text that was taken back is made of tokens, so one of them is allowed.
         let id = self.healing.choose(&self.engine.tokenizer, &logits).unwrap_or_default();
-        Ok(Chosen { id, on_device: token_ids(&[id], &self.engine.device) })
+        Ok(NextToken { id, on_device: token_ids(&[id], &self.engine.device) })
     }
 
     /// Whether a token brings nothing new: it stands before the cursor, and there is room for more.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, iter, ops::Range};
 
-use llavacode_api::completion::ChunkPlace;
+use llavacode_api::completion::ChunkSpan;
 use sha2::{Digest, Sha256};
 
 pub use llavacode_api::text::lines;
@@ -13,7 +13,7 @@ use crate::config::ChunkingConfig;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// Where it stands.
-    pub place: ChunkPlace,
+    pub span: ChunkSpan,
     /// Its lines, joined by `\n` whatever ends lines in the file; no `\n` at the end. Shared
     /// between all places with the same text.
     pub text: std::sync::Arc<str>,
@@ -65,7 +65,7 @@ pub fn chunk(path: &str, text: &str, config: ChunkingConfig) -> Vec<Chunk> {
         .map(|(start_line, end_line)| {
             let text = lines[start_line..end_line].join("\n");
             Chunk {
-                place: ChunkPlace { path: path.into(), start_line, end_line },
+                span: ChunkSpan { path: path.into(), start_line, end_line },
                 hash: TextHash::of(&text),
                 text: text.into(),
             }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 
-use llavacode_api::completion::ChunkPlace;
+use llavacode_api::completion::ChunkSpan;
 
 use super::Chunk;
 
@@ -69,10 +69,10 @@ pub fn distinct<'a>(ranking: impl Iterator<Item = (Scored, &'a Chunk)>, k: usize
 }
 
 fn repeats(a: &Chunk, b: &Chunk) -> bool {
-    a.hash == b.hash || overlap_by_half(&a.place, &b.place)
+    a.hash == b.hash || overlap_by_half(&a.span, &b.span)
 }
 
-fn overlap_by_half(a: &ChunkPlace, b: &ChunkPlace) -> bool {
+fn overlap_by_half(a: &ChunkSpan, b: &ChunkSpan) -> bool {
     let overlap = a.end_line.min(b.end_line).saturating_sub(a.start_line.max(b.start_line));
     let shorter = (a.end_line - a.start_line).min(b.end_line - b.start_line);
     a.path == b.path && 2 * overlap > shorter
@@ -86,9 +86,9 @@ struct Candidate<'a> {
 
 impl Ord for Candidate<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        let place = |candidate: &Self| (&candidate.chunk.place.path, candidate.chunk.place.start_line);
+        let span = |candidate: &Self| (&candidate.chunk.span.path, candidate.chunk.span.start_line);
         let by_score = self.scored.score.total_cmp(&other.scored.score);
-        by_score.then_with(|| place(other).cmp(&place(self)))
+        by_score.then_with(|| span(other).cmp(&span(self)))
     }
 }
 

@@ -174,7 +174,7 @@ impl PromptBuilder {
                 self.push_header(prompt, chunks.len());
                 let tokens = self.config.soft_tokens.get();
                 let soft = self.in_order(chunks.to_vec());
-                soft.for_each(|chunk| prompt.push_soft(chunk.id, chunk.place, tokens));
+                soft.for_each(|chunk| prompt.push_soft(chunk.id, chunk.span, tokens));
             }
         }
     }
@@ -194,7 +194,7 @@ impl PromptBuilder {
             let (before, after, separator) = match &self.layout {
                 Layout::Fim { file_separator: Some(_), .. } => (Vec::new(), Vec::new(), 1),
                 Layout::Fim { line_break, .. } => (Vec::new(), line_break.clone(), 0),
-                Layout::Causal { blank_line } => (self.path_line(&chunk.place.path), blank_line.clone(), 0),
+                Layout::Causal { blank_line } => (self.path_line(&chunk.span.path), blank_line.clone(), 0),
             };
             let around = before.len() + after.len() + separator;
             let mut text = first_tokens(&self.tokenizer, chunk.text, self.config.chunk_tokens);

@@ -24,7 +24,7 @@ mod builder;
 mod healing;
 mod window;
 
-use llavacode_api::completion::{ChunkPlace, PromptPart};
+use llavacode_api::completion::{ChunkSpan, PromptPart};
 
 use crate::index::ChunkId;
 
@@ -69,7 +69,7 @@ pub struct PromptChunk<'a> {
     /// What its soft tokens are found by.
     pub id: ChunkId,
     /// Where it stands.
-    pub place: &'a ChunkPlace,
+    pub span: &'a ChunkSpan,
     /// Its text.
     pub text: &'a str,
 }
@@ -105,8 +105,8 @@ impl Prompt {
         }
     }
 
-    fn push_soft(&mut self, id: ChunkId, place: &ChunkPlace, tokens: usize) {
-        self.parts.push(PromptPart::Soft { place: place.clone(), tokens });
+    fn push_soft(&mut self, id: ChunkId, span: &ChunkSpan, tokens: usize) {
+        self.parts.push(PromptPart::Soft { span: span.clone(), tokens });
         self.segments.push(Segment::Soft(id));
         self.prompt_tokens += tokens;
         self.soft_tokens += tokens;

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use crate::{CHUNKING, numbered, random_file};
 
 fn ranges(chunks: &[Chunk]) -> Vec<(usize, usize)> {
-    chunks.iter().map(|chunk| (chunk.place.start_line, chunk.place.end_line)).collect()
+    chunks.iter().map(|chunk| (chunk.span.start_line, chunk.span.end_line)).collect()
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_chunk_is_its_lines() {
     let chunks = chunk("pkg/a.py", "one\n  two\n\nthree\n", ChunkingConfig { lines: 2, stride: 2 });
     assert_eq!(chunks[0].text.as_ref(), "one\n  two");
     assert_eq!(chunks[1].text.as_ref(), "\nthree");
-    assert_eq!(chunks[1].place.path, "pkg/a.py");
+    assert_eq!(chunks[1].span.path, "pkg/a.py");
 }
 
 #[test]
@@ -41,11 +41,11 @@ fn every_line_with_text_is_in_a_chunk_and_no_chunk_lies_in_the_one_before() {
         let chunks = chunk("a.py", &text, config);
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let holds = |c: &Chunk| (c.place.start_line..c.place.end_line).contains(&number);
+            let holds = |c: &Chunk| (c.span.start_line..c.span.end_line).contains(&number);
             assert!(chunks.iter().any(holds), "line {number} {line:?} of {text:?}");
         }
         for chunk in &chunks {
-            let (start, end) = (chunk.place.start_line, chunk.place.end_line);
+            let (start, end) = (chunk.span.start_line, chunk.span.end_line);
             assert!(end - start <= config.lines);
             assert_eq!(chunk.text.as_ref(), lines[start..end].join("\n"));
             assert!(!chunk.text.trim().is_empty());

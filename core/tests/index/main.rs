@@ -77,7 +77,7 @@ fn places(index: &Index, query: &Query<'_>) -> Vec<String> {
     let hits = index.retrieve(query);
     assert!(hits.is_sorted_by(|a, b| a.score >= b.score), "{hits:?}");
     hits.iter()
-        .map(|hit| &index.chunk(hit.id).expect("a hit is a chunk").place)
+        .map(|hit| &index.chunk(hit.id).expect("a hit is a chunk").span)
         .map(|place| format!("{}:{}-{}", place.path, place.start_line, place.end_line))
         .collect()
 }

@@ -51,7 +51,7 @@ fn far_parts_of_the_open_file_can_be_let_in_but_never_the_cursors_own() {
             .retrieve(&query)
             .iter()
             .filter_map(|hit| index.chunk(hit.id))
-            .map(|chunk| (chunk.place.start_line, chunk.place.end_line))
+            .map(|chunk| (chunk.span.start_line, chunk.span.end_line))
             .collect();
         for &(start, end) in &found {
             let near = start.saturating_sub(distance + 1)..end + distance + 1;
@@ -59,7 +59,7 @@ fn far_parts_of_the_open_file_can_be_let_in_but_never_the_cursors_own() {
         }
         let far = |&&(start, end): &&(usize, usize)| cursor + distance + 1 < start || end + distance < cursor;
         let all: Vec<(usize, usize)> =
-            index.chunks().map(|chunk| (chunk.place.start_line, chunk.place.end_line)).collect();
+            index.chunks().map(|chunk| (chunk.span.start_line, chunk.span.end_line)).collect();
         let expected = all.iter().filter(far).count();
         // The short chunk at the file's end may repeat the one before it.
         assert!(found.len() == expected || found.len() + 1 == expected, "{found:?} of {all:?}");
@@ -80,7 +80,7 @@ fn answers_equal_those_of_comparing_all_pairs() {
 
         let query_words = word_set(query_window(&prefix, LINES.lines));
         let mut texts: Vec<&str> =
-            index.chunks().filter(|chunk| chunk.place.path != "3.py").map(|chunk| &*chunk.text).collect();
+            index.chunks().filter(|chunk| chunk.span.path != "3.py").map(|chunk| &*chunk.text).collect();
         texts.sort_unstable();
         texts.dedup();
         let mut expected: Vec<f32> =
@@ -217,7 +217,7 @@ fn dense_ranking_finds_what_exact_arithmetic_finds() {
         let query: Vec<f32> = (0..WIDTH).map(|_| random.random_range(-1.0..1.0)).collect();
         let mut exact: Vec<(f32, String, usize)> = index
             .chunks()
-            .map(|chunk| (cosine(chunk, &query), chunk.place.path.clone(), chunk.place.start_line))
+            .map(|chunk| (cosine(chunk, &query), chunk.span.path.clone(), chunk.span.start_line))
             .collect();
         exact.sort_by(|a, b| b.0.total_cmp(&a.0));
         let question = Query { ranker: Ranker::Dense, embedding: Some(&query), ..by_words("", "") };
@@ -225,7 +225,7 @@ fn dense_ranking_finds_what_exact_arithmetic_finds() {
             let chunk = index.chunk(hit.id).expect("a hit is a chunk");
             let length = query.iter().map(|x| x * x).sum::<f32>().sqrt();
             assert!((hit.score - cosine(chunk, &query)).abs() < 0.01 * length, "{hit:?}");
-            let place = (&chunk.place.path, chunk.place.start_line);
+            let place = (&chunk.span.path, chunk.span.start_line);
             found += usize::from(exact[..10].iter().any(|(_, path, line)| (path, *line) == place));
         }
     }

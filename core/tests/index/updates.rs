@@ -40,7 +40,7 @@ fn chunks_that_move_keep_their_ids_and_vectors() {
     let hit = index.retrieve(&by_words("main.py", "a_17"))[0];
     index.update_file("a.py", &(numbered("new", 5) + &numbered("a", 20)));
     let chunk = index.chunk(hit.id).expect("it is still there");
-    assert_eq!((chunk.place.start_line, chunk.place.end_line), (15, 25));
+    assert_eq!((chunk.span.start_line, chunk.span.end_line), (15, 25));
     assert_eq!(index.projections(hit.id, 0), projection_of(&chunk.text));
     assert_eq!(index.pending(), 1, "only the first chunk is new");
 }

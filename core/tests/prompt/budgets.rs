@@ -96,12 +96,9 @@ fn no_text_exceeds_a_budget() {
             top_k: random.random_range(0..8),
             ..if random.random_bool(0.5) { config() } else { after_suffix() }
         };
-        let place = ChunkPlace { path: "a.py".into(), start_line: 0, end_line: 1 };
-        let chunks: Vec<PromptChunk<'_>> = texts
-            .iter()
-            .enumerate()
-            .map(|(n, text)| PromptChunk { id: id(n), place: &place, text })
-            .collect();
+        let span = ChunkSpan { path: "a.py".into(), start_line: 0, end_line: 1 };
+        let chunks: Vec<PromptChunk<'_>> =
+            texts.iter().enumerate().map(|(n, text)| PromptChunk { id: id(n), span: &span, text }).collect();
         let builder = builder(config.clone());
         let base = builder.build_at(Lane::Base, cursor(&prefix, &suffix), &chunks);
         assert!(tokens_after(&base, "<|fim_prefix|>") <= config.prefix_tokens);

@@ -8,7 +8,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use llavacode_core::Error;
 use llavacode_core::config::{ChunkOrder, ContextPlacement, PromptConfig, PromptStyle};
-use llavacode_core::engine::{ChunkPlace, Lane, PromptPart};
+use llavacode_core::engine::{ChunkSpan, Lane, PromptPart};
 use llavacode_core::index::ChunkId;
 use llavacode_core::prompt::{Cursor, Prompt, PromptBuilder, PromptChunk, Segment};
 use llavacode_core::tokenize::Tokenizer;
@@ -75,20 +75,20 @@ fn builder(config: PromptConfig) -> PromptBuilder {
     PromptBuilder::new(tokenizer(), config).expect("the fixture has every special token")
 }
 
-struct Chunks(Vec<(ChunkPlace, String)>);
+struct Chunks(Vec<(ChunkSpan, String)>);
 
 impl Chunks {
     /// `count` chunks of `lines` lines, best first, each naming its rank.
     fn new(count: usize, lines: usize) -> Self {
         let text =
             |rank: usize| (0..lines).map(|n| format!("chunk_{rank} = {n}")).collect::<Vec<_>>().join("\n");
-        let place = |rank| ChunkPlace { path: format!("{rank}.py"), start_line: 0, end_line: lines };
-        Self((0..count).map(|rank| (place(rank), text(rank))).collect())
+        let span = |rank| ChunkSpan { path: format!("{rank}.py"), start_line: 0, end_line: lines };
+        Self((0..count).map(|rank| (span(rank), text(rank))).collect())
     }
 
     fn as_chunks(&self) -> Vec<PromptChunk<'_>> {
         let chunks = self.0.iter().enumerate();
-        chunks.map(|(rank, (place, text))| PromptChunk { id: id(rank), place, text }).collect()
+        chunks.map(|(rank, (span, text))| PromptChunk { id: id(rank), span, text }).collect()
     }
 }
 
@@ -103,7 +103,7 @@ fn shown(prompt: &Prompt) -> String {
         .iter()
         .map(|part| match part {
             PromptPart::Special { text } | PromptPart::Text { text, .. } => text.clone(),
-            PromptPart::Soft { place, .. } => format!("{{{}}}", place.path),
+            PromptPart::Soft { span, .. } => format!("{{{}}}", span.path),
         })
         .collect()
 }

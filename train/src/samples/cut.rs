@@ -259,9 +259,9 @@ impl<'a> Retriever<'a> {
             .into_iter()
             .map(|scored| &self.chunks[scored.slot as usize])
             .map(|chunk| SampleChunk {
-                path: chunk.place.path.clone(),
-                start_line: chunk.place.start_line,
-                end_line: chunk.place.end_line,
+                path: chunk.span.path.clone(),
+                start_line: chunk.span.start_line,
+                end_line: chunk.span.end_line,
                 text: chunk.text.to_string(),
             })
             .collect();

@@ -17,7 +17,7 @@ use crate::{command, page, paths};
 pub(crate) struct Options {
     /// Run only one part
     #[arg(long)]
-    only: Option<Part>,
+    only: Option<Suite>,
     /// Run the later steps even if one fails
     #[arg(long)]
     keep_going: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Part {
+enum Suite {
     /// Format, lints, and the tests that need no browser
     Native,
     /// Kernels and shaders in a browser
@@ -43,13 +43,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = |part| options.only.is_none_or(|only| only == part);
     let mut steps = Steps::new(options.keep_going);
     let outcome = (|| {
-        if wanted(Part::Native) {
+        if wanted(Suite::Native) {
             native(&mut steps, options.filter.as_deref())?;
         }
-        if wanted(Part::Browser) {
+        if wanted(Suite::Browser) {
             browser(&mut steps, options.filter.as_deref())?;
         }
-        if wanted(Part::Page) {
+        if wanted(Suite::Page) {
             page(&mut steps, options.filter.as_deref())?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use leptos::task::spawn_local;
 use llavacode_api::completion::Completion;
 use web_sys::UrlSearchParams;
 
-use super::{Chosen, Control};
+use super::{Control, ModelChoice};
 use crate::client::{Client, Incoming};
 use crate::fetch::fetch_json;
 use crate::state::choice::{self, Arriving, Plan, Timed};
@@ -26,7 +26,7 @@ pub(super) struct Next {
     client: Client,
     /// Names it among the page's workers.
     pub(super) number: u32,
-    chosen: Chosen,
+    chosen: ModelChoice,
     name: String,
     load: RequestId,
     index: Cell<Option<RequestId>>,
@@ -45,7 +45,7 @@ impl Control {
     /// The first model is ready: looks for a better one.
     pub(super) fn look_for_better(self, info: &EngineInfo) {
         let inner = self.inner();
-        if inner.looked.replace(true) || self.chosen().bundle != Chosen::default().bundle {
+        if inner.looked.replace(true) || self.chosen().bundle != ModelChoice::default().bundle {
             return;
         }
         let info = info.clone();
@@ -97,7 +97,7 @@ impl Control {
     /// Keeps what pico's first completion took.
     pub(super) fn time(&self, done: &Completion) {
         if self.state.timed.with_untracked(Option::is_none)
-            && self.chosen().bundle == Chosen::default().bundle
+            && self.chosen().bundle == ModelChoice::default().bundle
         {
             self.state.timed.set(Timed::of(done));
         }
@@ -117,8 +117,8 @@ impl Control {
         if id == PICO {
             self.abandon_next();
             let runs = self.state.engine.with_untracked(EngineState::is_ready);
-            if !runs || self.chosen().bundle != Chosen::default().bundle || self.device() != device {
-                self.load(Chosen { device, ..Chosen::default() });
+            if !runs || self.chosen().bundle != ModelChoice::default().bundle || self.device() != device {
+                self.load(ModelChoice { device, ..ModelChoice::default() });
             }
             return;
         }
@@ -126,7 +126,7 @@ impl Control {
     }
 
     /// Loads a model in a worker of its own. The one in use goes on answering until this one can.
-    pub(super) fn bring(self, chosen: Chosen, name: &str) {
+    pub(super) fn bring(self, chosen: ModelChoice, name: &str) {
         self.abandon_next();
         let number = self.next_number();
         let started = Client::spawn(move |incoming| self.on_incoming(number, incoming)).and_then(|client| {

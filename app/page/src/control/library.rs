@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::models::absolute;
-use super::{Chosen, Control};
+use super::{Control, ModelChoice};
 use crate::client::{Client, Incoming};
 use crate::state::known::{self, Place};
 use crate::state::library::{self, Library, Order};
@@ -37,7 +37,7 @@ impl Control {
         let files = self.model_files_untracked(id);
         let mut urls = files.into_iter().map(|file| file.url);
         match known::find(id).map(|known| known.place) {
-            Some(Place::BuiltIn) => Chosen::default().bundle,
+            Some(Place::BuiltIn) => ModelChoice::default().bundle,
             Some(Place::Beside) => BundleSource::Url { url: absolute(&format!("models/{id}/")) },
             Some(Place::Elsewhere(_)) | None => {
                 let reader = urls.next().unwrap_or_else(|| id.to_owned());
@@ -204,7 +204,7 @@ impl Control {
     }
 
     fn bring_model(self, id: &str, device: DeviceChoice) {
-        let chosen = Chosen { bundle: self.bundle_of(id), files: Vec::new(), device };
+        let chosen = ModelChoice { bundle: self.bundle_of(id), files: Vec::new(), device };
         self.bring(chosen, &self.model_name(id));
     }
 }

@@ -33,7 +33,7 @@ use llavacode_protocol::{BundleSource, DeviceChoice, Event, Reply, Request, Requ
 use arriving::Next;
 pub use import::IncomingPlace;
 use library::Fetcher;
-pub use models::{Chosen, absolute, is_gguf};
+pub use models::{ModelChoice, absolute, is_gguf};
 
 /// Acts on the page. A copy is a handle to the same one.
 #[derive(Clone, Copy)]
@@ -54,7 +54,7 @@ struct Inner {
     /// The worker that is to take its place.
     next: RefCell<Option<Next>>,
     /// What could not be loaded, and its name.
-    failed: RefCell<Option<(Chosen, String)>>,
+    failed: RefCell<Option<(ModelChoice, String)>>,
     /// Fetches models onto this device.
     fetcher: RefCell<Option<Fetcher>>,
     /// The model whose fetching was interrupted last.
@@ -65,7 +65,7 @@ struct Inner {
     may_offer: Cell<bool>,
     editor: RefCell<Option<Editor>>,
     /// The bundle and device in use, or last asked for.
-    chosen: RefCell<Option<Chosen>>,
+    chosen: RefCell<Option<ModelChoice>>,
     /// The newest request of each kind; answers to older ones are not shown.
     load: Cell<Option<RequestId>>,
     index: Cell<Option<RequestId>>,
@@ -105,7 +105,7 @@ impl Control {
             }
             Err(message) => self.notify(Severity::Error, message, &[]),
         }
-        self.load(Chosen::from_query());
+        self.load(ModelChoice::from_query());
         leptos::task::spawn_local(async move { self.restore().await });
     }
 
@@ -136,9 +136,9 @@ impl Control {
         self.state.notices.update(|notices| notices.dismiss_acted_on(&action));
         match action {
             Action::Restart => self.restart(),
-            Action::UseCpu => self.load(Chosen { device: DeviceChoice::Cpu, ..self.chosen() }),
-            Action::UseWebgpu => self.load(Chosen { device: DeviceChoice::Webgpu, ..self.chosen() }),
-            Action::DefaultBundle => self.load(Chosen::default()),
+            Action::UseCpu => self.load(ModelChoice { device: DeviceChoice::Cpu, ..self.chosen() }),
+            Action::UseWebgpu => self.load(ModelChoice { device: DeviceChoice::Webgpu, ..self.chosen() }),
+            Action::DefaultBundle => self.load(ModelChoice::default()),
             Action::Reindex => self.index_all(),
             Action::TryModelAgain => self.try_again(),
             Action::Resume => self.resume(),
@@ -283,7 +283,7 @@ impl Control {
     }
 
     /// The bundle and device last asked for.
-    fn chosen(&self) -> Chosen {
+    fn chosen(&self) -> ModelChoice {
         self.inner().chosen.borrow().clone().unwrap_or_default()
     }
 

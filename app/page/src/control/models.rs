@@ -6,7 +6,7 @@ use web_sys::{Url, UrlSearchParams};
 use super::Control;
 use crate::client::Client;
 use crate::editor::Editor;
-use crate::files::Candidate;
+use crate::files::PickedFile;
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::lanes::LaneRun;
 use crate::state::measure::MeasureState;
@@ -18,22 +18,22 @@ const BUILT_IN: &str = "bundle/";
 
 /// A bundle and a device.
 #[derive(Debug, Clone)]
-pub struct Chosen {
+pub struct ModelChoice {
     /// Where the bundle is.
     pub bundle: BundleSource,
     /// Its files, if the user chose them.
-    pub files: Vec<Candidate>,
+    pub files: Vec<PickedFile>,
     /// What to compute on.
     pub device: DeviceChoice,
 }
 
-impl Default for Chosen {
+impl Default for ModelChoice {
     fn default() -> Self {
         Self::at(BUILT_IN, DeviceChoice::Auto)
     }
 }
 
-impl Chosen {
+impl ModelChoice {
     /// A bundle or a GGUF file at a URL, which may be relative to the page.
     pub fn at(url: &str, device: DeviceChoice) -> Self {
         let bundle = match is_gguf(url) {
@@ -81,7 +81,7 @@ fn announce_ready() {
 impl Control {
     /// Starts the engine in a new worker. The worker before ends, and with it everything it held on
     /// the device; the editor and its text are not touched.
-    pub fn load(self, chosen: Chosen) {
+    pub fn load(self, chosen: ModelChoice) {
         let inner = self.inner();
         inner.client.replace(None);
         self.abandon_next();
@@ -162,7 +162,7 @@ impl Control {
         if chosen.device != DeviceChoice::Cpu {
             actions.push(Action::UseCpu);
         }
-        if chosen.bundle != Chosen::default().bundle {
+        if chosen.bundle != ModelChoice::default().bundle {
             actions.push(Action::DefaultBundle);
         }
         actions

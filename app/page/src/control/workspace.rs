@@ -1,7 +1,7 @@
 //! The workspace: what it holds and which of its files are open.
 
 use leptos::prelude::*;
-use llavacode_api::completion::ChunkPlace;
+use llavacode_api::completion::ChunkSpan;
 use serde::Deserialize;
 
 use super::Control;
@@ -166,14 +166,14 @@ impl Control {
         self.keep_view();
     }
 
-    /// Opens a chunk's place and selects its lines.
-    pub fn open_place(self, place: &ChunkPlace) {
-        if !self.state.workspace.with_untracked(|workspace| workspace.files.contains_key(&place.path)) {
+    /// Opens a chunk's file and selects its lines.
+    pub fn open_span(self, span: &ChunkSpan) {
+        if !self.state.workspace.with_untracked(|workspace| workspace.files.contains_key(&span.path)) {
             return;
         }
-        self.open(&place.path);
+        self.open(&span.path);
         self.with_editor(|editor| {
-            editor.show_lines(place.start_line, place.end_line);
+            editor.show_lines(span.start_line, span.end_line);
             editor.focus();
         });
     }

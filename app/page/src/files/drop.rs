@@ -7,7 +7,7 @@ use web_sys::{
     FileSystemFileEntry,
 };
 
-use super::{Candidate, Selection, holds_patterns, settled, split_root};
+use super::{PickedFile, Selection, holds_patterns, settled, split_root};
 use crate::state::ignore::Ignored;
 
 /// Whether files are dragged, and not, say, text.
@@ -62,7 +62,7 @@ pub async fn walk(entries: Vec<FileSystemEntry>) -> Result<Selection, JsValue> {
             waiting.extend(below);
         } else if !ignored.leaves_out(&path) {
             let file = file_of(entry.unchecked_ref()).await?;
-            selection.candidates.push(Candidate { path, file });
+            selection.candidates.push(PickedFile { path, file });
         }
     }
     selection.candidates.sort_by(|a, b| a.path.cmp(&b.path));

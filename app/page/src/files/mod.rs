@@ -22,7 +22,7 @@ pub const MAX_FILES: usize = 5_000;
 
 /// A file that may be taken in. Nothing of it is read yet.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub struct PickedFile {
     /// Its path in the folder it was chosen from.
     pub path: String,
     /// The browser's handle.
@@ -37,12 +37,12 @@ pub struct Selection {
     /// The folder, if it can be written to.
     pub writable: Option<Folder>,
     /// The files in it.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<PickedFile>,
 }
 
 impl Selection {
     /// The file, if one archive was chosen and nothing else.
-    pub fn archive(&self) -> Option<&Candidate> {
+    pub fn archive(&self) -> Option<&PickedFile> {
         match self.candidates.as_slice() {
             [only] if self.folder.is_none() && archive::is_archive(&only.path) => Some(only),
             _ => None,
@@ -61,7 +61,7 @@ pub struct Collected {
 
 /// Reads what can be used. A file is read only if its size allows it; what a folder ignores is passed
 /// over in silence. `progress` is told how many were looked at.
-pub async fn read(candidates: Vec<Candidate>, progress: impl Fn(usize)) -> Collected {
+pub async fn read(candidates: Vec<PickedFile>, progress: impl Fn(usize)) -> Collected {
     let mut collected = Collected::default();
     let ignored = ignored(&candidates).await;
     let wanted = candidates.into_iter().filter(|candidate| !ignored.leaves_out(&candidate.path));
@@ -83,7 +83,7 @@ pub async fn read(candidates: Vec<Candidate>, progress: impl Fn(usize)) -> Colle
 ///
 /// # Errors
 /// A sentence, if it is too large or no archive.
-pub async fn read_archive(candidate: &Candidate) -> Result<(String, Collected), String> {
+pub async fn read_archive(candidate: &PickedFile) -> Result<(String, Collected), String> {
     let name = &candidate.path;
     if candidate.file.size() > archive::MAX_ARCHIVE_BYTES as f64 {
         let most = archive::MAX_ARCHIVE_BYTES >> 20;
@@ -95,7 +95,7 @@ pub async fn read_archive(candidate: &Candidate) -> Result<(String, Collected), 
 
 /// The `.gitignore` files among what was chosen. Files that were picked one by one are wanted, whatever
 /// such a file beside them says.
-async fn ignored(candidates: &[Candidate]) -> Ignored {
+async fn ignored(candidates: &[PickedFile]) -> Ignored {
     let mut ignored = Ignored::default();
     if !candidates.iter().any(|candidate| candidate.path.contains('/')) {
         return ignored;
@@ -115,12 +115,12 @@ fn holds_patterns(path: &str) -> Option<&str> {
     path.strip_suffix(GITIGNORE).filter(|folder| folder.is_empty() || folder.ends_with('/'))
 }
 
-async fn read_one(candidate: &Candidate) -> Result<File, Error> {
+async fn read_one(candidate: &PickedFile) -> Result<File, Error> {
     accept_size(&candidate.path, candidate.file.size() as u64)?;
     judge(&candidate.path, &bytes(candidate).await?)
 }
 
-async fn bytes(candidate: &Candidate) -> Result<Vec<u8>, Error> {
+async fn bytes(candidate: &PickedFile) -> Result<Vec<u8>, Error> {
     let buffer = JsFuture::from(candidate.file.array_buffer())
         .await
         .map_err(|error| Error::Read { file: candidate.path.clone(), reason: describe(&error) })?;

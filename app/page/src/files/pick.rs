@@ -4,7 +4,7 @@ use js_sys::{Function, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{File, FileList, FileSystemDirectoryHandle, FileSystemFileHandle, HtmlInputElement};
 
-use super::{Candidate, Selection, settled, split_root};
+use super::{PickedFile, Selection, settled, split_root};
 use crate::state::ignore::{GITIGNORE, Ignored};
 
 /// The files of an `<input type="file">`, whose choice is then forgotten, so that choosing the same
@@ -27,7 +27,7 @@ fn from_list(list: &FileList) -> Selection {
             }
             None => file.name(),
         };
-        selection.candidates.push(Candidate { path, file });
+        selection.candidates.push(PickedFile { path, file });
     }
     selection
 }
@@ -92,7 +92,7 @@ pub async fn directory() -> Result<Option<Selection>, JsValue> {
                 Err(entry) => {
                     let file: FileSystemFileHandle = entry.unchecked_into();
                     let file: File = settled(file.get_file()).await?.unchecked_into();
-                    selection.candidates.push(Candidate { path, file });
+                    selection.candidates.push(PickedFile { path, file });
                 }
             }
         }

@@ -1,15 +1,15 @@
 //! How places in files are named.
 
-use llavacode_api::completion::ChunkPlace;
+use llavacode_api::completion::ChunkSpan;
 
 /// `path:first–last`, lines counted from 1 and both included, as editors count them.
-pub fn place_label(place: &ChunkPlace) -> String {
-    format!("{}:{}", place.path, lines_label(place))
+pub fn span_label(span: &ChunkSpan) -> String {
+    format!("{}:{}", span.path, lines_label(span))
 }
 
 /// `first–last`.
-pub fn lines_label(place: &ChunkPlace) -> String {
-    format!("{}–{}", place.start_line + 1, place.end_line.max(place.start_line + 1))
+pub fn lines_label(span: &ChunkSpan) -> String {
+    format!("{}–{}", span.start_line + 1, span.end_line.max(span.start_line + 1))
 }
 
 /// The last part of a path.
@@ -23,8 +23,8 @@ mod tests {
 
     #[test]
     fn lines_are_counted_as_editors_count() {
-        let place = ChunkPlace { path: "shop/cart.py".into(), start_line: 10, end_line: 20 };
-        assert_eq!(place_label(&place), "shop/cart.py:11–20");
-        assert_eq!(file_name(&place.path), "cart.py");
+        let span = ChunkSpan { path: "shop/cart.py".into(), start_line: 10, end_line: 20 };
+        assert_eq!(span_label(&span), "shop/cart.py:11–20");
+        assert_eq!(file_name(&span.path), "cart.py");
     }
 }

@@ -87,15 +87,15 @@ fn number(score: f32) -> String {
 #[component]
 fn Chunk(chunk: RetrievedChunk) -> impl IntoView {
     let control = control();
-    let RetrievedChunk { place, text, score, ranks: of_each } = chunk;
-    let (own, path, lines) = (place.clone(), place.path.clone(), lines_label(&place));
+    let RetrievedChunk { span, text, score, ranks: of_each } = chunk;
+    let (own, path, lines) = (span.clone(), span.path.clone(), lines_label(&span));
     let as_text = move || {
         let full = control.state.lane(Lane::FullRag);
-        full.with(|run| run.chunks.iter().any(|chunk| chunk.place == own))
+        full.with(|run| run.chunks.iter().any(|chunk| chunk.span == own))
     };
     view! {
         <li>
-            <button class="chunk" title="Open this place" on:click=move |_| control.open_place(&place)>
+            <button class="chunk" title="Open this place" on:click=move |_| control.open_span(&span)>
                 <span class="chunk-head">
                     <span class="chunk-place">{path}<span class="chunk-lines">":"{lines}</span></span>
                     <span class="tag" hidden=move || !as_text() title="Full RAG's budget had room for it">"as text"</span>

@@ -25,14 +25,14 @@ enum Naming {
 
 /// What the parts share: the row that buttons and keys act on, and what is being named.
 #[derive(Clone, Copy)]
-struct Chosen {
+struct Selected {
     control: Control,
     /// The row that had the keyboard last.
     focused: RwSignal<Option<String>>,
     naming: RwSignal<Option<Naming>>,
 }
 
-impl Chosen {
+impl Selected {
     /// The row to act on: the one that had the keyboard last, or the open file's.
     fn row(self) -> Option<String> {
         let there = |row: &String| self.control.state.workspace.with(|w| !w.below(row).is_empty());
@@ -45,7 +45,7 @@ impl Chosen {
 #[component]
 pub(super) fn Files() -> impl IntoView {
     let control = control();
-    let chosen = Chosen { control, focused: RwSignal::new(None), naming: RwSignal::new(None) };
+    let chosen = Selected { control, focused: RwSignal::new(None), naming: RwSignal::new(None) };
     // Opening a file elsewhere makes it the one to act on.
     Effect::new(move |_| {
         control.state.tabs.track();
@@ -63,7 +63,7 @@ pub(super) fn Files() -> impl IntoView {
 
 /// New, rename, delete.
 #[component]
-fn FileBar(chosen: Chosen) -> impl IntoView {
+fn FileBar(chosen: Selected) -> impl IntoView {
     let control = control();
     let row = Memo::new(move |_| chosen.row());
     let none = move || row.with(Option::is_none);
@@ -93,7 +93,7 @@ fn FileBar(chosen: Chosen) -> impl IntoView {
 
 /// A line to type a path into.
 #[component]
-fn NameForm(chosen: Chosen, naming: Naming) -> impl IntoView {
+fn NameForm(chosen: Selected, naming: Naming) -> impl IntoView {
     let control = control();
     let input = NodeRef::<Input>::new();
     let (problem, set_problem) = signal(String::new());
@@ -163,7 +163,7 @@ fn NameForm(chosen: Chosen, naming: Naming) -> impl IntoView {
 
 /// The files as a tree.
 #[component]
-fn Tree(chosen: Chosen) -> impl IntoView {
+fn Tree(chosen: Selected) -> impl IntoView {
     let control = control();
     let (closed, set_closed) = signal(BTreeSet::<String>::new());
     let shown = Memo::new(move |_| {

@@ -7,7 +7,7 @@ use llavacode_api::completion::PromptPart;
 use super::control;
 use crate::state::Dialog;
 use crate::state::lanes::title;
-use crate::state::prompt::place_label;
+use crate::state::prompt::span_label;
 
 /// Opens and closes a dialog element as `open` says. A modal one keeps the keyboard and gives it
 /// back.
@@ -71,11 +71,11 @@ fn Part(part: PromptPart) -> impl IntoView {
         PromptPart::Text { text, tokens } => {
             view! { <span class="plain" title=format!("{tokens} tokens")>{text}</span> }.into_any()
         }
-        PromptPart::Soft { place, tokens } => {
-            let label = place_label(&place);
+        PromptPart::Soft { span, tokens } => {
+            let label = span_label(&span);
             let go = move |_| {
                 control.state.dialog.set(None);
-                control.open_place(&place);
+                control.open_span(&span);
             };
             let title = match tokens {
                 1 => "One soft token; opens its chunk".to_owned(),

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use llavacode_api::{
-    completion::{ChunkPlace, Lane},
+    completion::{ChunkSpan, Lane},
     report::{LaneResult, TaskResult},
 };
 
@@ -99,12 +99,12 @@ fn so_far(found: LaneSoFar) -> impl IntoView {
 fn Line(result: TaskResult) -> impl IntoView {
     let control = control();
     let TaskResult { path, line, before, target, needs_context, lanes } = result;
-    let place = ChunkPlace { path: path.clone(), start_line: line, end_line: line + 1 };
+    let span = ChunkSpan { path: path.clone(), start_line: line, end_line: line + 1 };
     let of_lane = |lane: Lane| lanes.get(lane.key()).map(|found| completion(lane, found, &target));
     let completions = Lane::ALL.into_iter().filter_map(of_lane).collect_view();
     view! {
         <li class="task">
-            <button class="task-place" title="Open this line" on:click=move |_| control.open_place(&place)>
+            <button class="task-place" title="Open this line" on:click=move |_| control.open_span(&span)>
                 {format!("{path}:{}", line + 1)}
             </button>
             <span class="tag" hidden=!needs_context title="It needs a name that only another file has">"needs context"</span>

@@ -42,7 +42,7 @@ const EMBEDDING: usize = 0;
 ///     embedding: None,
 /// };
 /// let hits = index.retrieve(&query);
-/// assert_eq!(index.chunk(hits[0].id).map(|chunk| chunk.place.path.as_str()), Some("shapes.py"));
+/// assert_eq!(index.chunk(hits[0].id).map(|chunk| chunk.span.path.as_str()), Some("shapes.py"));
 /// assert_eq!(index.projections(hits[0].id, 0), Some(vec![0.5, 0.5]));
 /// ```
 #[derive(Debug, Clone)]
@@ -146,7 +146,7 @@ impl Index {
             let kept =
                 found.and_then(|slot| Some((slot, self.slots.get_mut(slot as usize)?.chunk.as_mut()?)));
             if let Some((slot, old)) = kept {
-                old.place = chunk.place;
+                old.span = chunk.span;
                 slots.push(slot);
                 stats.kept += 1;
             } else {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use llavacode_api::completion::ChunkPlace;
+use llavacode_api::completion::ChunkSpan;
 
 use super::super::fusion::{FUSION_DEPTH, Scored, best_first, distinct, reciprocal_rank_fusion};
 use super::super::{ChunkId, Query, Ranker, Ranks, RetrievedHit, chunker, lexical};
@@ -56,12 +56,12 @@ impl Index {
     /// The slots that must not be an answer: chunks of the open file, near the cursor or all.
     fn banned(&self, query: &Query<'_>) -> HashSet<u32> {
         let cursor = chunker::cursor_line(query.prefix);
-        let near = |place: &ChunkPlace| match query.same_file {
+        let near = |span: &ChunkSpan| match query.same_file {
             None => true,
-            Some(distance) => lines_between(place, cursor).is_none_or(|lines| lines <= distance),
+            Some(distance) => lines_between(span, cursor).is_none_or(|lines| lines <= distance),
         };
         let own = self.files.get(query.path).into_iter().flatten().copied();
-        own.filter(|&slot| self.chunk_at(slot).is_some_and(|chunk| near(&chunk.place))).collect()
+        own.filter(|&slot| self.chunk_at(slot).is_some_and(|chunk| near(&chunk.span))).collect()
     }
 
     /// The cosine of every chunk that has an embedding with a query's, exact. A chunk's embedding is the
@@ -88,10 +88,10 @@ impl Index {
 }
 
 /// Lines between a chunk and the cursor's line; `None` if the chunk contains it.
-fn lines_between(place: &ChunkPlace, cursor: usize) -> Option<usize> {
-    if cursor < place.start_line {
-        Some(place.start_line - cursor - 1)
+fn lines_between(span: &ChunkSpan, cursor: usize) -> Option<usize> {
+    if cursor < span.start_line {
+        Some(span.start_line - cursor - 1)
     } else {
-        cursor.checked_sub(place.end_line)
+        cursor.checked_sub(span.end_line)
     }
 }

@@ -5,7 +5,7 @@ use leptos::ev::SubmitEvent;
 use leptos::html::Input;
 use leptos::prelude::*;
 
-use crate::control::{Chosen, absolute, is_gguf};
+use crate::control::{ModelChoice, absolute, is_gguf};
 use crate::files::pick;
 use crate::ui::control;
 use llavacode_protocol::{BundleSource, DeviceChoice};
@@ -20,7 +20,7 @@ pub(super) fn BringYourOwn(
     let url = NodeRef::<Input>::new();
     let folder = NodeRef::<Input>::new();
     let files = NodeRef::<Input>::new();
-    let load = move |chosen: Chosen| {
+    let load = move |chosen: ModelChoice| {
         close();
         control.load(chosen);
     };
@@ -32,7 +32,7 @@ pub(super) fn BringYourOwn(
             "" => {}
             // Its progress is shown here.
             url if is_gguf(url) => control.use_model(&absolute(url), device),
-            url => load(Chosen::at(url, device)),
+            url => load(ModelChoice::at(url, device)),
         }
     };
     let load_chosen = move |input: NodeRef<Input>| {
@@ -40,7 +40,7 @@ pub(super) fn BringYourOwn(
             let Some(input) = input.get_untracked() else { return };
             let files = pick::from_input(&input).candidates;
             if !files.is_empty() {
-                load(Chosen { bundle: BundleSource::Files, files, device: device.get_untracked() });
+                load(ModelChoice { bundle: BundleSource::Files, files, device: device.get_untracked() });
             }
         }
     };
