@@ -1,11 +1,10 @@
 //! The engine's host inside a worker: the performance clock, and the event loop to yield to.
 
-use gloo::timers::future::TimeoutFuture;
 use llavacode_core::engine::Host;
 use wasm_bindgen::JsCast;
 use web_sys::DedicatedWorkerGlobalScope;
 
-use super::Browser;
+use super::{Browser, turn::turn};
 
 /// The worker's global scope.
 pub(super) fn scope() -> DedicatedWorkerGlobalScope {
@@ -17,8 +16,8 @@ impl Host for Browser {
         scope().performance().map_or_else(js_sys::Date::now, |performance| performance.now())
     }
 
-    /// Waits for a timeout, before which waiting messages are handled.
+    /// Lets waiting messages be handled.
     async fn yield_now(&self) {
-        TimeoutFuture::new(0).await;
+        turn().await;
     }
 }

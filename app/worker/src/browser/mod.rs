@@ -7,6 +7,7 @@ mod host;
 mod indexed_db;
 mod segments;
 mod storage;
+mod turn;
 
 use js_sys::WebAssembly::Memory;
 use llavacode_browser::model_store::opfs;
