@@ -1,6 +1,8 @@
 //! Whole-system tests, and what they share.
 
 #[cfg(not(target_family = "wasm"))]
+pub mod document;
+#[cfg(not(target_family = "wasm"))]
 pub mod harness;
 pub mod llama_cpp;
 pub mod parity;

@@ -27,71 +27,40 @@ pub(super) trait Format {
     fn scales(halves: &[u16], scales: &mut [f32], minima: &mut [f32]);
 }
 
+/// 4 bits, with so many 16-bit numbers a block.
+pub(super) struct Nibbles<const SCALES: usize>;
 /// [`WeightFormat::Q4`](crate::quant::WeightFormat::Q4): `(q − 8) · scale`, taken as a minimum of
 /// `−8 · scale`.
-pub(super) struct Q4;
+pub(super) type Q4 = Nibbles<1>;
 /// [`WeightFormat::Q4_1`](crate::quant::WeightFormat::Q4_1).
-pub(super) struct Q4_1;
+pub(super) type Q4_1 = Nibbles<2>;
 /// [`WeightFormat::Q8`](crate::quant::WeightFormat::Q8).
 pub(super) struct Q8;
 
-/// Words `w` and a shift by `j` nibbles give elements `8w + j` and `8w + j + 4` as the halves of a word.
-#[inline(always)]
-fn nibbles(words: &[u32; 4]) -> [i16x8; VECTORS] {
-    let words = u32x4::new(*words);
-    let mask = u32x4::splat(0x000f_000f);
-    [cast(words & mask), cast(words >> 4 & mask), cast(words >> 8 & mask), cast(words >> 12 & mask)]
-}
-
-fn nibble_element(position: usize) -> usize {
-    let (shift, word, half) = (position / 8, position / 2 % 4, position % 2);
-    8 * word + shift + 4 * half
-}
-
-impl Format for Q4 {
+impl<const SCALES: usize> Format for Nibbles<SCALES> {
     type Words = [u32; 4];
 
     const HAS_MINIMUM: bool = true;
-    const SCALES: usize = 1;
+    const SCALES: usize = SCALES;
 
+    /// Words `w`, shifted by `j` nibbles, have elements `8w + j` and `8w + j + 4` as the halves of a word.
     #[inline(always)]
-    fn unpack(words: &Self::Words) -> [i16x8; VECTORS] {
-        nibbles(words)
+    fn unpack(words: &[u32; 4]) -> [i16x8; VECTORS] {
+        let words = u32x4::new(*words);
+        let mask = u32x4::splat(0x000f_000f);
+        [cast(words & mask), cast(words >> 4 & mask), cast(words >> 8 & mask), cast(words >> 12 & mask)]
     }
 
     fn element(position: usize) -> usize {
-        nibble_element(position)
+        let (shift, word, half) = (position / 8, position / 2 % 4, position % 2);
+        8 * word + shift + 4 * half
     }
 
     #[inline(always)]
     fn scales(halves: &[u16], scales: &mut [f32], minima: &mut [f32]) {
-        for ((&half, scale), minimum) in halves.iter().zip(scales).zip(minima) {
-            *scale = float(half);
-            *minimum = -8.0 * *scale;
-        }
-    }
-}
-
-impl Format for Q4_1 {
-    type Words = [u32; 4];
-
-    const HAS_MINIMUM: bool = true;
-    const SCALES: usize = 2;
-
-    #[inline(always)]
-    fn unpack(words: &Self::Words) -> [i16x8; VECTORS] {
-        nibbles(words)
-    }
-
-    fn element(position: usize) -> usize {
-        nibble_element(position)
-    }
-
-    #[inline(always)]
-    fn scales(halves: &[u16], scales: &mut [f32], minima: &mut [f32]) {
-        for ((halves, scale), minimum) in halves.as_chunks::<2>().0.iter().zip(scales).zip(minima) {
+        for ((halves, scale), minimum) in halves.as_chunks::<SCALES>().0.iter().zip(scales).zip(minima) {
             *scale = float(halves[0]);
-            *minimum = float(halves[1]);
+            *minimum = if SCALES == 2 { float(halves[SCALES - 1]) } else { -8.0 * *scale };
         }
     }
 }

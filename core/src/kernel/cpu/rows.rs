@@ -53,9 +53,12 @@ impl Rows {
             for (position, place) in places.iter_mut().enumerate() {
                 *place = integers[F::element(position)] as i16;
             }
-            let scale = largest / LARGEST;
+            // Nought, or no number where one of the block is none: what is wrong stays to be seen.
+            let wrong = vectors.iter().fold(f32x4::ZERO, |sum, &v| sum + v * f32x4::ZERO).reduce_add();
+            let scale = largest / LARGEST + wrong;
             rows.scales.push(scale);
-            rows.sums.push(integers.iter().sum::<i32>() as f32 * scale);
+            // Of what was stored, which cannot overflow, whatever activations that are no numbers became.
+            rows.sums.push(places.iter().map(|&v| i32::from(v)).sum::<i32>() as f32 * scale);
         }
         rows
     }
@@ -71,6 +74,32 @@ impl Rows {
             values: &self.values.as_chunks().0[first..][..blocks],
             scales: &self.scales[first..][..blocks],
             sums: &self.sums[first..][..blocks],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::cpu::format::{Q4, Q8};
+
+    #[test]
+    fn a_block_of_noughts_has_none_but_noughts() {
+        let rows = Rows::new::<Q4>(&[0.0; 64], 32);
+        assert_eq!((rows.len(), rows.blocks), (2, 1));
+        assert_eq!(
+            (rows.row(1).values[0], rows.row(1).scales[0], rows.row(1).sums[0]),
+            ([0; BLOCK], 0.0, 0.0)
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_number_after() {
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let rows = Rows::new::<Q8>(&[wrong; 32], 32);
+            let row = rows.row(0);
+            let value = f32::from(row.values[0][0]) * row.scales[0];
+            assert!(!value.is_finite(), "{wrong} became {value}");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{fs, io};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use llavacode_core::bench::Report;
+use llavacode_tests::document::write_between;
 use llavacode_tests::harness::{Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::{BrowserOptions, Gpu};
@@ -78,18 +79,6 @@ struct Arguments {
     document: Option<PathBuf>,
 }
 
-/// Replaces what stands between the document's two marks.
-fn write_into(document: &Path, model: &str, device: Device, table: &str) -> Result<()> {
-    let mark = |mark| format!("<!-- bench-{model}-{}:{mark} -->", device.key());
-    let [begin, end] = ["begin", "end"].map(mark);
-    let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
-    let missing = || format!("{} lacks the lines {begin} and {end}", document.display());
-    let (before, rest) = text.split_once(&begin).with_context(missing)?;
-    let (_, after) = rest.split_once(&end).with_context(missing)?;
-    fs::write(document, format!("{before}{begin}\n{table}{end}{after}"))?;
-    Ok(())
-}
-
 /// The page with at most so many elements in a JSON list of its demo.
 fn shorten(site: Site, path: &str, list: &str, most: Option<usize>) -> Result<Site> {
     let Some(most) = most else { return Ok(site) };
@@ -127,7 +116,8 @@ pub(super) async fn main() -> Result<()> {
         let measured = serde_json::from_value::<Report>(json!(report))?;
         table::print(&measured, &report);
         if let Some(document) = &arguments.document {
-            write_into(document, &arguments.model, arguments.device, &table::markdown(&measured, &report))?;
+            let name = format!("bench-{}-{}", arguments.model, arguments.device.key());
+            write_between(document, &name, &table::markdown(&measured, &report))?;
         }
         println!("\nall of it: {}", file.display());
         Ok(())

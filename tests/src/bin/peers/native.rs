@@ -6,6 +6,7 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use llavacode_tests::document::write_between;
 use llavacode_tests::harness::{Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
@@ -76,7 +77,7 @@ pub(super) async fn main() -> Result<()> {
         let table = report.markdown();
         println!("\n{table}");
         match &arguments.document {
-            Some(document) => write_into(document, &table),
+            Some(document) => write_between(document, "peers", &table),
             None => Ok(()),
         }
     })
@@ -148,15 +149,4 @@ async fn complete(page: &Page, engine: &Engine, text: &str, tokens: usize) -> Re
     let script = format!("complete({}, {}, {NEW_TOKENS})", json!(engine.name), json!(prompt));
     let done = page.evaluate_async(&script).await?;
     Run::new(&engine.name, tokens, &done)
-}
-
-/// Replaces what stands between the document's two marks.
-fn write_into(document: &Path, table: &str) -> Result<()> {
-    let [begin, end] = ["<!-- peers:begin -->", "<!-- peers:end -->"];
-    let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
-    let missing = || format!("{} lacks the lines {begin} and {end}", document.display());
-    let (before, rest) = text.split_once(begin).with_context(missing)?;
-    let (_, after) = rest.split_once(end).with_context(missing)?;
-    fs::write(document, format!("{before}{begin}\n{table}{end}{after}"))?;
-    Ok(())
 }

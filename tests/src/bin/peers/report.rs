@@ -3,6 +3,7 @@
 use std::fmt;
 
 use anyhow::{Context, Result};
+use llavacode_core::metrics::percentile;
 use serde_json::{Value, json};
 
 /// An engine that was loaded.
@@ -93,15 +94,10 @@ const FIGURES: [(&str, &str, Figure); 3] = [
     ("ttft", "TTFT, ms", |run| run.ttft_ms),
 ];
 
-/// Lower quartile, median and upper quartile, between neighbours where none falls on a value.
-fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
-    values.sort_by(f64::total_cmp);
-    let last = values.len().checked_sub(1)?;
-    Some([0.25, 0.5, 0.75].map(|part| {
-        let place = part * last as f64;
-        let (low, share) = (place.floor() as usize, place.fract());
-        values[low] + share * (values[(low + 1).min(last)] - values[low])
-    }))
+/// Lower quartile, median and upper quartile.
+fn quartiles(values: &[f64]) -> Option<[f64; 3]> {
+    let [low, median, high] = [25.0, 50.0, 75.0].map(|p| percentile(values, p));
+    Some([low?, median?, high?])
 }
 
 impl Report {
@@ -127,7 +123,7 @@ impl Report {
         let ours = self.engines.iter().find(|engine| engine.project == "llavacode")?;
         let pairs =
             self.values(&ours.name, tokens, figure).into_iter().zip(self.values(&other.name, tokens, figure));
-        quartiles(pairs.map(|(ours, theirs)| ours / theirs).collect())
+        quartiles(&pairs.map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
     }
 
     /// The figures of every run; ratios with quartiles, by engine and device, at equal threads, and for the
@@ -190,7 +186,7 @@ impl Report {
                     .engines
                     .iter()
                     .map(|engine| {
-                        let median = quartiles(self.values(&engine.name, tokens, figure));
+                        let median = quartiles(&self.values(&engine.name, tokens, figure));
                         let ratio = self.ratios(engine, tokens, figure);
                         match (median, ratio) {
                             (Some([_, median, _]), Some(_)) if engine.project == "llavacode" => {
@@ -213,13 +209,6 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quartiles_lie_between_neighbours() {
-        assert_eq!(quartiles(vec![]), None);
-        assert_eq!(quartiles(vec![3.0]), Some([3.0; 3]));
-        assert_eq!(quartiles(vec![4.0, 1.0, 3.0, 2.0]), Some([1.75, 2.5, 3.25]));
-    }
 
     #[test]
     fn ratios_are_of_runs_that_took_turns() {
