@@ -34,10 +34,10 @@ pub(crate) use self::{
     weights::row_parts,
 };
 
-/// Largest allowed ‖a − b‖ / ‖b‖: what another order of summation leaves of 24 bits, and what the
-/// processor's products round activations by.
+/// Largest allowed ‖a − b‖ / ‖b‖: what another order of summation leaves of 24 bits; on the processor,
+/// whose products round activations to 16 bits, half as much again as the worst of 2,000 seeds.
 fn tolerance(device: &Device) -> f64 {
-    if bodies(device) == Bodies::Cpu { 1e-4 } else { 1e-5 }
+    if bodies(device) == Bodies::Cpu { 5e-4 } else { 1e-5 }
 }
 
 const FORMATS: [WeightFormat; 4] =

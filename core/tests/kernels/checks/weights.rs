@@ -7,7 +7,7 @@ use super::*;
 pub(crate) async fn row_parts(bench: &mut Bench) {
     for format in FORMATS {
         let cols = 32 * bench.size(1..=12);
-        let random = (bench.size(2..=130), bench.size(66..=400), bench.size(1..=65));
+        let random = (bench.size(2..=130), bench.size(66..=400), bench.size(1..=64));
         // Parts of one row, of a few, of a tile and of several; the last is shorter.
         for (rows, out, part) in [(1, 5, 1), (3, 70, 9), (17, 130, 64), (1, 600, 128), random] {
             one_in_parts(bench, rows, cols, out, part, format).await;
