@@ -65,6 +65,7 @@ mod browser {
         row_parts,
         norm_gate_up,
         rope_and_append,
+        append_turned,
         attention,
         gather_rows,
         argmax

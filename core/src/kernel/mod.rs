@@ -10,6 +10,7 @@
 //!
 //! | family | operations | kernels |
 //! |---|---|---|
+//! | `append_turned` | [`append_turned`] | |
 //! | `argmax` | [`argmax`] | |
 //! | `attention` | [`attention`] | `query` for one new token, `tile` for many |
 //! | `feed_forward` | [`norm_gate_up`], [`swiglu`] | `gate_up_vector` for one row, `swiglu` |
@@ -34,7 +35,7 @@ use burn::tensor::{Int, Tensor};
 
 pub use self::{
     gpu::{Shader, check_shaders, launches, shaders},
-    operands::{Heads, LayerCache, RmsNorm, RopeTable, Span},
+    operands::{Heads, LayerCache, LayerStates, Move, RmsNorm, RopeTable, Span},
 };
 use crate::{
     device::{Bodies, bodies},
@@ -120,6 +121,23 @@ pub fn rope_and_append(
     span: Span,
 ) -> (Tensor<2>, LayerCache) {
     on!(qkv.device(), rope_and_append(qkv, heads, rope, qk_norm, cache, span))
+}
+
+/// Puts keys and values that were read at other positions into the cache: RoPE turns a key by its
+/// position, so turning it once more by as many positions as it moved gives the key it would have had
+/// there. On the GPU and the processor the cache is written in place.
+///
+/// # Panics
+/// If they end beyond the cache's capacity, or moved farther than the rope table goes.
+pub fn append_turned(states: &LayerStates, rope: &RopeTable, cache: LayerCache, moved: Move) -> LayerCache {
+    let ([_, _, len, _], [_, _, capacity, _]) = (states.keys.dims(), cache.keys.dims());
+    let ([positions, _], end) = (rope.cos.dims(), moved.to + len);
+    assert!(
+        end <= capacity && moved.distance() < positions,
+        "positions up to {end} moved by {}, a cache of {capacity}, a rope table of {positions}",
+        moved.distance()
+    );
+    on!(states.keys.device(), append_turned(states, rope, cache, moved))
 }
 
 /// Causal grouped-query attention over the cache: row `i` of a sequence sees positions

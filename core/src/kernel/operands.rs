@@ -55,3 +55,34 @@ pub struct LayerCache {
     /// Values.
     pub values: Tensor<4>,
 }
+
+/// Keys and values of some positions of one layer, `[batch, kv_heads, len, head_dim]` each: what was read
+/// once, to be put into caches ([`append_turned`](super::append_turned)).
+#[derive(Debug, Clone)]
+pub struct LayerStates {
+    /// Keys, rotated as at the positions where they were read.
+    pub keys: Tensor<4>,
+    /// Values.
+    pub values: Tensor<4>,
+}
+
+/// From where to where positions move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    /// Where the first of them was read.
+    pub from: usize,
+    /// Where it goes.
+    pub to: usize,
+}
+
+impl Move {
+    /// By how many positions.
+    pub fn distance(self) -> usize {
+        self.from.abs_diff(self.to)
+    }
+
+    /// Whether towards the beginning.
+    pub fn is_backwards(self) -> bool {
+        self.to < self.from
+    }
+}

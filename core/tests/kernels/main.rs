@@ -41,7 +41,18 @@ macro_rules! tests {
     };
 }
 
-tests!(rms_norm, swiglu, linear, row_parts, norm_gate_up, rope_and_append, attention, gather_rows, argmax);
+tests!(
+    rms_norm,
+    swiglu,
+    linear,
+    row_parts,
+    norm_gate_up,
+    rope_and_append,
+    append_turned,
+    attention,
+    gather_rows,
+    argmax,
+);
 
 #[test]
 fn ceilings() {

@@ -8,6 +8,7 @@
 //!
 //! What these bodies work on are slices; [`tensors`] gets them from burn's tensors and back.
 
+mod append_turned;
 mod argmax;
 mod attention;
 mod feed_forward;
@@ -21,6 +22,7 @@ mod rows;
 mod tensors;
 
 pub(super) use self::{
+    append_turned::append_turned,
     argmax::argmax,
     attention::attention,
     feed_forward::{norm_gate_up, swiglu},

@@ -3,6 +3,7 @@
 //! A file a family, named as its WGSL. Beside them `weights` has a weight matrix's buffers, `launch` what
 //! all launches have in common, and `check` asks the device's compiler about every kernel.
 
+mod append_turned;
 mod argmax;
 mod attention;
 pub(super) mod ceilings;
@@ -19,6 +20,7 @@ use burn_wgpu::KernelSource;
 
 use self::launch::Kernel;
 pub(super) use self::{
+    append_turned::append_turned,
     argmax::argmax,
     attention::attention,
     feed_forward::{norm_gate_up, swiglu},
@@ -42,6 +44,7 @@ pub struct Shader {
 /// refused shader is skipped without a word.
 pub fn shaders() -> Vec<Shader> {
     let families = [
+        append_turned::kernels(),
         argmax::kernels(),
         attention::kernels(),
         ceilings::kernels(),

@@ -1,5 +1,6 @@
 //! What each kernel means, in burn's own operations. A file a family, named as its WGSL.
 
+mod append_turned;
 mod argmax;
 mod attention;
 mod feed_forward;
@@ -10,6 +11,7 @@ mod rope_and_append;
 mod weights;
 
 pub use self::{
+    append_turned::append_turned,
     argmax::argmax,
     attention::attention,
     feed_forward::{norm_gate_up, swiglu},

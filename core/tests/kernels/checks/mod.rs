@@ -3,6 +3,7 @@
 //! The reference runs on the CPU backend, with matrices unpacked to floats. The functions wait for nothing but futures, so the same
 //! checks run natively and in a browser.
 
+mod append_turned;
 mod argmax;
 mod attention;
 mod ceilings;
@@ -18,11 +19,12 @@ use std::ops::RangeInclusive;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use llavacode_core::{
     device::{Bodies, bodies, set_software},
-    kernel::{self, Heads, LayerCache, RmsNorm, RopeTable, Span, reference},
+    kernel::{self, Heads, LayerCache, LayerStates, Move, RmsNorm, RopeTable, Span, reference},
     quant::{Matrix, WeightFormat, part_rows},
 };
 
 pub(crate) use self::{
+    append_turned::append_turned,
     argmax::argmax,
     attention::attention,
     ceilings::ceilings,
