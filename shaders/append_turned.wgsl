@@ -46,16 +46,16 @@ fn main(
     let row = pair / half_dim;
     let head = row / params.len;
     let position = row % params.len;
-    let from = row * 2u * half_dim + i;
-    let to = (head * params.capacity + params.start + position) * 2u * half_dim + i;
+    let read_at = row * 2u * half_dim + i;
+    let write_at = (head * params.capacity + params.start + position) * 2u * half_dim + i;
 
     let angle = params.distance * half_dim + i;
     let cosine = cosines[angle];
     let sine = select(sines[angle], -sines[angle], params.backwards == 1u);
-    let first = read_keys[from];
-    let second = read_keys[from + half_dim];
-    keys[to] = first * cosine - second * sine;
-    keys[to + half_dim] = second * cosine + first * sine;
-    values[to] = read_values[from];
-    values[to + half_dim] = read_values[from + half_dim];
+    let first = read_keys[read_at];
+    let second = read_keys[read_at + half_dim];
+    keys[write_at] = first * cosine - second * sine;
+    keys[write_at + half_dim] = second * cosine + first * sine;
+    values[write_at] = read_values[read_at];
+    values[write_at + half_dim] = read_values[read_at + half_dim];
 }

@@ -99,7 +99,7 @@ fn nought() -> Vec<u8> {
 #[tokio::test]
 async fn without_its_projector_xrags_lane_is_refused() {
     let mut page = Page::open(bundle(None, soft_tokens(1))).await;
-    assert_eq!(page.engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
+    assert_eq!(page.engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Cached, Lane::Compressed]);
     let refused = page.complete(Lane::Xrag, &request()).await;
     assert_eq!(refused, Err(Error::LaneMissing { lane: "xrag", file: XRAG_PROJECTOR }));
     let done = page.complete(Lane::Compressed, &request()).await;
@@ -240,5 +240,48 @@ async fn what_lanes_share_is_made_once_and_each_that_uses_it_is_charged() {
     for ttft in [compressed, base, full_rag, xrag] {
         let parts = ttft.retrieve_ms + ttft.encode_ms + ttft.assemble_ms + ttft.prefill_ms;
         assert!((ttft.total_ms - parts).abs() < 1e-6 && ttft.assemble_ms > 0.0);
+    }
+}
+
+/// What a lane says, without the times.
+fn said(completion: &Completion) -> (String, usize) {
+    (completion.text.clone(), completion.prompt_tokens)
+}
+
+#[tokio::test]
+async fn a_first_chunk_read_by_itself_is_what_it_is_in_full_rag() {
+    let mut page = Page::open(bundle(None, soft_tokens(1))).await;
+    let full_rag = page.complete(Lane::FullRag, &request()).await.expect("it completes");
+    for read in [1, 0] {
+        let cached = page.complete(Lane::Cached, &request()).await.expect("it completes");
+        assert_eq!(said(&cached), said(&full_rag), "nothing stands before the only chunk");
+        assert_eq!(cached.ttft.encoded_chunks, read, "it is read once");
+        assert_eq!(cached.reused_tokens > 0, read == 0);
+    }
+    page.engine.keep_chunks_within(0);
+    let cached = page.complete(Lane::Cached, &request()).await.expect("it completes");
+    assert_eq!((said(&cached), cached.ttft.encoded_chunks), (said(&full_rag), 1), "nothing may be kept");
+}
+
+#[tokio::test]
+async fn where_other_chunks_are_found_the_text_before_the_cursor_is_not_read_again() {
+    let mut page = Page::open(bundle(None, soft_tokens(1))).await;
+    let text = "circle = Circle()\n".repeat(20);
+    let asked = |cold, end: &str| CompletionRequest { prefix: text.clone() + end, cold, ..request() };
+    let first = page.complete(Lane::Cached, &asked(false, "print(circle.")).await.expect("it completes");
+    assert_eq!(first.reused_tokens, 0);
+    // Typing: all but what is new is there.
+    let typed = page.complete(Lane::Cached, &asked(false, "print(circle.a")).await.expect("it completes");
+    assert!(typed.reused_tokens + 8 > first.prompt_tokens, "{typed:?}");
+    // Another chunk in front of everything: once the text is read by itself for it, then it is kept.
+    for (n, name) in ["square", "round", "long"].into_iter().enumerate() {
+        let other = format!("def {name}(circle):\n    return Circle({n}).area() + circle.radius\n");
+        page.workspace.update(&format!("{name}.py"), &other);
+        page.embed().await;
+        let end = format!("{name}(circle.");
+        let moved = page.complete(Lane::Cached, &asked(false, &end)).await.expect("it completes");
+        let cold = page.complete(Lane::Cached, &asked(true, &end)).await.expect("it completes");
+        assert_eq!(moved.prompt_tokens, cold.prompt_tokens);
+        assert!(moved.ttft.encoded_chunks == 1 && cold.ttft.encoded_chunks == 0);
     }
 }

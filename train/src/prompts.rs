@@ -46,7 +46,7 @@ impl Sequence {
         let mut sequence = Self::default();
         for segment in &prompt.segments {
             match segment {
-                Segment::Tokens(tokens) => sequence.tokens.extend_from_slice(tokens),
+                Segment::Tokens(tokens) | Segment::Alone(tokens) => sequence.tokens.extend_from_slice(tokens),
                 Segment::Soft(id) => {
                     let chunk = (0..chunks).find(|&number| chunk_id(number) == *id).unwrap_or(0);
                     for i in 0..soft_tokens {
@@ -117,6 +117,7 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         context_placement,
         chunk_order: ChunkOrder::BestLast,
         context_header: String::new(),
+        sink_token: String::new(),
         prefix_tokens: 320,
         suffix_tokens: 64,
         suffix_as_context: false,

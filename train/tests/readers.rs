@@ -111,6 +111,22 @@ fn lanes_differ_in_context_and_healing() {
 }
 
 #[test]
+fn a_first_chunk_read_by_itself_is_what_it_is_in_full_rag() {
+    let reader = reader("tiny", true);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut sample = tasks(folder.path()).swap_remove(0).sample;
+    sample.chunks.truncate(1);
+    let mut session = reader.session();
+    let lanes = reader.cached_lanes();
+    let judged = lanes.iter().map(|lane| reader.judge(&mut session, *lane, &sample, &[]).expect("an answer"));
+    let [base, full_rag, cached, whole] = judged.collect::<Vec<_>>().try_into().expect("four lanes");
+    assert_eq!((&whole.text, whole.positions), (&full_rag.text, full_rag.positions));
+    assert!((whole.nats - full_rag.nats).abs() < 1e-3 * full_rag.nats, "{} {}", whole.nats, full_rag.nats);
+    assert_eq!(cached.positions, full_rag.positions);
+    assert!((base.nats - full_rag.nats).abs() > 1e-3, "the chunk does something");
+}
+
+#[test]
 fn a_line_is_the_greedy_one_whatever_is_guessed_before() {
     let reader = reader("tiny", true);
     for question in questions(&reader) {
@@ -163,14 +179,16 @@ fn a_run_that_was_stopped_goes_on_to_the_same_end() {
     let mut both = [reader("healing", true), reader("plain", false)];
     let path = folder.path().join("scores.jsonl");
     let mut lines = 0;
-    let whole = readers::measure(&mut both, &tasks, "twelve", &path, |_| lines += 1).expect("measured");
+    let whole = readers::measure(&mut both, BundleReader::lanes, &tasks, "twelve", &path, |_| lines += 1)
+        .expect("measured");
     assert!(lines > 0, "it says how far it is");
     assert_eq!(whole.len(), 12 * (4 + 2));
     let file = fs::read(&path).expect("scores");
 
     // Killed in the middle of a line, in the middle of a task.
     fs::write(&path, &file[..file.len() / 2]).expect("written");
-    let again = readers::measure(&mut both, &tasks, "twelve", &path, |_| ()).expect("measured");
+    let again =
+        readers::measure(&mut both, BundleReader::lanes, &tasks, "twelve", &path, |_| ()).expect("measured");
     let (whole, again) = (readers::summarise(&whole, &tasks), readers::summarise(&again, &tasks));
     assert_eq!(whole.keys().collect::<Vec<_>>(), ["healing", "plain"]);
     for (name, sets) in &whole {
@@ -189,8 +207,9 @@ fn a_run_that_was_stopped_goes_on_to_the_same_end() {
 
     // Nothing is measured twice, and with other tasks nothing counts.
     let before = fs::read(&path).expect("scores");
-    readers::measure(&mut both, &tasks, "twelve", &path, |_| ()).expect("measured");
+    readers::measure(&mut both, BundleReader::lanes, &tasks, "twelve", &path, |_| ()).expect("measured");
     assert_eq!(fs::read(&path).expect("scores"), before);
-    let none = readers::measure(&mut both, &[], "others", &path, |_| ()).expect("measured");
+    let none =
+        readers::measure(&mut both, BundleReader::lanes, &[], "others", &path, |_| ()).expect("measured");
     assert!(none.is_empty());
 }

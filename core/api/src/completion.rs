@@ -10,6 +10,10 @@ pub enum Lane {
     Base,
     /// As text, within a token budget.
     FullRag,
+    /// As the same text, each chunk read once by itself: its keys and values are kept, and turned to
+    /// wherever they stand in a prompt. It attends to no other chunk, and the text before the cursor, but
+    /// for its last tokens, attends to none.
+    Cached,
     /// As soft tokens.
     Compressed,
     /// The same, by the projector of xRAG (arXiv 2405.13792): the baseline of the paper.
@@ -18,7 +22,7 @@ pub enum Lane {
 
 impl Lane {
     /// Every lane, in the order they are shown and measured.
-    pub const ALL: [Self; 4] = [Self::Base, Self::FullRag, Self::Compressed, Self::Xrag];
+    pub const ALL: [Self; 5] = [Self::Base, Self::FullRag, Self::Cached, Self::Compressed, Self::Xrag];
 
     /// Whether it has retrieved chunks in its prompt.
     pub fn retrieves(self) -> bool {
@@ -30,11 +34,12 @@ impl Lane {
         matches!(self, Self::Compressed | Self::Xrag)
     }
 
-    /// Its name in JSON: `base`, `full_rag`, `compressed`, `xrag`.
+    /// Its name in JSON: `base`, `full_rag`, `cached`, `compressed`, `xrag`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Base => "base",
             Self::FullRag => "full_rag",
+            Self::Cached => "cached",
             Self::Compressed => "compressed",
             Self::Xrag => "xrag",
         }
@@ -184,7 +189,8 @@ pub enum CompletionEvent {
 pub struct Ttft {
     /// Choosing chunks.
     pub retrieve_ms: f64,
-    /// Embedding retrieved chunks that had no vectors yet; 0 in lanes without soft tokens.
+    /// What had to be made of retrieved chunks first: in lanes with soft tokens their vectors, in the
+    /// cached lane their keys and values; 0 where they were kept, and in the other lanes.
     pub encode_ms: f64,
     /// How many chunks that were.
     pub encoded_chunks: usize,
@@ -205,7 +211,7 @@ pub struct Completion {
     pub prompt_tokens: usize,
     /// Soft tokens among them.
     pub soft_tokens: usize,
-    /// Prompt positions whose keys and values were still in the cache.
+    /// Prompt positions whose keys and values were kept from before.
     pub reused_tokens: usize,
     /// Tokens generated.
     pub new_tokens: usize,

@@ -57,20 +57,16 @@ impl<H: Host> Engine<H> {
         emit(CompletionEvent::Retrieved { chunks: shown(index, &hits[..prompt.chunks]) });
 
         let assemble_ms = tokenise_ms + assembled - assembling;
-        let ttft = |now: f64| Ttft {
-            retrieve_ms,
-            encode_ms,
-            encoded_chunks,
-            assemble_ms,
-            prefill_ms: now - assembled,
-            total_ms: retrieve_ms + encode_ms + assemble_ms + now - assembled,
-        };
+        let total_ms = retrieve_ms + encode_ms + assemble_ms;
+        let begun = Ttft { retrieve_ms, encode_ms, encoded_chunks, assemble_ms, prefill_ms: 0.0, total_ms };
         let mut session = self.take_session(lane, &prompt)?;
+        let mut kept = std::mem::take(&mut self.read_chunks);
         let request = place.request();
         let mut generation = Generation::new(self, index, request, lane, &prompt);
-        let outcome = generation.run(&mut session, request.cold, cancel, &mut emit, ttft).await;
+        let outcome = generation.run(&mut session, &mut kept, request.cold, cancel, &mut emit, begun).await;
         session.forget_generated();
         self.sessions.insert(lane, session);
+        self.read_chunks = kept;
         let completion = outcome?;
         emit(CompletionEvent::Done(completion.clone()));
         Ok(completion)
@@ -83,8 +79,7 @@ impl<H: Host> Engine<H> {
         if needed > capacity {
             return Err(Error::ContextOverflow { needed, capacity });
         }
-        let session = self.sessions.remove(&lane);
-        Ok(session.unwrap_or_else(|| Session::new(self.reader.cache(1, capacity))))
+        Ok(self.sessions.remove(&lane).unwrap_or_else(|| self.session()))
     }
 
     /// The prompt, position by position.
@@ -92,7 +87,9 @@ impl<H: Host> Engine<H> {
         let mut positions = Vec::with_capacity(prompt.prompt_tokens);
         for segment in &prompt.segments {
             match segment {
-                Segment::Tokens(ids) => positions.extend(ids.iter().map(|&id| Position::Token(id))),
+                Segment::Tokens(ids) | Segment::Alone(ids) => {
+                    positions.extend(ids.iter().map(|&id| Position::Token(id)))
+                }
                 Segment::Soft(id) => {
                     let numbers = 0..self.manifest.prompt.soft_tokens.get();
                     let chunk = index.chunk(*id);

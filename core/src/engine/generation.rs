@@ -5,6 +5,8 @@ use llavacode_api::completion::{Completion, CompletionEvent, CompletionRequest, 
 
 use super::{
     CancelFlag, Engine, Host,
+    prefill::{Prefill, steps},
+    read_chunks::ReadChunks,
     session::{Position, Session},
     stop::StopRule,
 };
@@ -14,12 +16,9 @@ use crate::{
     index::Index,
     kernel,
     model::token_ids,
-    prompt::{Healing, Prompt},
+    prompt::{Healing, Prompt, Segment},
     tokenize::StreamDecoder,
 };
-
-/// Rows read in one pass. Between passes a newer request can cancel this one.
-const PREFILL_ROWS: usize = 512;
 
 /// A completion under way.
 pub(super) struct Generation<'a, H> {
@@ -73,18 +72,24 @@ impl<'a, H: Host> Generation<'a, H> {
         }
     }
 
+    /// Completes; `ttft` is what was spent on it before.
     pub(super) async fn run(
         &mut self,
         session: &mut Session,
+        kept: &mut ReadChunks,
         cold: bool,
         cancel: &CancelFlag,
         emit: &mut impl FnMut(CompletionEvent),
-        ttft: impl FnOnce(f64) -> Ttft,
+        mut ttft: Ttft,
     ) -> Result<Completion> {
         let engine = self.engine;
-        let reused_tokens = session.reuse(&self.positions, cold);
-        let logits = self.prefill(session, cancel).await?;
-        let mut chosen = self.choose(logits).await?;
+        let started = engine.host.now_ms();
+        let prefill = self.prefill(session.reuse(&self.positions, cold));
+        let (chunks, chunks_read) = prefill.chunks(kept, cancel).await?;
+        let chunks_there = engine.host.now_ms();
+        let (last, positions_read) = prefill.fill(session, chunks, kept, cold, cancel).await?;
+        let reused_tokens = self.prompt.prompt_tokens - positions_read - chunks_read.positions;
+        let mut chosen = self.choose(engine.reader.logits(last)).await?;
         session.hold(&self.positions);
         while self.stands_before_cursor(chosen.id) {
             cancel.check()?;
@@ -92,7 +97,12 @@ impl<'a, H: Host> Generation<'a, H> {
             chosen = self.step(chosen, session).await?;
         }
         let first_token = engine.host.now_ms();
-        let ttft = ttft(first_token);
+        if chunks_read.chunks > 0 {
+            ttft.encoded_chunks = chunks_read.chunks;
+            ttft.encode_ms += chunks_there - started;
+        }
+        ttft.total_ms += first_token - started;
+        ttft.prefill_ms = ttft.total_ms - ttft.retrieve_ms - ttft.encode_ms - ttft.assemble_ms;
         emit(CompletionEvent::FirstToken { ttft });
 
         let mut launches_per_step = None;
@@ -128,20 +138,20 @@ impl<'a, H: Host> Generation<'a, H> {
         })
     }
 
-    /// Reads what the session does not hold yet; gives the first token's logits, `[1, vocabulary]`.
-    async fn prefill(&self, session: &mut Session, cancel: &CancelFlag) -> Result<Tensor<2>> {
-        let mut last = None;
-        for rows in self.positions[session.cache.len..].chunks(PREFILL_ROWS) {
-            cancel.check()?;
-            let span = session.cache.next(1, rows.len());
-            let inputs = self.engine.embed_positions(self.index, self.lane, rows);
-            let hidden = self.engine.reader.forward(inputs, &mut session.cache, span);
-            last = Some(hidden.narrow(0, rows.len() - 1, 1));
-            self.engine.host.yield_now().await;
+    /// What a session that holds so many positions of the prompt still needs.
+    fn prefill(&self, held: usize) -> Prefill<'_, H> {
+        let behind = self.prompt.segments.last().map_or(0, |segment| match segment {
+            Segment::Tokens(tokens) => tokens.len(),
+            Segment::Alone(_) | Segment::Soft(_) => 0,
+        });
+        Prefill {
+            engine: self.engine,
+            index: self.index,
+            lane: self.lane,
+            positions: &self.positions,
+            local_start: self.positions.len() - behind,
+            steps: steps(self.prompt, held, self.engine.manifest.prompt.soft_tokens.get()),
         }
-        // A prompt is never empty: it has its special tokens, or its path's line.
-        let last = last.ok_or_else(|| Error::Device { reason: "there was nothing to read".into() })?;
-        Ok(self.engine.reader.logits(last))
     }
 
     /// One decode step: from a token to the next one.

@@ -9,6 +9,8 @@ mod embedding;
 mod generation;
 mod host;
 mod place;
+mod prefill;
+mod read_chunks;
 mod self_test;
 mod session;
 mod stop;
@@ -22,6 +24,7 @@ pub use host::NativeHost;
 pub use host::{CancelFlag, Host};
 pub use llavacode_api::completion::*;
 pub use place::Place;
+pub use prefill::CACHED_TAIL;
 
 use crate::{
     Result,
@@ -34,6 +37,7 @@ use crate::{
     tokenize::Tokenizer,
     weights::BundleFiles,
 };
+use read_chunks::ReadChunks;
 use session::Session;
 
 /// Models and caches, ready to complete.
@@ -50,6 +54,7 @@ pub struct Engine<H> {
     tokenizer: Arc<Tokenizer>,
     prompts: PromptBuilder,
     sessions: BTreeMap<Lane, Session>,
+    read_chunks: ReadChunks,
     pub(crate) host: H,
 }
 
@@ -95,6 +100,7 @@ impl<H: Host> Engine<H> {
             tokenizer,
             prompts,
             sessions: BTreeMap::new(),
+            read_chunks: ReadChunks::default(),
             host,
         })
     }
@@ -102,7 +108,7 @@ impl<H: Host> Engine<H> {
     /// The lanes this bundle has models for, in the order of [`Lane::ALL`].
     pub fn lanes(&self) -> Vec<Lane> {
         let offered = |lane: &Lane| match lane {
-            Lane::Base | Lane::FullRag => true,
+            Lane::Base | Lane::FullRag | Lane::Cached => true,
             Lane::Compressed => self.projector.is_some(),
             Lane::Xrag => self.xrag_projector.is_some(),
         };
@@ -128,8 +134,20 @@ impl<H: Host> Engine<H> {
         Some((kernel::launches() - before) as usize / self.reader.config().num_hidden_layers)
     }
 
+    /// Sets how many bytes of chunks' keys and values the cached lane keeps at most. What was not used for
+    /// longest goes first.
+    pub fn keep_chunks_within(&mut self, bytes: usize) {
+        self.read_chunks.keep_at_most(bytes);
+    }
+
     /// Bytes of weights and KV caches on the device.
     pub fn memory_bytes(&self) -> u64 {
-        self.weight_bytes + self.sessions.values().map(|session| session.cache.bytes() as u64).sum::<u64>()
+        let sessions: usize = self.sessions.values().map(|session| session.cache.bytes()).sum();
+        self.weight_bytes + (sessions + self.read_chunks.bytes()) as u64
+    }
+
+    /// An empty session.
+    fn session(&self) -> Session {
+        Session::new(self.reader.cache(1, self.capacity()))
     }
 }

@@ -1,5 +1,7 @@
 //! The stack that reader and encoder share: embedding, layers, final norm, and the KV cache.
 
+use std::ops::Range;
+
 use burn::{
     module::Module,
     tensor::{Device, Int, Tensor, TensorData},
@@ -9,7 +11,7 @@ use super::layers::{DecoderLayer, heads, rms_norm};
 use crate::{
     Result,
     config::{DecoderConfig, FormatChoice, WeightFormat},
-    kernel::{self, LayerCache, RmsNorm, RopeTable, Span},
+    kernel::{self, LayerCache, LayerStates, Move, RmsNorm, RopeTable, Span},
     quant::Matrix,
     weights::{Header, Tensors},
 };
@@ -142,9 +144,78 @@ impl Cache {
         self.layers.iter().map(bytes).sum()
     }
 
+    /// Copies of the keys and values of some positions.
+    ///
+    /// # Panics
+    /// If the cache does not hold them.
+    pub fn states(&self, positions: Range<usize>) -> States {
+        assert!(positions.end <= self.len, "positions {positions:?} of {}", self.len);
+        let part = |section: &Tensor<4>| section.clone().narrow(2, positions.start, positions.len());
+        let layers = self.layers.iter();
+        let layers = layers
+            .map(|layer| LayerStates { keys: part(&layer.keys), values: part(&layer.values) })
+            .collect();
+        States { layers, positions }
+    }
+
+    /// Puts keys and values behind those it holds, turned to where they then are
+    /// ([`kernel::append_turned`]).
+    ///
+    /// # Panics
+    /// If they end beyond the cache's capacity.
+    pub fn append(&mut self, states: &States) {
+        let moved = Move { from: states.positions.start, to: self.len };
+        let layers = std::mem::take(&mut self.layers);
+        let appended = layers.into_iter().zip(&states.layers);
+        self.layers =
+            appended.map(|(cache, states)| kernel::append_turned(states, &self.rope, cache, moved)).collect();
+        self.len += states.len();
+    }
+
     /// Where the next `len` tokens of each of `batch` sequences stand.
     pub fn next(&self, batch: usize, len: usize) -> Span {
         Span { batch, start: self.len, len }
+    }
+}
+
+/// Keys and values of consecutive positions in every layer, taken out of one [`Cache`] to be put into
+/// others.
+#[derive(Debug, Clone)]
+pub struct States {
+    layers: Vec<LayerStates>,
+    /// Where they were read.
+    positions: Range<usize>,
+}
+
+impl States {
+    /// How many positions they are.
+    pub fn len(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// Whether they are none.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+
+    /// Without the first `count` of them.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn skip(&self, count: usize) -> Self {
+        let left = self.len() - count;
+        let part = |section: &Tensor<4>| section.clone().narrow(2, count, left);
+        let layers = self.layers.iter();
+        let layers = layers
+            .map(|layer| LayerStates { keys: part(&layer.keys), values: part(&layer.values) })
+            .collect();
+        Self { layers, positions: self.positions.start + count..self.positions.end }
+    }
+
+    /// Bytes on the device.
+    pub fn bytes(&self) -> usize {
+        let bytes = |states: &LayerStates| 2 * states.keys.shape().num_elements() * size_of::<f32>();
+        self.layers.iter().map(bytes).sum()
     }
 }
 
@@ -158,4 +229,59 @@ fn rope_table(dim: usize, theta: f64, positions: usize, device: &Device) -> Rope
         Tensor::from_data(TensorData::new(values, [positions, half]), device)
     };
     RopeTable { cos: table(f64::cos), sin: table(f64::sin) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{DecoderConfig, ModelType},
+        model::{reader::Reader, token_ids},
+    };
+
+    fn floats(tensor: Tensor<4>) -> Vec<f32> {
+        tensor.into_data().iter::<f32>().collect()
+    }
+
+    /// A key of the first layer depends on its token and its position alone.
+    #[test]
+    fn keys_read_elsewhere_are_those_of_their_new_place() {
+        let reader = Reader::init(&small(), &Device::flex()).expect("it is valid");
+        let read = |ids: &[u32]| {
+            let mut cache = reader.cache(1, 64);
+            let span = cache.next(1, ids.len());
+            reader.forward(reader.embed(token_ids(ids, &reader.device())), &mut cache, span);
+            cache
+        };
+        let (chunk, before) = ([5, 6, 7, 8], [1, 2, 3, 4, 1, 2, 3, 4, 9]);
+        let whole = read(&[&before[..], &chunk].concat());
+        let mut put = read(&before);
+        // Read behind one other token, the first of them left out.
+        let alone = read(&[&[9][..], &[0], &chunk].concat()).states(1..6).skip(1);
+        assert_eq!((alone.len(), alone.is_empty(), alone.bytes()), (4, false, 2 * 4 * 2 * 16 * 2 * 4));
+        put.append(&alone);
+        assert_eq!(put.len, whole.len);
+        let first =
+            |cache: &Cache| [cache.layers[0].keys.clone(), cache.layers[0].values.clone()].map(floats);
+        for (put, whole) in first(&put).into_iter().zip(first(&whole)) {
+            assert!(put.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+    }
+
+    fn small() -> DecoderConfig {
+        DecoderConfig {
+            model_type: ModelType::Llama,
+            vocab_size: 16,
+            hidden_size: 64,
+            intermediate_size: 64,
+            num_hidden_layers: 2,
+            num_attention_heads: 4,
+            num_key_value_heads: 2,
+            head_dim: None,
+            max_position_embeddings: 64,
+            rms_norm_eps: 1e-5,
+            rope_theta: 1e4,
+            tie_word_embeddings: true,
+        }
+    }
 }

@@ -7,7 +7,7 @@ use burn::{
 };
 
 use super::decoder::Decoder;
-pub use super::decoder::{Cache, DecoderFormats};
+pub use super::decoder::{Cache, DecoderFormats, States};
 use crate::{
     Result,
     config::DecoderConfig,

@@ -28,6 +28,8 @@ pub struct PromptBuilder {
     config: PromptConfig,
     layout: Layout,
     header: Vec<u32>,
+    /// Before everything in the cached lane.
+    sink: Option<(u32, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +66,8 @@ impl PromptBuilder {
     ///
     /// # Errors
     /// [`Error::MissingToken`](crate::Error::MissingToken) if the tokenizer lacks one that a
-    /// fill-in-the-middle prompt needs, and the bundle asks for such prompts.
+    /// fill-in-the-middle prompt needs, and the bundle asks for such prompts, or lacks the bundle's
+    /// `sink_token`.
     pub fn new(tokenizer: Arc<Tokenizer>, config: PromptConfig) -> Result<Self> {
         let layout = match config.style.unwrap_or_else(|| style_of(&tokenizer)) {
             PromptStyle::Fim => Layout::fim(&tokenizer, &config)?,
@@ -78,7 +81,16 @@ impl PromptBuilder {
             }
             (header, ..) => tokenizer.encode(&format!("{header}\n")),
         };
-        Ok(Self { tokenizer, config, layout, header })
+        let sink = match config.sink_token.as_str() {
+            "" => None,
+            token => Some((tokenizer.special(token)?, token.to_owned())),
+        };
+        Ok(Self { tokenizer, config, layout, header, sink })
+    }
+
+    /// What every stretch of [`Segment::Alone`](super::Segment::Alone) is read behind.
+    pub fn sink(&self) -> Option<u32> {
+        self.sink.as_ref().map(|(id, _)| *id)
     }
 
     /// What these prompts ask of the reader.
@@ -101,7 +113,8 @@ impl PromptBuilder {
             }
             Layout::Causal { .. } => MAX_PATH_TOKENS,
         };
-        let parts = [around, self.config.prefix_tokens, self.header.len(), context];
+        let sink = usize::from(self.sink.is_some());
+        let parts = [around, self.config.prefix_tokens, self.header.len(), context, sink];
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
@@ -130,6 +143,9 @@ impl PromptBuilder {
     pub fn build(&self, lane: Lane, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Prompt {
         let LocalPart { path, before, after, taken_back } = local;
         let mut prompt = Prompt { taken_back: taken_back.clone(), ..Prompt::default() };
+        if let (Lane::Cached, Some((id, text))) = (lane, &self.sink) {
+            prompt.push_special(*id, text);
+        }
         match &self.layout {
             Layout::Fim { prefix, suffix, middle, .. } => {
                 if self.config.context_placement == ContextPlacement::BeforePrefix {
@@ -160,14 +176,21 @@ impl PromptBuilder {
         let chunks = &chunks[..chunks.len().min(self.config.top_k)];
         match lane {
             Lane::Base => {}
-            Lane::FullRag => {
+            Lane::FullRag | Lane::Cached => {
                 let texts = self.within_budget(chunks);
                 self.push_header(prompt, texts.len());
+                let separator = match &self.layout {
+                    Layout::Fim { file_separator: Some(Special { id, text }), .. } => Some((*id, *text)),
+                    _ => None,
+                };
                 for ChunkText { before, text, after } in self.in_order(texts) {
-                    if let Layout::Fim { file_separator: Some(separator), .. } = &self.layout {
-                        prompt.push_special(separator.id, separator.text);
+                    let ids = [before, text, after].concat();
+                    if lane == Lane::Cached {
+                        prompt.push_alone(separator, &ids, self.tokenizer.decode(&ids));
+                        continue;
                     }
-                    self.push_text(prompt, &[before, text, after].concat());
+                    separator.into_iter().for_each(|(id, text)| prompt.push_special(id, text));
+                    self.push_text(prompt, &ids);
                 }
             }
             Lane::Compressed | Lane::Xrag => {

@@ -16,6 +16,7 @@
 //! | full RAG, before the prefix | a chunk: `<\|file_sep\|>` and its text |
 //! | full RAG, after the suffix | a chunk: its text and `\n` |
 //! | full RAG, causal | a chunk: `# path`, its text and a blank line |
+//! | cached | as full RAG; the bundle's `sink_token` before everything |
 //! | compressed | a chunk: its soft tokens, no separator |
 //!
 //! The bundle's `context_header`, if it has one, stands before the context on a line of its own.
@@ -61,6 +62,9 @@ pub enum Segment {
     Tokens(Vec<u32>),
     /// The chunk's soft tokens, as many positions as the bundle gives a chunk.
     Soft(ChunkId),
+    /// A chunk's text in tokens, read by itself behind the sink: what stands before it in this prompt
+    /// does not matter to it.
+    Alone(Vec<u32>),
 }
 
 /// A chunk to put into a prompt.
@@ -77,7 +81,7 @@ pub struct PromptChunk<'a> {
 /// What the reader reads.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Prompt {
-    /// In order; no two stretches of tokens follow each other.
+    /// In order; no two stretches of ordinary tokens follow each other.
     pub segments: Vec<Segment>,
     /// The same, to be looked at.
     pub parts: Vec<PromptPart>,
@@ -103,6 +107,15 @@ impl Prompt {
             self.parts.push(PromptPart::Text { text, tokens: ids.len() });
             self.push_tokens(ids);
         }
+    }
+
+    /// A chunk's text, what stands before it (`special`) included, as a stretch of its own.
+    fn push_alone(&mut self, special: Option<(u32, &str)>, ids: &[u32], text: String) {
+        let tokens: Vec<u32> = special.iter().map(|(id, _)| *id).chain(ids.iter().copied()).collect();
+        self.parts.extend(special.map(|(_, text)| PromptPart::Special { text: text.into() }));
+        self.parts.push(PromptPart::Text { text, tokens: ids.len() });
+        self.prompt_tokens += tokens.len();
+        self.segments.push(Segment::Alone(tokens));
     }
 
     fn push_soft(&mut self, id: ChunkId, span: &ChunkSpan, tokens: usize) {

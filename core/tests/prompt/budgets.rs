@@ -114,7 +114,11 @@ fn no_text_exceeds_a_budget() {
                 0
             };
             let context = prompt.prompt_tokens - base.prompt_tokens;
-            let budget = if lane == Lane::FullRag { config.context_tokens } else { config.top_k };
+            let budget = if matches!(lane, Lane::FullRag | Lane::Cached) {
+                config.context_tokens
+            } else {
+                config.top_k
+            };
             assert!(context <= budget + header, "{lane:?}: {context}");
         }
     }

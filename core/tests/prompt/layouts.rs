@@ -56,6 +56,32 @@ fn a_lane_without_chunks_is_the_base_lane() {
 }
 
 #[test]
+fn a_cached_prompt_is_full_rags_with_each_chunk_by_itself_behind_the_sink() {
+    let chunks = Chunks::new(3, 1);
+    for config in [config(), causal(), after_suffix()] {
+        let full_rag =
+            builder(config.clone()).build_at(Lane::FullRag, cursor("x = ", "\n"), &chunks.as_chunks());
+        for sink in ["", "<|endoftext|>"] {
+            let builder = builder(PromptConfig { sink_token: sink.into(), ..config.clone() });
+            let cached = builder.build_at(Lane::Cached, cursor("x = ", "\n"), &chunks.as_chunks());
+            assert_truthful(&cached, &tokenizer());
+            assert_eq!(shown(&cached), format!("{sink}{}", shown(&full_rag)));
+            let first = builder.sink().into_iter();
+            assert_eq!(ids(&cached), first.chain(ids(&full_rag)).collect::<Vec<_>>());
+            let alone = cached.segments.iter().filter(|segment| matches!(segment, Segment::Alone(_)));
+            assert_eq!(alone.count(), 3);
+            assert_eq!(builder.build_at(Lane::FullRag, cursor("x = ", "\n"), &chunks.as_chunks()), full_rag);
+        }
+    }
+}
+
+#[test]
+fn a_sink_that_the_tokenizer_lacks_is_refused() {
+    let config = PromptConfig { sink_token: "<|sink|>".into(), ..config() };
+    assert!(PromptBuilder::new(tokenizer(), config).is_err());
+}
+
+#[test]
 fn at_most_k_chunks_are_used_the_best() {
     let chunks = Chunks::new(14, 1);
     let prompt = builder(config()).build_at(Lane::Compressed, cursor("", ""), &chunks.as_chunks());

@@ -28,6 +28,7 @@ fn config() -> PromptConfig {
         context_placement: ContextPlacement::BeforePrefix,
         chunk_order: ChunkOrder::BestLast,
         context_header: String::new(),
+        sink_token: String::new(),
         prefix_tokens: 320,
         suffix_tokens: 64,
         suffix_as_context: false,
@@ -111,7 +112,7 @@ fn shown(prompt: &Prompt) -> String {
 /// Every id of a prompt without soft tokens.
 fn ids(prompt: &Prompt) -> Vec<u32> {
     let tokens = |segment: &Segment| match segment {
-        Segment::Tokens(ids) => ids.clone(),
+        Segment::Tokens(ids) | Segment::Alone(ids) => ids.clone(),
         Segment::Soft(id) => panic!("{id:?} in a prompt of text"),
     };
     prompt.segments.iter().flat_map(tokens).collect()
@@ -139,7 +140,7 @@ fn assert_truthful(prompt: &Prompt, tokenizer: &Tokenizer) {
                 }
                 other => panic!("{other:?} is no soft part"),
             },
-            Segment::Tokens(ids) => {
+            Segment::Tokens(ids) | Segment::Alone(ids) => {
                 assert!(!ids.is_empty());
                 positions += ids.len();
                 let mut rest = &ids[..];

@@ -30,7 +30,7 @@ use self::{
     data::{make_corpus, make_samples, make_tokenizer},
     outcome::{make_release, run_bench, run_capacity, run_evaluation, run_frozen_bench},
     reader::{ReaderArguments, train_reader},
-    readers::{ReadersArguments, RecentArguments, make_recent, run_readers},
+    readers::{CachedArguments, ReadersArguments, RecentArguments, make_recent, run_cached, run_readers},
 };
 
 /// Rows of a micro-batch: about what a processor's second-level cache and its share of the third
@@ -114,6 +114,8 @@ enum Step {
     Recent(RecentArguments),
     /// Measure any bundles' readers on these tasks: base and full RAG
     Readers(ReadersArguments),
+    /// Measure a bundle's reader on these tasks with its chunks read by themselves (the cached lane)
+    Cached(CachedArguments),
     /// Say what the reader could gain from its chunks' vectors, if it read them as well as can be
     Capacity {
         /// Tasks of each kind
@@ -188,6 +190,7 @@ impl Arguments {
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),
+            Step::Cached(arguments) => run_cached(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),
             Step::Release { bundle, bundle_version, description, placement, chunks, docs, document } => {
                 let layout = pico_prompt(placement.into(), chunks.into());

@@ -124,10 +124,59 @@ pub(super) fn run_readers(work: &Path, arguments: ReadersArguments) -> Result<()
     let measured = if arguments.report { &[] } else { &tasks[..] };
     let scores = work.join(&arguments.out).join("scores.jsonl");
     // The samples' mark is long: its beginning tells them from others.
-    let records = readers::measure(&mut readers, measured, &mark[..16], &scores, |line| println!("{line}"))?;
+    let lanes = BundleReader::lanes;
+    let tell = |line: &str| println!("{line}");
+    let records = readers::measure(&mut readers, lanes, measured, &mark[..16], &scores, tell)?;
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
     write_down(&found, &arguments.docs, &arguments.readme)
+}
+
+/// Arguments of `cached`.
+#[derive(Args)]
+pub(super) struct CachedArguments {
+    /// Folder of the bundle
+    #[arg(long)]
+    bundle: PathBuf,
+    /// Any lines, the cursor inside the line in half of them
+    #[arg(long, default_value_t = 0)]
+    any: usize,
+    /// Lines that need a name only a chunk has
+    #[arg(long, default_value_t = 100)]
+    cross_file: usize,
+    /// Only write down what was measured so far
+    #[arg(long)]
+    report: bool,
+    /// Where the scores are kept, in the work folder
+    #[arg(long, default_value = "cached")]
+    out: PathBuf,
+    /// What was found, as JSON
+    #[arg(long, default_value = "docs/cached.json")]
+    json: PathBuf,
+    /// Document into which the table is written, between its marks `cached:begin` and `:end`
+    #[arg(long, default_value = "docs/measurements.md")]
+    document: PathBuf,
+}
+
+/// What reading chunks by themselves costs.
+pub(super) fn run_cached(work: &Path, arguments: CachedArguments) -> Result<()> {
+    let (samples, mark) = open_samples(&folder(work), Split::Test)
+        .context("there are no tasks from newer packages: run the step `recent` first")?;
+    let CachedArguments { any, cross_file, .. } = arguments;
+    let tasks = tasks::choose(&samples, Counts { whole: any - any / 2, inside: any / 2, cross_file })?;
+    let mut reader = [BundleReader::load(&arguments.bundle)?];
+    let measured = if arguments.report { &[] } else { &tasks[..] };
+    let scores = work.join(&arguments.out).join("scores.jsonl");
+    let lanes = BundleReader::cached_lanes;
+    let tell = |line: &str| println!("{line}");
+    let records = readers::measure(&mut reader, lanes, measured, &mark[..16], &scores, tell)?;
+    let found = readers::summarise(&records, &tasks);
+    ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
+    write_whole(&arguments.json, (serde_json::to_string_pretty(&found)? + "\n").as_bytes())?;
+    let table = table::markdown(&found);
+    write_between(&arguments.document, "cached", &table)?;
+    println!("{table}");
+    Ok(())
 }
 
 /// Puts the readers into the documents, beside what else is there.

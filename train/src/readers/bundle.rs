@@ -1,13 +1,13 @@
 //! A bundle's reader as the page runs it.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use llavacode_core::{
     bundle::load_bundle,
     config::{BundleManifest, PromptConfig},
-    engine::Lane,
+    engine::{CACHED_TAIL, Lane},
     model::reader::Reader,
     prompt::{PromptBuilder, Segment},
     tokenize::Tokenizer,
@@ -38,6 +38,8 @@ pub struct Asking {
     pub name: &'static str,
     pub(super) lane: Lane,
     pub(super) healing: bool,
+    /// In the cached lane, how many positions before the cursor are read with the chunks in sight.
+    pub(super) tail: usize,
 }
 
 /// What a reader reads before the first token it chooses.
@@ -47,6 +49,10 @@ pub struct Question {
     pub tokens: Vec<u32>,
     /// What the completion has to begin with; no part of it.
     pub held: String,
+    /// Stretches of the tokens that are read by themselves behind the first `sink` tokens, in order.
+    pub alone: Vec<Range<usize>>,
+    /// Tokens before everything.
+    pub sink: usize,
 }
 
 impl BundleReader {
@@ -90,7 +96,7 @@ impl BundleReader {
 
     /// What it is asked, in this order.
     pub fn lanes(&self) -> Vec<Asking> {
-        let lane = |name, lane, healing| Asking { name, lane, healing };
+        let lane = |name, lane, healing| Asking { name, lane, healing, tail: 0 };
         if !self.config.token_healing {
             return vec![lane("base", Lane::Base, false), lane("full_rag", Lane::FullRag, false)];
         }
@@ -99,6 +105,19 @@ impl BundleReader {
             lane("base.unhealed", Lane::Base, false),
             lane("full_rag", Lane::FullRag, true),
             lane("full_rag.unhealed", Lane::FullRag, false),
+        ]
+    }
+
+    /// What it is asked to see what reading chunks by themselves costs: `cached` as the page does at a
+    /// place whose chunks and text it has read before, `cached.whole` with all text before the cursor read
+    /// with the chunks in sight, as on the first time.
+    pub fn cached_lanes(&self) -> Vec<Asking> {
+        let lane = |name, lane, tail| Asking { name, lane, healing: self.config.token_healing, tail };
+        vec![
+            lane("base", Lane::Base, 0),
+            lane("full_rag", Lane::FullRag, 0),
+            lane("cached", Lane::Cached, CACHED_TAIL),
+            lane("cached.whole", Lane::Cached, usize::MAX),
         ]
     }
 
@@ -113,12 +132,25 @@ impl BundleReader {
     pub fn question(&self, lane: Asking, sample: &Sample) -> Question {
         let prompts = if lane.healing { &self.prompts } else { &self.unhealed };
         let prompt = prompt_of(prompts, lane.lane, sample);
-        let tokens = prompt.segments.into_iter().flat_map(|segment| match segment {
-            Segment::Tokens(tokens) => tokens,
-            // Neither lane has any.
-            Segment::Soft(_) => Vec::new(),
-        });
-        Question { tokens: tokens.collect(), held: prompt.taken_back }
+        let mut question = Question { held: prompt.taken_back, ..Question::default() };
+        for segment in prompt.segments {
+            match segment {
+                Segment::Tokens(tokens) => question.tokens.extend(tokens),
+                Segment::Alone(tokens) => {
+                    let start = question.tokens.len();
+                    question.tokens.extend(tokens);
+                    question.alone.push(start..question.tokens.len());
+                }
+                // None of these lanes has any.
+                Segment::Soft(_) => {}
+            }
+        }
+        if let Some(last) = question.alone.last() {
+            question.sink = usize::from(prompts.sink().is_some());
+            let local = last.end..question.tokens.len().saturating_sub(lane.tail).max(last.end);
+            question.alone.extend((!local.is_empty()).then_some(local));
+        }
+        question
     }
 }
 

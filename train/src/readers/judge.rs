@@ -107,6 +107,7 @@ impl BundleReader {
         // The true line is read in one pass; what the reader would have said at each place is a
         // greedy completion as long as both agree.
         let natural = self.tokenizer.encode(&format!("{}{target}", question.held));
+        self.read_alone(session, question);
         let mut rows = self.read(session, &question.tokens, &natural)?;
         let mut answer = Answer::new(self, question);
         let (mut sum, mut target_tokens, mut said) = (0.0, 0, Vec::new());
@@ -123,6 +124,32 @@ impl BundleReader {
         }
         self.decode(session, question, &mut answer, &[])?;
         Ok(Judged { text: answer.text(), nats: sum, target_tokens, positions: question.tokens.len() })
+    }
+
+    /// Fills a session with what of a question is read by itself.
+    fn read_alone(&self, session: &mut Session, question: &Question) {
+        let Some(last) = question.alone.last() else { return };
+        session.cache.truncate(0);
+        session.tokens.clear();
+        let sink = &question.tokens[..question.sink];
+        let first = question.alone[0].start;
+        self.pass(&mut session.cache, &question.tokens[..first]);
+        for range in &question.alone {
+            let tokens = [sink, &question.tokens[range.clone()]].concat();
+            let mut cache = self.reader.cache(1, tokens.len());
+            self.pass(&mut cache, &tokens);
+            session.cache.append(&cache.states(sink.len()..tokens.len()));
+        }
+        session.tokens.extend_from_slice(&question.tokens[..last.end]);
+    }
+
+    /// Reads tokens whose hidden states nobody asks for.
+    fn pass(&self, cache: &mut Cache, tokens: &[u32]) {
+        for rows in tokens.chunks(ROWS) {
+            let span = cache.next(1, rows.len());
+            let inputs = self.reader.embed(token_ids(rows, &self.reader.device()));
+            self.reader.forward(inputs, cache, span);
+        }
     }
 
     /// Decodes as far as a draft agrees with what is said; to the line's end without one.

@@ -51,7 +51,7 @@ pub use tasks::{Counts, Set, Task};
 /// Seconds from one line about the progress to the next.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// Runs every reader on every task that `scores` does not hold yet, in the tasks' order: whenever it
+/// Runs every reader in these lanes on every task that `scores` does not hold yet, in the tasks' order: whenever it
 /// is stopped, what is there is a fair sample, the same for every reader. `tell` gets a line about
 /// the progress now and then.
 ///
@@ -59,6 +59,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// If a reader cannot read a task, or the scores cannot be written.
 pub fn measure(
     readers: &mut [BundleReader],
+    lanes: impl Fn(&BundleReader) -> Vec<Asking>,
     tasks: &[Task],
     tasks_mark: &str,
     scores: &Path,
@@ -78,7 +79,7 @@ pub fn measure(
                 task: task.number,
                 lane: lane.into(),
             };
-            let lanes = reader.lanes();
+            let lanes = lanes(reader);
             if lanes.iter().all(|lane| records.has(&key(lane.name))) {
                 continue;
             }

@@ -71,11 +71,15 @@ fn push_row(text: &mut String, reader: &str, name: &str, lane: &LaneSummary) {
     );
 }
 
-/// `full_rag.unhealed` as a person says it.
+/// `full_rag.unhealed` or `cached.whole` as a person says it.
 pub(crate) fn title(name: &str) -> String {
-    let (lane, healing) = name.split_once('.').unwrap_or((name, ""));
+    let (lane, variant) = name.split_once('.').unwrap_or((name, ""));
     let lane = if lane == "full_rag" { "full RAG" } else { lane };
-    if healing.is_empty() { lane.into() } else { format!("{lane}, token healing off") }
+    match variant {
+        "" => lane.into(),
+        "whole" => format!("{lane}, all text before the cursor read with the chunks in sight"),
+        _ => format!("{lane}, token healing off"),
+    }
 }
 
 fn interval(Interval { difference, low, high }: Interval, digits: usize) -> String {

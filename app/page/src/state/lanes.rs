@@ -140,6 +140,7 @@ pub fn title(lane: Lane) -> &'static str {
     match lane {
         Lane::Base => "Base",
         Lane::FullRag => "Full RAG",
+        Lane::Cached => "Cached RAG",
         Lane::Compressed => "Compressed",
         Lane::Xrag => "xRAG",
     }
@@ -150,6 +151,7 @@ pub fn explanation(lane: Lane) -> &'static str {
     match lane {
         Lane::Base => "no retrieved context",
         Lane::FullRag => "retrieved chunks as text",
+        Lane::Cached => "the same text, each chunk read once and kept",
         Lane::Compressed => "as soft tokens",
         Lane::Xrag => "by xRAG's projector",
     }
@@ -257,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_ghosts_lane_goes_first() {
-        let compared = to_ask(Lane::Compressed, true, &Lane::ALL[..3]);
+        let compared = to_ask(Lane::Compressed, true, &[Lane::Base, Lane::FullRag, Lane::Compressed]);
         assert_eq!(compared, [Lane::Compressed, Lane::Base, Lane::FullRag]);
         assert_eq!(to_ask(Lane::Base, false, &Lane::ALL), [Lane::Base]);
     }

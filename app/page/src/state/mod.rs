@@ -147,8 +147,9 @@ impl State {
         match lane {
             Lane::Base => self.lanes[0],
             Lane::FullRag => self.lanes[1],
-            Lane::Compressed => self.lanes[2],
-            Lane::Xrag => self.lanes[3],
+            Lane::Cached => self.lanes[2],
+            Lane::Compressed => self.lanes[3],
+            Lane::Xrag => self.lanes[4],
         }
     }
 
@@ -163,11 +164,11 @@ impl State {
     }
 
     /// Whose text is shown as ghost text: the user's choice, where the model offers it; else the
-    /// lane with the most context of those it offers.
+    /// quickest lane with context of those it offers.
     pub fn ghost_lane(&self) -> Lane {
         let chosen = self.settings.with(|settings| settings.ghost_lane);
         self.offered.with(|lanes| {
-            let in_order = [chosen, Lane::Compressed, Lane::FullRag];
+            let in_order = [chosen, Lane::Compressed, Lane::Cached];
             in_order.into_iter().find(|lane| lanes.contains(lane)).unwrap_or(Lane::Base)
         })
     }

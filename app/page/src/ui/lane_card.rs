@@ -42,6 +42,7 @@ fn in_a_sentence(lane: Lane) -> &'static str {
     match lane {
         Lane::Base => "base",
         Lane::FullRag => "full RAG",
+        Lane::Cached => "cached RAG",
         other => title(other),
     }
 }

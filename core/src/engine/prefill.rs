@@ -1,0 +1,276 @@
+//! How a prompt's positions get into the KV cache: read, or put there from what was read before.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+use llavacode_api::completion::Lane;
+
+use super::{
+    CancelFlag, Engine, Host,
+    read_chunks::ReadChunks,
+    session::{Position, Session},
+};
+use crate::{
+    Error, Result,
+    index::Index,
+    model::{reader::States, token_ids},
+    prompt::{Prompt, Segment},
+};
+
+/// Rows read in one pass. Between passes a newer request can cancel this one.
+const PREFILL_ROWS: usize = 512;
+
+/// Positions before the cursor that the cached lane reads with the chunks in sight. What stands before them
+/// is taken as it was read without any.
+pub const CACHED_TAIL: usize = 32;
+
+/// A stretch of a prompt that is not in the cache yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Positions to read behind what is there.
+    Read(Range<usize>),
+    /// The end of a chunk that is read by itself.
+    Chunk {
+        /// The chunk's tokens.
+        tokens: Vec<u32>,
+        /// How many of them are in the cache.
+        held: usize,
+    },
+    /// The prompt's end, behind its last chunk, of which some positions are in the cache.
+    Local(Range<usize>),
+}
+
+/// What is to do for a prompt of which the cache holds the first `held` positions; `soft_tokens` are a
+/// chunk's.
+pub(super) fn steps(prompt: &Prompt, held: usize, soft_tokens: usize) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let (mut start, mut behind_chunk) = (0, false);
+    for segment in &prompt.segments {
+        let len = match segment {
+            Segment::Tokens(tokens) | Segment::Alone(tokens) => tokens.len(),
+            Segment::Soft(_) => soft_tokens,
+        };
+        let end = start + len;
+        let missing = start.max(held)..end;
+        if !missing.is_empty() {
+            match (segment, steps.last_mut()) {
+                (Segment::Alone(tokens), _) => {
+                    steps.push(Step::Chunk { tokens: tokens.clone(), held: missing.start - start });
+                }
+                (_, Some(Step::Read(read))) => read.end = end,
+                _ if behind_chunk && end == prompt.prompt_tokens => steps.push(Step::Local(missing)),
+                _ => steps.push(Step::Read(missing)),
+            }
+        }
+        behind_chunk |= matches!(segment, Segment::Alone(_));
+        start = end;
+    }
+    steps
+}
+
+/// Where the end of a prompt begins to be read with the chunks in sight: all of `missing`, or the
+/// [`CACHED_TAIL`] where that is less work, `extension` positions more of the same text being read by itself for
+/// it.
+pub(super) fn read_from(missing: &Range<usize>, extension: impl FnOnce(usize) -> usize) -> usize {
+    let tail = missing.end.saturating_sub(CACHED_TAIL).max(missing.start);
+    let by_itself = extension(tail);
+    if by_itself + (missing.end - tail) < missing.len() { tail } else { missing.start }
+}
+
+/// Chunks that had to be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ChunksRead {
+    pub(super) chunks: usize,
+    pub(super) positions: usize,
+}
+
+/// A prompt that gets into a cache.
+pub(super) struct Prefill<'a, H> {
+    pub(super) engine: &'a Engine<H>,
+    pub(super) index: &'a Index,
+    pub(super) lane: Lane,
+    /// The prompt, position by position.
+    pub(super) positions: &'a [Position],
+    /// Where its last stretch begins: the text around the cursor.
+    pub(super) local_start: usize,
+    /// What is to do for it.
+    pub(super) steps: Vec<Step>,
+}
+
+impl<H: Host> Prefill<'_, H> {
+    /// Reads the chunks that are not kept yet; gives the states of all that the steps ask for, in their
+    /// order, and says how many chunks were read, and how many positions that was.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`]: what was read until then is kept.
+    pub(super) async fn chunks(
+        &self,
+        kept: &mut ReadChunks,
+        cancel: &CancelFlag,
+    ) -> Result<(Vec<States>, ChunksRead)> {
+        let (mut states, mut read) = (Vec::new(), ChunksRead::default());
+        for step in &self.steps {
+            let Step::Chunk { tokens, held } = step else { continue };
+            let chunk = match kept.get(tokens) {
+                Some(chunk) => chunk,
+                None => {
+                    cancel.check()?;
+                    let chunk = self.engine.read_alone(tokens);
+                    kept.put(tokens, chunk.clone());
+                    read.chunks += 1;
+                    read.positions += tokens.len();
+                    self.engine.host.yield_now().await;
+                    chunk
+                }
+            };
+            states.push(chunk.skip(*held));
+        }
+        Ok((states, read))
+    }
+
+    /// Fills the cache behind what it holds; `chunks` are the states that [`Self::chunks`] gave. Gives the
+    /// hidden state of the last position, `[1, hidden]`, and how many positions were read.
+    pub(super) async fn fill(
+        &self,
+        session: &mut Session,
+        chunks: Vec<States>,
+        kept: &mut ReadChunks,
+        cold: bool,
+        cancel: &CancelFlag,
+    ) -> Result<(Tensor<2>, usize)> {
+        let (mut chunks, mut last, mut positions) = (chunks.into_iter(), None, 0);
+        for step in &self.steps {
+            match step {
+                Step::Read(range) => {
+                    last = self.read(session, range.clone(), cancel).await?;
+                    positions += range.len();
+                }
+                Step::Chunk { .. } => chunks.next().iter().for_each(|states| session.cache.append(states)),
+                Step::Local(range) => {
+                    let (from, by_itself) = self.append_local(session, range, kept, cold, cancel).await?;
+                    last = self.read(session, from..range.end, cancel).await?;
+                    positions += by_itself + range.end - from;
+                }
+            }
+        }
+        // A prompt is never empty: it has its special tokens, or its path's line.
+        let last = last.ok_or_else(|| Error::Device { reason: "there was nothing to read".into() })?;
+        Ok((last, positions))
+    }
+
+    /// Reads some positions behind what the cache holds; gives the last one's hidden state.
+    async fn read(
+        &self,
+        session: &mut Session,
+        range: Range<usize>,
+        cancel: &CancelFlag,
+    ) -> Result<Option<Tensor<2>>> {
+        let mut last = None;
+        for rows in self.positions[range].chunks(PREFILL_ROWS) {
+            cancel.check()?;
+            let span = session.cache.next(1, rows.len());
+            let inputs = self.engine.embed_positions(self.index, self.lane, rows);
+            let hidden = self.engine.reader.forward(inputs, &mut session.cache, span);
+            last = Some(hidden.narrow(0, rows.len() - 1, 1));
+            self.engine.host.yield_now().await;
+        }
+        Ok(last)
+    }
+
+    /// Puts what stands around the cursor into the cache as it is read by itself, as far as that is less
+    /// work than reading it here. Says where reading has to go on, and how many positions were read by
+    /// themselves for it.
+    async fn append_local(
+        &self,
+        session: &mut Session,
+        missing: &Range<usize>,
+        kept: &mut ReadChunks,
+        cold: bool,
+        cancel: &CancelFlag,
+    ) -> Result<(usize, usize)> {
+        let engine = self.engine;
+        let mut local = kept.local.take().unwrap_or_else(|| engine.session());
+        // By itself it stands behind the sink.
+        let sink: Vec<Position> = engine.prompts.sink().map(Position::Token).into_iter().collect();
+        let first = self.local_start;
+        let alone = [&sink[..], &self.positions[first..]].concat();
+        let place = |position: usize| sink.len() + position - first;
+        let from = read_from(missing, |to| place(to) - local.reuse(&alone[..=place(to)], cold));
+        let mut outcome = Ok((from, 0));
+        if from > missing.start {
+            let (held, to) = (local.cache.len, place(from));
+            let by_itself = Prefill { positions: &alone, steps: Vec::new(), ..*self };
+            let read = by_itself.read(&mut local, held..to, cancel).await;
+            outcome = read.map(|_| (from, to - held));
+            if outcome.is_ok() {
+                local.hold(&alone[..to]);
+                session.cache.append(&local.cache.states(place(missing.start)..to));
+            }
+        }
+        kept.local = Some(local);
+        outcome
+    }
+}
+
+impl<H: Host> Engine<H> {
+    /// Keys and values of some tokens, read by themselves behind the sink.
+    fn read_alone(&self, tokens: &[u32]) -> States {
+        let tokens: Vec<u32> = self.prompts.sink().into_iter().chain(tokens.iter().copied()).collect();
+        let mut cache = self.reader.cache(1, tokens.len());
+        let span = cache.next(1, tokens.len());
+        self.reader.forward(self.reader.embed(token_ids(&tokens, &self.device)), &mut cache, span);
+        cache.states(usize::from(self.prompts.sink().is_some())..tokens.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::ChunkId;
+
+    fn prompt(segments: Vec<Segment>) -> Prompt {
+        let positions = |segment: &Segment| match segment {
+            Segment::Tokens(tokens) | Segment::Alone(tokens) => tokens.len(),
+            Segment::Soft(_) => 3,
+        };
+        let prompt_tokens = segments.iter().map(positions).sum();
+        Prompt { segments, prompt_tokens, ..Prompt::default() }
+    }
+
+    #[test]
+    fn tokens_and_soft_tokens_are_read_in_one_go() {
+        let soft = Segment::Soft(ChunkId::new(0, 0));
+        let prompt =
+            prompt(vec![Segment::Tokens(vec![1; 4]), soft.clone(), soft, Segment::Tokens(vec![2; 5])]);
+        assert_eq!(steps(&prompt, 0, 3), [Step::Read(0..15)]);
+        assert_eq!(steps(&prompt, 8, 3), [Step::Read(8..15)]);
+    }
+
+    #[test]
+    fn chunks_are_put_in_and_the_rest_is_read() {
+        let chunk = |token| Segment::Alone(vec![token; 10]);
+        let prompt =
+            prompt(vec![Segment::Tokens(vec![0]), chunk(1), chunk(2), Segment::Tokens(vec![3; 100])]);
+        let put = |token, held| Step::Chunk { tokens: vec![token; 10], held };
+        assert_eq!(steps(&prompt, 0, 3), [Step::Read(0..1), put(1, 0), put(2, 0), Step::Local(21..121)]);
+        assert_eq!(steps(&prompt, 13, 3), [put(2, 2), Step::Local(21..121)]);
+        assert_eq!(steps(&prompt, 120, 3), [Step::Local(120..121)]);
+    }
+
+    #[test]
+    fn without_a_chunk_there_is_nothing_to_spare() {
+        let prompt = prompt(vec![Segment::Tokens(vec![0; 100])]);
+        assert_eq!(steps(&prompt, 1, 3), [Step::Read(1..100)]);
+    }
+
+    #[test]
+    fn the_text_before_the_cursor_is_read_the_cheaper_way() {
+        // Nothing was read by itself yet: no gain.
+        assert_eq!(read_from(&(20..120), |to| to - 20), 20);
+        // All of it was.
+        assert_eq!(read_from(&(20..120), |_| 0), 120 - CACHED_TAIL);
+        assert_eq!(read_from(&(20..120), |_| 70), 20, "70 by itself and 32 are more than 100");
+        // A few tokens were typed.
+        assert_eq!(read_from(&(115..120), |_| 0), 115);
+    }
+}
