@@ -42,7 +42,7 @@ use std::{
 use anyhow::Result;
 use llavacode_core::metrics::{edit_similarity, exact_match};
 
-pub use bundle::BundleReader;
+pub use bundle::{Asking, BundleReader};
 use judge::{Judged, Session};
 use record::{Key, Record, Records};
 pub use summary::{AgainstBase, LaneSummary, ReadersReport, SetReport, summarise};
