@@ -108,6 +108,8 @@ impl Control {
             multi_line: settings.multi_line,
             same_file: settings.same_file,
             ranker: settings.ranker(embeds),
+            top_k: None,
+            leave_out: Vec::new(),
             cold: settings.compare && settings.cold,
         };
         let Some(id) = self.send(Request::Complete { cursor, lanes: lanes.clone() }) else { return };
