@@ -16,6 +16,7 @@ mod finding;
 mod folder;
 mod journey;
 mod kept_vectors;
+mod lanes_panel;
 mod looks;
 mod measuring;
 mod opening;
