@@ -17,6 +17,7 @@ mod folder;
 mod journey;
 mod kept_vectors;
 mod lanes_panel;
+mod link;
 mod looks;
 mod measuring;
 mod opening;

@@ -15,6 +15,7 @@ pub mod known;
 pub mod lanes;
 pub mod left_out;
 pub mod library;
+pub mod link;
 pub mod measure;
 pub mod notices;
 pub mod prompt;
