@@ -29,7 +29,7 @@ async fn a_chunk_is_left_out_by_the_keyboard_and_the_next_best_takes_its_place()
         ensure!(places(page, "li.out").await? == before[1..2], "another one is out than was pressed");
         let without = places(page, "li:not(.out)").await?;
         ensure!(!without.contains(&before[1]) && without.len() == before.len(), "left are {without:?} of {before:?}");
-        page.element("lane-compressed-prompt").await?.click().await?;
+        page.evaluate("document.querySelector(\"[data-testid='lane-compressed-prompt']\").click()").await?;
         let chips = "[...document.querySelectorAll(\"[data-testid='prompt-view'] .chip\")].map(chip => chip.textContent)";
         let chips = strings(page.evaluate(chips).await?);
         ensure!(!chips.is_empty() && !chips.contains(&before[1]), "the prompt has {chips:?}");
