@@ -191,7 +191,7 @@ fn Chunk(chunk: RetrievedChunk, listed: Memo<Vec<RetrievedChunk>>) -> impl IntoV
                 on:click=move |_| control.leave_out(&now.get_untracked())
             >
                 <span class="chunk-head">
-                    <span class="chunk-place"><span class="chunk-path">{path.clone()}</span><span class="chunk-lines">":"{lines.clone()}</span></span>
+                    <span class="chunk-place"><span class="chunk-path"><bdi>{path.clone()}</bdi></span><span class="chunk-lines">":"{lines.clone()}</span></span>
                     <span class="tag" hidden=move || !out.get()>"left out"</span>
                     <span class="tag" hidden=move || out.get() || !as_text.get() title="Full RAG's budget had room for it">"as text"</span>
                     {move || ranks().map(|ranks| view! {
