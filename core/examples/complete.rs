@@ -35,6 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             multi_line: false,
             same_file: false,
             ranker: Ranker::Jaccard,
+            top_k: None,
+            leave_out: Vec::new(),
             cold: true,
         });
         for lane in engine.lanes() {

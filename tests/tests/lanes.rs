@@ -8,7 +8,10 @@ use llavacode_core::{
     Error,
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
     config::{BundleManifest, FileEntry, PromptConfig},
-    engine::{CancelFlag, Completion, CompletionEvent, CompletionRequest, Engine, Lane, NativeHost, Place},
+    engine::{
+        CancelFlag, ChunkSpan, Completion, CompletionEvent, CompletionRequest, Engine, Lane, NativeHost,
+        Place, PromptPart,
+    },
     index::{Query, Ranker, chunker},
     weights::{MemoryFiles, sha256_hex},
     workspace::{MemoryCache, Workspace},
@@ -69,6 +72,13 @@ impl Page {
         self.complete_at(&mut Place::new(request.clone()), lane).await
     }
 
+    /// The chunks that the compressed lane has soft tokens of.
+    async fn soft_spans(&mut self, request: &CompletionRequest) -> Vec<ChunkSpan> {
+        let done = self.complete(Lane::Compressed, request).await.expect("it completes");
+        let span = |part| if let PromptPart::Soft { span, .. } = part { Some(span) } else { None };
+        done.prompt.into_iter().filter_map(span).collect()
+    }
+
     async fn complete_at(&mut self, place: &mut Place, lane: Lane) -> Result<Completion, Error> {
         let cancel = CancelFlag::default();
         self.engine.complete(&mut self.workspace, place, lane, &cancel, |_| ()).await
@@ -83,6 +93,8 @@ fn request() -> CompletionRequest {
         multi_line: false,
         same_file: false,
         ranker: Ranker::Jaccard,
+        top_k: None,
+        leave_out: Vec::new(),
         cold: true,
     }
 }
@@ -177,6 +189,28 @@ async fn every_ranker_retrieves_and_tells_the_ranks() {
         assert_eq!(chunk.ranks.lexical.is_some(), ranker.is_lexical(), "{ranker:?}: {chunk:?}");
         assert_eq!(chunk.ranks.dense.is_some(), ranker.is_dense(), "{ranker:?}: {chunk:?}");
     }
+}
+
+#[tokio::test]
+async fn a_request_says_how_many_chunks_and_which_not() {
+    let mut page = Page::open(bundle(None, soft_tokens(1))).await;
+    for n in 0..12 {
+        let text = format!("def area_{n}(circle):\n    return {n} * circle.radius\n");
+        page.workspace.update(&format!("shapes_{n}.py"), &text);
+    }
+    page.embed().await;
+    let most = page.engine.manifest.prompt.top_k;
+    let mut spans = Vec::new();
+    for (top_k, expected) in [(None, most), (Some(3), 3), (Some(0), 1), (Some(most + 5), most)] {
+        let request = CompletionRequest { top_k, ..request() };
+        spans = page.soft_spans(&request).await;
+        assert_eq!(spans.len(), expected, "{top_k:?}");
+    }
+    let left_out = spans.swap_remove(0);
+    let request = CompletionRequest { leave_out: vec![left_out.clone()], ..request() };
+    let without = page.soft_spans(&request).await;
+    assert_eq!(without.len(), most, "the next best takes its place");
+    assert!(!without.contains(&left_out) && spans.iter().all(|span| without.contains(span)));
 }
 
 #[tokio::test]

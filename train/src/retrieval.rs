@@ -52,6 +52,7 @@ pub fn retrieve(
                 path: &task.path,
                 prefix: &task.prefix,
                 same_file: None,
+                leave_out: &[],
                 top_k: TOP_K,
                 ranker,
                 embedding: Some(&embedding),

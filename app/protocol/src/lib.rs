@@ -289,6 +289,8 @@ pub struct EngineInfo {
     pub lanes: Vec<Lane>,
     /// Whether it has an encoder: chunks can be ranked by embeddings.
     pub embeds: bool,
+    /// Most chunks it retrieves: the manifest's `prompt.top_k`.
+    pub top_k: usize,
     /// The bundle's own sentence about itself.
     pub description: String,
     /// Its licence, an SPDX expression.

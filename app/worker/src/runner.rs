@@ -148,6 +148,7 @@ impl<P: Platform> Runner<P> {
             load_ms: platform.now_ms() - started,
             lanes: engine.lanes(),
             embeds: engine.embeds(),
+            top_k: engine.manifest.prompt.top_k,
             description: engine.manifest.description.clone(),
             license: engine.manifest.license.clone(),
             evaluation: engine.manifest.evaluation.to_string(),

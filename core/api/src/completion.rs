@@ -135,6 +135,12 @@ pub struct CompletionRequest {
     pub same_file: bool,
     /// How retrieval ranks.
     pub ranker: Ranker,
+    /// Most chunks retrieved, from 1 to what the bundle says, which holds where this is `None`.
+    #[serde(default)]
+    pub top_k: Option<usize>,
+    /// Chunks that are not to be retrieved, nor others of the same text.
+    #[serde(default)]
+    pub leave_out: Vec<ChunkSpan>,
     /// Start from an empty KV cache, as a measurement of cold TTFT does.
     pub cold: bool,
 }

@@ -125,6 +125,8 @@ fn request(task: &Task, ranker: Ranker, cold: bool) -> CompletionRequest {
         multi_line: false,
         same_file: false,
         ranker,
+        top_k: None,
+        leave_out: Vec::new(),
         cold,
     }
 }

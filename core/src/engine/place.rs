@@ -60,11 +60,14 @@ impl Place {
             true => engine.embed_query(query_window(&request.prefix, index.chunking().lines)).await?,
             false => None,
         };
+        let most = engine.manifest.prompt.top_k;
         let value = index.retrieve(&Query {
             path: &request.path,
             prefix: &request.prefix,
             same_file: request.same_file.then_some(SAME_FILE_DISTANCE),
-            top_k: engine.manifest.prompt.top_k,
+            // The bundle's soft tokens and caches are made for no more than it says.
+            top_k: request.top_k.map_or(most, |wanted| wanted.clamp(1, most.max(1))),
+            leave_out: &request.leave_out,
             ranker: request.ranker,
             embedding: embedding.as_deref(),
         });

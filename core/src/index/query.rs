@@ -1,6 +1,6 @@
 //! What is asked of the index, and what it answers.
 
-use llavacode_api::completion::{Ranker, Ranks};
+use llavacode_api::completion::{ChunkSpan, Ranker, Ranks};
 
 /// Names a chunk for as long as it stands in the index. Afterwards it names nothing: never
 /// another chunk.
@@ -40,6 +40,8 @@ pub struct Query<'a> {
     /// that have more than `n` lines between them and the cursor's line; never one that
     /// contains it.
     pub same_file: Option<usize>,
+    /// Chunks that must not be an answer, nor others of the same text: the next best take their places.
+    pub leave_out: &'a [ChunkSpan],
     /// Most chunks wanted.
     pub top_k: usize,
     /// How to rank.

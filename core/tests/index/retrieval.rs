@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
+use llavacode_api::completion::ChunkSpan;
 use llavacode_core::config::ChunkingConfig;
 use llavacode_core::index::lexical::{jaccard, query_window, word_set};
 use llavacode_core::index::{Chunk, Index, Query, Ranker, TextHash, Vectors, chunker};
@@ -135,6 +136,59 @@ fn at_most_k_are_found() {
     for k in [0, 1, 10, 100] {
         let query = Query { top_k: k, ..by_words("main.py", "shared") };
         assert_eq!(index.retrieve(&query).len(), k.min(30));
+    }
+}
+
+#[test]
+fn the_next_best_takes_the_place_of_a_chunk_that_is_left_out() {
+    let mut index = Index::new(LINES);
+    for (path, text) in
+        [("a.py", "shared best two"), ("b.py", "shared best"), ("c.py", "shared"), ("d.py", "far")]
+    {
+        index.update_file(path, text);
+    }
+    let span = |path: &str| ChunkSpan { path: path.into(), start_line: 0, end_line: 1 };
+    let query = Query { top_k: 2, ..by_words("main.py", "shared best two") };
+    assert_eq!(places(&index, &query), ["a.py:0-1", "b.py:0-1"]);
+    assert_eq!(places(&index, &Query { leave_out: &[span("a.py")], ..query }), ["b.py:0-1", "c.py:0-1"]);
+    assert_eq!(places(&index, &Query { leave_out: &[span("b.py")], ..query }), ["a.py:0-1", "c.py:0-1"]);
+    let both = [span("b.py"), span("a.py")];
+    assert_eq!(places(&index, &Query { leave_out: &both, ..query }), ["c.py:0-1"]);
+    // What names no chunk leaves none out.
+    let gone = [span("gone.py"), ChunkSpan { start_line: 7, end_line: 9, ..span("a.py") }];
+    assert_eq!(places(&index, &Query { leave_out: &gone, ..query }), places(&index, &query));
+}
+
+#[test]
+fn a_copy_does_not_come_in_the_place_of_a_chunk_that_is_left_out() {
+    let mut index = Index::new(CHUNKING);
+    for path in ["a.py", "b.py"] {
+        index.update_file(path, &numbered("x", 15));
+    }
+    let query = by_words("main.py", "x_7");
+    assert_eq!(places(&index, &query), ["a.py:0-10", "a.py:5-15"]);
+    let leave_out = [ChunkSpan { path: "a.py".into(), start_line: 0, end_line: 10 }];
+    assert_eq!(places(&index, &Query { leave_out: &leave_out, ..query }), ["a.py:5-15"]);
+}
+
+#[test]
+fn what_is_left_out_is_so_for_every_ranker() {
+    let mut index = Index::new(LINES);
+    for n in 1..6 {
+        index.update_file(&format!("{n}.py"), &"shared ".repeat(n));
+    }
+    embed_pending(&mut index);
+    let embedding: Vec<f32> = vectors_of("shared").rows()[0].numbers().collect();
+    let leave_out = [ChunkSpan { path: "3.py".into(), start_line: 0, end_line: 1 }];
+    for ranker in Ranker::ALL {
+        let query = Query { ranker, embedding: Some(&embedding), ..by_words("main.py", "shared") };
+        let mut expected = places(&index, &query);
+        assert!(expected.contains(&"3.py:0-1".to_owned()), "{ranker:?}: {expected:?}");
+        expected.retain(|place| place != "3.py:0-1");
+        let mut found = places(&index, &Query { leave_out: &leave_out, ..query });
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{ranker:?}");
     }
 }
 

@@ -16,6 +16,8 @@ mod finding;
 mod folder;
 mod journey;
 mod kept_vectors;
+mod lanes_panel;
+mod link;
 mod looks;
 mod measuring;
 mod opening;

@@ -2,12 +2,13 @@
 
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
-use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane};
+use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane, RetrievedChunk};
 
 use super::Control;
 use crate::editor::Editor;
 use crate::state::engine::EngineState;
 use crate::state::lanes::{LaneRun, title, to_ask};
+use crate::state::left_out::{LeftOut, Place};
 use crate::state::notices::Severity;
 use crate::state::suggestions::{Answer, Suggestions, next};
 use llavacode_protocol::{Request, RequestId};
@@ -49,8 +50,30 @@ impl Control {
     /// The cursor is elsewhere: what is under way is of no use.
     fn leave_place(&self) {
         self.stop();
-        self.state.suggestions.update_untracked(Suggestions::leave);
+        self.state.left_out.update(LeftOut::clear);
+        self.show_suggestion(Suggestions::leave);
         self.with_editor(Editor::clear_ghost);
+    }
+
+    /// Changes which suggestion is shown. Only that is told of: its text comes piece by piece.
+    fn show_suggestion(&self, change: impl FnOnce(&mut Suggestions)) {
+        self.state.suggestions.maybe_update(|suggestions| {
+            let before = suggestions.lane();
+            change(suggestions);
+            suggestions.lane() != before
+        });
+    }
+
+    /// Leaves a chunk out, or takes it in again, and asks again at this place.
+    pub fn leave_out(self, chunk: &RetrievedChunk) {
+        self.state.left_out.update(|left_out| left_out.toggle(chunk));
+        self.complete_here(true, true);
+    }
+
+    /// Takes every chunk in again that was left out, and asks again at this place.
+    pub fn put_all_back(self) {
+        self.state.left_out.update(LeftOut::put_all_back);
+        self.complete_here(true, true);
     }
 
     pub(super) fn wait_for_pause(self) {
@@ -93,9 +116,11 @@ impl Control {
         };
         self.stop();
         if !again {
-            self.state.suggestions.update_untracked(Suggestions::leave);
+            self.show_suggestion(Suggestions::leave);
             self.with_editor(Editor::clear_ghost);
         }
+        let place = Place::of(&context.path, &context.prefix, &context.suffix);
+        self.state.left_out.maybe_update(|left_out| left_out.arrive(place));
         let settings = self.state.settings.get_untracked();
         let embeds = self.state.engine.with_untracked(EngineState::embeds);
         let offered = self.state.offered.get_untracked();
@@ -108,6 +133,8 @@ impl Control {
             multi_line: settings.multi_line,
             same_file: settings.same_file,
             ranker: settings.ranker(embeds),
+            top_k: settings.top_k,
+            leave_out: self.state.left_out.with_untracked(LeftOut::spans),
             cold: settings.compare && settings.cold,
         };
         let Some(id) = self.send(Request::Complete { cursor, lanes: lanes.clone() }) else { return };
@@ -160,7 +187,7 @@ impl Control {
                 self.state.announcement.set(format!("{} suggests: {text}", title(lane)));
             }
             if !text.is_empty() {
-                self.state.suggestions.update_untracked(|suggestions| suggestions.show(lane));
+                self.show_suggestion(|suggestions| suggestions.show(lane));
             }
             self.with_editor(|editor| editor.set_ghost(id, &text));
         }
@@ -184,6 +211,7 @@ impl Control {
             Some(message) => run.fail(message.to_owned()),
             None => run.stop(),
         });
+        self.state.left_out.maybe_update(LeftOut::settle);
         self.take_over();
     }
 
@@ -214,7 +242,7 @@ impl Control {
         // What another lane still streams does not take its place.
         self.inner().ghost.set(None);
         let text = self.state.lane(lane).with_untracked(|run| run.text.clone());
-        self.state.suggestions.update_untracked(|suggestions| {
+        self.show_suggestion(|suggestions| {
             suggestions.leave();
             suggestions.show(lane);
         });

@@ -7,6 +7,7 @@ mod import;
 mod indexing;
 mod keeping;
 mod library;
+mod link;
 mod measure;
 mod models;
 mod saving;
@@ -25,6 +26,7 @@ use crate::editor::{Editor, EditorEvent};
 use crate::files::disk::Folder;
 use crate::state::State;
 use crate::state::engine::{EngineState, IndexState};
+use crate::state::link::LinkedPlace;
 use crate::state::measure::MeasureState;
 use crate::state::notices::{Action, Severity};
 use crate::state::settings::{Settings, Theme};
@@ -84,6 +86,10 @@ struct Inner {
     saving: Cell<bool>,
     /// Waits to index it.
     reindex: RefCell<Option<Timeout>>,
+    /// The place that the page's address named, until the workspace is there.
+    linked_place: RefCell<Option<LinkedPlace>>,
+    /// The settings before those of the address.
+    own_settings: RefCell<Option<Settings>>,
 }
 
 impl Control {
@@ -105,6 +111,7 @@ impl Control {
             }
             Err(message) => self.notify(Severity::Error, message, &[]),
         }
+        self.open_link();
         self.load(ModelChoice::from_query());
         leptos::task::spawn_local(async move { self.restore().await });
     }
@@ -147,6 +154,7 @@ impl Control {
             Action::Download(path) => self.download_mine(path),
             Action::DownloadUnsaved => self.download_unsaved(),
             Action::Undo(id) => self.undo(id),
+            Action::OwnSettings => self.own_settings(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The workspace: what it holds and which of its files are open.
 
+use std::collections::BTreeSet;
+
 use leptos::prelude::*;
 use llavacode_api::completion::ChunkSpan;
 use serde::Deserialize;
@@ -29,6 +31,10 @@ struct Demo {
 }
 
 impl Demo {
+    fn paths(&self) -> BTreeSet<String> {
+        self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
     fn sources(&self) -> impl Iterator<Item = (String, File)> + '_ {
         self.files.iter().map(|file| (file.path.clone(), File::saved(&file.text)))
     }
@@ -76,6 +82,7 @@ impl Control {
             && let Ok(demo) = fetch_json::<Demo>(DEMO_URL).await
         {
             // The demo may be a newer one: only what the user changed is taken from the last visit.
+            workspace.served = demo.paths();
             workspace.add(demo.sources().filter(|(path, _)| !view.removed.contains(path)));
             workspace.add(files.into_iter().filter(|(path, _)| view.edited.contains(path)));
         } else {
@@ -84,9 +91,11 @@ impl Control {
         workspace.edited = view.edited;
         workspace.removed = view.removed;
         let known = |path: &String| workspace.files.contains_key(path);
-        let tabs =
+        let mut cursor = view.cursor;
+        let mut tabs =
             Tabs { open: view.open.into_iter().filter(known).collect(), active: view.active.filter(known) };
-        self.show_workspace(workspace, tabs, view.cursor);
+        self.show_linked_place(&workspace, &mut tabs, &mut cursor);
+        self.show_workspace(workspace, tabs, cursor);
     }
 
     /// Asks before a workspace is replaced in which something is not saved: it lives nowhere else.
@@ -105,6 +114,7 @@ impl Control {
                 let mut workspace =
                     Workspace { name: demo.name.clone(), home: Home::Demo, ..Workspace::default() };
                 workspace.add(demo.sources());
+                workspace.served = demo.paths();
                 let mut tabs = Tabs::default();
                 let first = workspace.files.keys().next().cloned();
                 if let Some(path) =
@@ -112,7 +122,8 @@ impl Control {
                 {
                     tabs.show(&path);
                 }
-                let cursor = demo.cursor.map_or((0, 0), |place| (place.line, place.column));
+                let mut cursor = demo.cursor.map_or((0, 0), |place| (place.line, place.column));
+                self.show_linked_place(&workspace, &mut tabs, &mut cursor);
                 self.inner().folder.replace(None);
                 self.show_workspace(workspace, tabs, cursor);
                 self.keep_all();

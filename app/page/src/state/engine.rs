@@ -40,6 +40,11 @@ impl EngineState {
         matches!(self, Self::Ready(info) if info.embeds)
     }
 
+    /// Most chunks that its model retrieves, once that is known.
+    pub fn top_k(&self) -> Option<usize> {
+        if let Self::Ready(info) = self { Some(info.top_k) } else { None }
+    }
+
     /// Whether it can be asked.
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready(_))

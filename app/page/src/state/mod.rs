@@ -1,5 +1,7 @@
 //! What the page knows, as plain data in signals.
 
+pub mod against;
+pub mod axis;
 pub mod changes;
 pub mod choice;
 pub mod engine;
@@ -11,7 +13,9 @@ pub mod ignore;
 pub mod keys;
 pub mod known;
 pub mod lanes;
+pub mod left_out;
 pub mod library;
+pub mod link;
 pub mod measure;
 pub mod notices;
 pub mod prompt;
@@ -31,6 +35,7 @@ use choice::{Arriving, Index, Offer, Timed};
 use engine::{EngineState, IndexState};
 use find::Query;
 use lanes::LaneRun;
+use left_out::LeftOut;
 use library::Library;
 use measure::MeasureState;
 use notices::Notices;
@@ -89,6 +94,8 @@ pub struct State {
     pub offer: RwSignal<Option<Offer>>,
     /// Whether the lanes' texts still fit the place of the cursor.
     pub in_place: RwSignal<bool>,
+    /// Chunks that the user left out at the place of the cursor.
+    pub left_out: RwSignal<LeftOut>,
     /// What became of the lanes' suggestions, kept in the browser.
     pub suggestions: RwSignal<Suggestions>,
     /// What a screen reader hears when a suggestion is whole.
@@ -130,6 +137,7 @@ impl State {
             beside: RwSignal::new(Index::new()),
             offer: RwSignal::new(None),
             in_place: RwSignal::new(false),
+            left_out: RwSignal::new(LeftOut::default()),
             suggestions: RwSignal::new(Suggestions::default()),
             announcement: RwSignal::new(String::new()),
             dark: RwSignal::new(false),
@@ -159,6 +167,7 @@ impl State {
             lane.set(LaneRun::default());
         }
         self.in_place.set(false);
+        self.left_out.update(LeftOut::clear);
         self.announcement.set(String::new());
         self.suggestions.update(Suggestions::leave);
     }

@@ -49,6 +49,8 @@ pub enum Action {
     DownloadUnsaved,
     /// Undo a change of the explorer, by its name in the history.
     Undo(u32),
+    /// Go back to the settings before those of a link.
+    OwnSettings,
 }
 
 impl Action {
@@ -67,11 +69,12 @@ impl Action {
             Self::Download(_) => "Download mine",
             Self::DownloadUnsaved => "Download",
             Self::Undo(_) => "Undo",
+            Self::OwnSettings => "Back to mine",
         }
     }
 
-    /// Whether it is about files. The others are about the engine, of which there is one.
-    fn is_about_files(&self) -> bool {
+    /// Whether it is about files or settings. The others are about the engine, of which there is one.
+    fn is_about_the_page(&self) -> bool {
         matches!(
             self,
             Self::Overwrite(_)
@@ -79,6 +82,7 @@ impl Action {
                 | Self::Download(_)
                 | Self::DownloadUnsaved
                 | Self::Undo(_)
+                | Self::OwnSettings
         )
     }
 }
@@ -127,7 +131,7 @@ impl Notices {
     /// is one about the engine, all about the engine.
     pub fn dismiss_acted_on(&mut self, taken: &Action) {
         let is_settled =
-            |action: &Action| action == taken || !(taken.is_about_files() || action.is_about_files());
+            |action: &Action| action == taken || !(taken.is_about_the_page() || action.is_about_the_page());
         self.list.retain(|notice| !notice.actions.iter().any(is_settled));
     }
 

@@ -51,10 +51,14 @@ pub struct Settings {
     pub same_file: bool,
     /// How retrieved chunks are ranked.
     pub ranker: Ranker,
+    /// Most chunks retrieved; `None` leaves it to the bundle.
+    pub top_k: Option<usize>,
     /// Ask when the user pauses, not only on a key.
     pub automatic: bool,
     /// The pause, in milliseconds.
     pub pause_ms: u32,
+    /// What the lanes are was read and put away.
+    pub lanes_known: bool,
     /// Width of the explorer, in CSS pixels.
     pub explorer_width: u32,
     /// Width of the lanes, in CSS pixels.
@@ -73,8 +77,10 @@ impl Default for Settings {
             multi_line: false,
             same_file: false,
             ranker: Ranker::default(),
+            top_k: None,
             automatic: true,
             pause_ms: 300,
+            lanes_known: false,
             explorer_width: 232,
             lanes_width: 432,
         }
@@ -90,6 +96,22 @@ impl Settings {
     /// The ranker to use with a model: one without an encoder has no embeddings to rank by.
     pub fn ranker(&self, embeds: bool) -> Ranker {
         if self.ranker.is_dense() && !embeds { Ranker::default() } else { self.ranker }
+    }
+
+    /// How many chunks are retrieved with a bundle that allows `most`.
+    pub fn top_k(&self, most: usize) -> usize {
+        self.top_k.map_or(most, |wanted| wanted.clamp(1, most.max(1)))
+    }
+
+    /// Takes a wish for so many chunks of a bundle that allows `most`; that many is the bundle's own
+    /// number, which another bundle's may be in its place.
+    pub fn set_top_k(&mut self, wanted: usize, most: usize) {
+        self.top_k = (wanted < most).then_some(wanted.max(1));
+    }
+
+    /// Sets the pause before it asks by itself: long enough not to ask at every key.
+    pub fn set_pause_ms(&mut self, pause_ms: u32) {
+        self.pause_ms = pause_ms.clamp(50, 5_000);
     }
 
     /// Keeps them. Where the browser refuses storage they last as long as the page.
@@ -110,6 +132,18 @@ mod tests {
         assert_eq!(settings(Ranker::Hybrid).ranker(true), Ranker::Hybrid);
         assert_eq!(settings(Ranker::Hybrid).ranker(false), Ranker::Jaccard);
         assert_eq!(settings(Ranker::Bm25).ranker(false), Ranker::Bm25);
+    }
+
+    #[test]
+    fn as_many_chunks_as_are_wished_for_and_the_bundle_allows() {
+        let mut settings = Settings::default();
+        assert_eq!((settings.top_k(8), settings.top_k(10)), (8, 10));
+        settings.set_top_k(9, 10);
+        assert_eq!((settings.top_k(10), settings.top_k(8)), (9, 8));
+        settings.set_top_k(0, 10);
+        assert_eq!(settings.top_k, Some(1));
+        settings.set_top_k(10, 10);
+        assert_eq!(settings.top_k, None, "the bundle's own number");
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Workspace {
     pub edited: BTreeSet<String>,
     /// Paths that came with it and that the user took out.
     pub removed: BTreeSet<String>,
+    /// Paths that came with the demo.
+    pub served: BTreeSet<String>,
     /// Files left out, each once.
     pub skipped: Vec<Skipped>,
     /// Paths whose newest text, or whose end, the index was not told of.
@@ -50,6 +52,11 @@ impl Workspace {
     /// Whether it is the one that comes with the page.
     pub fn is_demo(&self) -> bool {
         self.home == Home::Demo
+    }
+
+    /// Whether everybody's demo has a file of this path, whatever was typed into it here.
+    pub fn is_demos_own(&self, path: &str) -> bool {
+        self.is_demo() && self.served.contains(path)
     }
 
     /// Adds files, in the place of those of the same path.
@@ -292,6 +299,18 @@ mod tests {
         assert_eq!(workspace.unsaved(), ["a.py", "c.py"]);
         assert_eq!(workspace.files["a.py"].saved_text(), Some("1"));
         assert_eq!(workspace.files["c.py"].saved_text(), None);
+    }
+
+    #[test]
+    fn what_the_user_brings_into_the_demo_is_not_the_demos_own() {
+        let mut demo = workspace(&[("a.py", "1")]);
+        demo.served = demo.files.keys().cloned().collect();
+        assert!(!demo.is_demos_own("a.py"), "it is no demo");
+        demo.home = Home::Demo;
+        let files = vec![("b.py".to_owned(), File::saved("1"))];
+        demo.join(Incoming { files, ..Incoming::default() });
+        demo.edit("a.py", "2".into());
+        assert_eq!((demo.is_demos_own("a.py"), demo.is_demos_own("b.py")), (true, false));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! The chunks that retrieval chose, and how it ranks.
 
+use leptos::ev::Event;
 use leptos::prelude::*;
 use llavacode_api::completion::{Lane, Ranker, Ranks, RetrievedChunk};
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlElement, HtmlInputElement};
 
 use super::control;
 use crate::state::engine::EngineState;
+use crate::state::left_out::LeftOut;
 use crate::state::prompt::lines_label;
 
 /// The list. The compressed lane holds the most chunks; those that full RAG's budget had room for as
@@ -14,23 +18,97 @@ pub(super) fn Chunks() -> impl IntoView {
     let control = control();
     let compressed = control.state.lane(Lane::Compressed);
     let full = control.state.lane(Lane::FullRag);
-    let chunks = Memo::new(move |_| {
+    let retrieved = Memo::new(move |_| {
         let of = |lane: Lane| control.state.lane(lane).with(|run| run.chunks.clone());
         let chunks = of(Lane::Compressed);
         if chunks.is_empty() { of(Lane::FullRag) } else { chunks }
     });
+    let left_out = control.state.left_out;
+    let listed =
+        Memo::new(move |_| left_out.with(|left_out| retrieved.with(|chunks| left_out.listed(chunks))));
+    let count = move || {
+        left_out.with(|left_out| {
+            listed.with(|chunks| chunks.iter().filter(|chunk| !left_out.is_out(&chunk.span)).count())
+        })
+    };
     let old = move || compressed.with(|run| run.text_is_old()) && full.with(|run| run.text_is_old());
     view! {
         <section class="chunks" class:old=old aria-label="Retrieved chunks" data-testid="chunks">
             <div class="chunks-bar">
-                <h3>"Retrieved chunks "<span class="hint">{move || chunks.with(Vec::len)}</span></h3>
+                <h3>"Retrieved chunks "<span class="hint">{count}</span></h3>
+                <TopK/>
                 <RankerChoice/>
             </div>
-            <Show when=move || chunks.with(Vec::is_empty)>
+            <Show when=move || listed.with(Vec::is_empty)>
                 <p class="hint">"Nothing yet. They come from other files of the workspace."</p>
             </Show>
-            <ol>{move || chunks.get().into_iter().map(|chunk| view! { <Chunk chunk/> }).collect_view()}</ol>
+            <LeftOutLine any=Signal::derive(move || listed.with(|chunks| !chunks.is_empty()))/>
+            // By their keys, so that the keyboard stays where it is when others come.
+            <ol><For each=move || listed.get() key=|chunk| (chunk.span.clone(), chunk.text.clone()) let(chunk)>
+                <Chunk chunk listed/>
+            </For></ol>
         </section>
+    }
+}
+
+/// How to leave chunks out, or how many are and until when.
+#[component]
+fn LeftOutLine(any: Signal<bool>) -> impl IntoView {
+    let control = control();
+    let count = move || control.state.left_out.with(LeftOut::count);
+    let put_back = move |_| {
+        control.put_all_back();
+        // This button goes; the list is what it was about.
+        focus(".chunk");
+    };
+    view! {
+        <p class="left-out hint" data-testid="left-out" data-count=move || count().to_string() hidden=move || !any.get()>
+            {move || match count() {
+                0 => "Click one to leave it out and ask again.".to_owned(),
+                count => format!("{count} left out, until the cursor moves."),
+            }}
+            <button
+                class="small" data-testid="put-back" hidden=move || count() == 0
+                disabled=move || !control.state.in_place.get() on:click=put_back
+            >"Put back"</button>
+        </p>
+    }
+}
+
+/// Gives the keyboard to the first element that a selector finds.
+fn focus(selector: &str) {
+    let found = document().query_selector(selector).ok().flatten();
+    if let Some(element) = found.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+        // A button of this list takes it.
+        let _ = element.focus();
+    }
+}
+
+/// How many chunks are retrieved.
+#[component]
+fn TopK() -> impl IntoView {
+    let control = control();
+    let most = Memo::new(move |_| control.state.engine.with(EngineState::top_k).unwrap_or(1));
+    let wanted = move || control.state.settings.with(|settings| settings.top_k(most.get()));
+    let choose = move |event: Event| {
+        let most = most.get_untracked();
+        let input: HtmlInputElement = event_target(&event);
+        if let Ok(wanted) = input.value().parse::<usize>() {
+            control.settings(|settings| settings.set_top_k(wanted, most));
+            control.complete(true);
+        }
+        // What was typed may be out of range, or no number.
+        input.set_value(&untrack(wanted).to_string());
+    };
+    view! {
+        <label class="field" title="Most chunks retrieved; the bundle says how many there may be">
+            <span>"at most"</span>
+            <input
+                type="number" min="1" max=move || most.get().to_string() data-testid="top-k"
+                prop:value=move || wanted().to_string() on:change=choose
+                disabled=move || control.state.engine.with(|engine| engine.top_k().is_none())
+            />
+        </label>
     }
 }
 
@@ -84,28 +162,49 @@ fn number(score: f32) -> String {
     if score.abs() < 0.1 { format!("{score:.3}") } else { format!("{score:.2}") }
 }
 
+/// A chunk: a click leaves it out or takes it in again, and a button beside that opens its place.
 #[component]
-fn Chunk(chunk: RetrievedChunk) -> impl IntoView {
+fn Chunk(chunk: RetrievedChunk, listed: Memo<Vec<RetrievedChunk>>) -> impl IntoView {
     let control = control();
-    let RetrievedChunk { span, text, score, ranks: of_each } = chunk;
-    let (own, path, lines) = (span.clone(), span.path.clone(), lines_label(&span));
-    let as_text = move || {
-        let full = control.state.lane(Lane::FullRag);
-        full.with(|run| run.chunks.iter().any(|chunk| chunk.span == own))
-    };
+    let (path, lines) = (chunk.span.path.clone(), lines_label(&chunk.span));
+    let text = chunk.text.trim_start_matches(['\r', '\n']).to_owned();
+    let chunk = StoredValue::new(chunk);
+    let span = move || chunk.with_value(|chunk| chunk.span.clone());
+    // Its score may be another one when others are left out.
+    let now = Memo::new(move |_| {
+        let span = span();
+        let found = listed.with(|list| list.iter().find(|other| other.span == span).cloned());
+        found.unwrap_or_else(|| chunk.get_value())
+    });
+    let as_text = Memo::new(move |_| {
+        let span = span();
+        control.state.lane(Lane::FullRag).with(|run| run.chunks.iter().any(|chunk| chunk.span == span))
+    });
+    let out = Memo::new(move |_| control.state.left_out.with(|left_out| left_out.is_out(&span())));
+    let ranks = move || now.with(|chunk| ranks(chunk.ranks));
     view! {
-        <li>
-            <button class="chunk" title="Open this place" on:click=move |_| control.open_span(&span)>
+        <li class:out=move || out.get()>
+            <button
+                class="chunk" aria-pressed=move || out.get().to_string()
+                disabled=move || !control.state.in_place.get()
+                title=move || if out.get() { "Take it in again and ask again" } else { "Leave it out and ask again" }
+                on:click=move |_| control.leave_out(&now.get_untracked())
+            >
                 <span class="chunk-head">
-                    <span class="chunk-place">{path}<span class="chunk-lines">":"{lines}</span></span>
-                    <span class="tag" hidden=move || !as_text() title="Full RAG's budget had room for it">"as text"</span>
-                    {ranks(of_each).map(|ranks| view! {
+                    <span class="chunk-place"><span class="chunk-path"><bdi>{path.clone()}</bdi></span><span class="chunk-lines">":"{lines.clone()}</span></span>
+                    <span class="tag" hidden=move || !out.get()>"left out"</span>
+                    <span class="tag" hidden=move || out.get() || !as_text.get() title="Full RAG's budget had room for it">"as text"</span>
+                    {move || ranks().map(|ranks| view! {
                         <span class="score ranks" title="Its place in each of the two rankings">{ranks}</span>
                     })}
-                    <span class="score" title="Score of the ranker">{number(score)}</span>
+                    <span class="score" title="Score of the ranker">{move || now.with(|chunk| number(chunk.score))}</span>
                 </span>
-                <code class="chunk-text">{text.trim_start_matches(['\r', '\n']).to_owned()}</code>
+                <code class="chunk-text">{text}</code>
             </button>
+            <button
+                class="small chunk-open" aria-label=format!("Open {path}:{lines}") title="Open this place"
+                on:click=move |_| control.open_span(&span())
+            >"Open"</button>
         </li>
     }
 }

@@ -100,7 +100,7 @@ fn Options() -> impl IntoView {
     };
     let pause = move |event| {
         if let Ok(pause_ms) = event_target_value(&event).parse::<u32>() {
-            control.settings(|settings| settings.pause_ms = pause_ms.clamp(50, 5_000));
+            control.settings(|settings| settings.set_pause_ms(pause_ms));
         }
     };
     view! {
@@ -133,6 +133,10 @@ fn Options() -> impl IntoView {
                 />
                 <span>"ms"</span>
             </label>
+            <button
+                class="small" data-testid="copy-link" on:click=move |_| control.copy_link()
+                title="A link with these settings and, in the demo, this place; no source text is in it"
+            >"Copy link"</button>
         </div>
     }
 }

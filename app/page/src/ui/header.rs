@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::MediaQueryList;
 
 use super::control;
+use super::intro::IntroButton;
 use crate::control::Control;
 use crate::state::Dialog;
 use crate::state::settings::Theme;
@@ -57,6 +58,7 @@ pub(super) fn Header() -> impl IntoView {
         <header class="head">
             <h1 class="brand"><img src="icon.svg" alt="" width="20" height="20"/>"LlavaCode"</h1>
             <p class="tagline">"Code completion from soft tokens, in your browser"</p>
+            <IntroButton/>
             <button
                 class="quiet" data-testid="models-open"
                 on:click=move |_| control.state.dialog.set(Some(Dialog::Models))

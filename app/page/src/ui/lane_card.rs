@@ -4,9 +4,13 @@ use leptos::prelude::*;
 use llavacode_api::completion::{Completion, Lane, Ttft};
 
 use super::control;
+use super::task_results::piece;
 use crate::control::Control;
 use crate::state::Dialog;
+use crate::state::against::Against;
+use crate::state::axis::Axis;
 use crate::state::lanes::{Phase, explanation, stop_reason, title};
+use crate::state::suggestions::Suggestions;
 
 /// What stands where there is no number yet.
 const MISSING: &str = "–";
@@ -63,9 +67,9 @@ fn encoded(ttft: &Ttft) -> Option<String> {
     }
 }
 
-/// A lane's card. `scale` is the time that fills the bar's width.
+/// A lane's card. Its time is drawn on an `axis` that all cards share.
 #[component]
-pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
+pub(super) fn LaneCard(lane: Lane, axis: Memo<Axis>) -> impl IntoView {
     let control = control();
     let run = control.state.lane(lane);
     let key = lane.key();
@@ -109,6 +113,7 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
                 class:old=move || run.with(|run| run.text_is_old())
                 class:failed=move || run.with(|run| run.error.is_some())
             >{move || run.with(|run| run.error.clone().unwrap_or_else(|| run.text.clone()))}</pre>
+            <Difference lane=lane/>
             <div class="lane-time" class:old=move || run.with(|run| run.ttft_is_old())>
                 <span
                     class="ttft" data-testid=format!("lane-{key}-ttft")
@@ -123,33 +128,84 @@ pub(super) fn LaneCard(lane: Lane, scale: Memo<f64>) -> impl IntoView {
                     title="Of this lane's suggestions that you took or turned down; kept in this browser"
                 >{move || count().words()}</span>
             </div>
-            <Bar lane=lane scale=scale/>
+            <Bar lane=lane axis=axis/>
             <p class="note" class:old=move || run.with(|run| run.numbers_are_old())>{note}</p>
             <Numbers lane=lane/>
         </article>
     }
 }
 
-/// The time to the first token as a bar of its parts.
+/// How the suggestion differs from the one that the editor shows.
 #[component]
-fn Bar(lane: Lane, scale: Memo<f64>) -> impl IntoView {
+fn Difference(lane: Lane) -> impl IntoView {
+    let control = control();
+    let run = control.state.lane(lane);
+    let against = Memo::new(move |_| {
+        // Lanes that are not asked keep what they said elsewhere.
+        if control.state.settings.with(|settings| !settings.compare) {
+            return Against::Nothing;
+        }
+        let shown = control.state.suggestions.with(Suggestions::lane);
+        run.with(|run| match shown {
+            Some(shown) if shown == lane => Against::of((lane, run), Some((lane, run))),
+            Some(shown) => {
+                control.state.lane(shown).with(|other| Against::of((lane, run), Some((shown, other))))
+            }
+            None => Against::Nothing,
+        })
+    });
+    let view = move || match against.get() {
+        Against::Differs(pieces) => view! {
+            <span class="hint">"against shown: "</span>
+            <code>{pieces.into_iter().map(piece).collect_view()}</code>
+        }
+        .into_any(),
+        against => against.words().into_any(),
+    };
+    let differs = move || against.with(|against| matches!(against, Against::Differs(_)));
+    view! {
+        <p
+            class="lane-diff" data-testid=format!("lane-{}-diff", lane.key())
+            data-kind=move || against.with(Against::key)
+            // What is too long is scrolled to by keys, too.
+            tabindex=move || differs().then_some("0")
+            title=move || differs().then_some("Underlined: only here. Struck through: only in the one shown.")
+        >{view}</p>
+    }
+}
+
+/// The time to the first token as a bar of its parts, on the axis of all lanes.
+#[component]
+fn Bar(lane: Lane, axis: Memo<Axis>) -> impl IntoView {
     let run = control().state.lane(lane);
     let ttft = move || run.with(|run| run.ttft);
     let label = move || match ttft() {
         Some(ttft) => parts(&ttft).map(|(name, ms)| format!("{name} {} ms", milliseconds(ms))).join(", "),
         None => "no time measured yet".to_owned(),
     };
-    let segments = move || {
-        let scale = scale.get();
-        ttft().filter(|_| scale > 0.0).map(|ttft| {
-            parts(&ttft).map(|(name, ms)| {
-                let width = (ms / scale * 100.0).clamp(0.0, 100.0);
-                view! { <span class=format!("part {name}") style=format!("width: {width:.2}%")></span> }
-            })
-        })
+    let width = move |part: usize| {
+        let ms = ttft().map_or(0.0, |ttft| parts(&ttft)[part].1);
+        format!("{:.2}%", axis.get().percent(ms))
     };
+    let segments =
+        ["retrieve", "encode", "assemble", "prefill"].into_iter().enumerate().map(|(number, name)| {
+            view! { <span class=format!("part {name}") style:width=move || width(number)></span> }
+        });
+    let late = move || axis.get().late();
+    let late_at = move || format!("{:.2}%", late().unwrap_or_default());
     view! {
-        <div class="bar" role="img" aria-label=label title=label>{segments}</div>
+        <div class="axis" title=label>
+            <div class="bar" role="img" aria-label=label>{segments.collect_view()}</div>
+            <span class="late" hidden=move || late().is_none() style:left=late_at></span>
+        </div>
+        <p class="axis-labels" data-testid=format!("lane-{}-axis", lane.key())>
+            <span
+                class="late-label" class:before=move || late().is_some_and(|at| at > 50.0)
+                hidden=move || late().is_none() style:left=late_at
+                title="A completion that comes later begins to feel late"
+            >"late from 300 ms"</span>
+            <span class="axis-end">{move || axis.get().end()}</span>
+        </p>
         <p class="bar-legend" aria-hidden="true">
             {["retrieve", "encode", "assemble", "prefill"].map(|name| {
                 let ms = move || {

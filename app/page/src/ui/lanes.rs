@@ -7,6 +7,7 @@ use super::chunks::Chunks;
 use super::control;
 use super::lane_card::LaneCard;
 use super::toggle::Toggle;
+use crate::state::axis::Axis;
 use crate::state::choice::Offer;
 use crate::state::engine::{bytes, duration};
 use crate::state::lanes::Phase;
@@ -19,12 +20,11 @@ pub(super) fn Lanes() -> impl IntoView {
     let busy =
         move || lanes.iter().any(|lane| lane.with(|run| matches!(run.phase, Phase::Running | Phase::Queued)));
     let compare = Signal::derive(move || control.state.settings.with(|settings| settings.compare));
-    // The longest bar fills its card; the others are drawn to the same scale.
-    let scale = Memo::new(move |_| {
-        lanes
-            .iter()
-            .filter_map(|lane| lane.with(|run| run.ttft.map(|ttft| ttft.total_ms)))
-            .fold(0.0, f64::max)
+    // One for all cards.
+    let axis = Memo::new(move |_| {
+        let shown = control.state.shown.get();
+        let ttft = |lane: Lane| control.state.lane(lane).with(|run| run.ttft);
+        Axis::over(shown.into_iter().filter_map(ttft).map(|ttft| ttft.total_ms))
     });
     let act = move |_| {
         if untrack(busy) {
@@ -56,7 +56,7 @@ pub(super) fn Lanes() -> impl IntoView {
             >{move || if busy() { "Stop" } else { "Complete" }}</button>
         </div>
         {move || control.state.offer.get().map(|offer| view! { <BetterModel offer/> })}
-        <div class="lane-list">{Lane::ALL.map(|lane| view! { <LaneCard lane=lane scale=scale/> })}</div>
+        <div class="lane-list">{Lane::ALL.map(|lane| view! { <LaneCard lane=lane axis=axis/> })}</div>
         <Chunks/>
     }
 }

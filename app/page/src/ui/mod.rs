@@ -10,6 +10,7 @@ mod find;
 mod go_to_file;
 mod header;
 mod incoming;
+mod intro;
 mod keys;
 mod lane_card;
 mod lanes;
@@ -103,6 +104,7 @@ pub fn App() -> impl IntoView {
                 control.focus_editor();
             }>"Skip to the editor"</a>
             <header::Header/>
+            <intro::Intro/>
             <main class="columns">
                 <explorer::Explorer/>
                 <Divider side=Side::Explorer/>

@@ -134,7 +134,8 @@ fn completion(lane: Lane, found: &LaneResult, target: &str) -> impl IntoView + u
     }
 }
 
-fn piece((piece, text): (Piece, String)) -> AnyView {
+/// A piece of a text against another, marked by its element.
+pub(super) fn piece((piece, text): (Piece, String)) -> AnyView {
     match piece {
         Piece::Same => text.into_any(),
         Piece::Added => view! { <ins>{text}</ins> }.into_any(),

@@ -39,6 +39,8 @@ fn complete(lanes: &[Lane]) -> Request {
         multi_line: false,
         same_file: false,
         ranker: Ranker::Jaccard,
+        top_k: None,
+        leave_out: Vec::new(),
         cold: false,
     };
     Request::Complete { cursor, lanes: lanes.to_vec() }

@@ -37,6 +37,7 @@ const EMBEDDING: usize = 0;
 ///     path: "main.py",
 ///     prefix: "c = Circle(2)\nprint(c.",
 ///     same_file: None,
+///     leave_out: &[],
 ///     top_k: 10,
 ///     ranker: Ranker::Jaccard,
 ///     embedding: None,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use llavacode_api::completion::ChunkSpan;
 
 use super::super::fusion::{FUSION_DEPTH, Scored, best_first, distinct, reciprocal_rank_fusion};
-use super::super::{ChunkId, Query, Ranker, Ranks, RetrievedHit, chunker, lexical};
+use super::super::{ChunkId, Query, Ranker, Ranks, RetrievedHit, TextHash, chunker, lexical};
 use super::{EMBEDDING, Index, Slot};
 
 impl Index {
@@ -53,7 +53,8 @@ impl Index {
             .collect()
     }
 
-    /// The slots that must not be an answer: chunks of the open file, near the cursor or all.
+    /// The slots that must not be an answer: chunks of the open file, near the cursor or all, and those
+    /// of a text that is left out.
     fn banned(&self, query: &Query<'_>) -> HashSet<u32> {
         let cursor = chunker::cursor_line(query.prefix);
         let near = |span: &ChunkSpan| match query.same_file {
@@ -61,7 +62,20 @@ impl Index {
             Some(distance) => lines_between(span, cursor).is_none_or(|lines| lines <= distance),
         };
         let own = self.files.get(query.path).into_iter().flatten().copied();
-        own.filter(|&slot| self.chunk_at(slot).is_some_and(|chunk| near(&chunk.span))).collect()
+        let near = own.filter(|&slot| self.chunk_at(slot).is_some_and(|chunk| near(&chunk.span)));
+        near.chain(self.left_out(query.leave_out)).collect()
+    }
+
+    /// The slots of these chunks, and of others that say the same: a copy would come in their place.
+    fn left_out(&self, spans: &[ChunkSpan]) -> Vec<u32> {
+        let slots = |span: &ChunkSpan| self.files.get(&span.path).into_iter().flatten().copied();
+        let chunks = |span| slots(span).filter_map(|slot| self.chunk_at(slot));
+        let texts: HashSet<TextHash> = spans
+            .iter()
+            .flat_map(|span| chunks(span).filter(move |chunk| chunk.span == *span).map(|chunk| chunk.hash))
+            .collect();
+        let says_it = |slot: &u32| self.chunk_at(*slot).is_some_and(|chunk| texts.contains(&chunk.hash));
+        if texts.is_empty() { Vec::new() } else { (0..self.slots.len() as u32).filter(says_it).collect() }
     }
 
     /// The cosine of every chunk that has an embedding with a query's, exact. A chunk's embedding is the
