@@ -46,6 +46,10 @@ impl Lane {
     }
 }
 
+/// Bytes of chunks' keys and values that [`Lane::Cached`] keeps unless it is told otherwise: some fifty
+/// chunks of a reader of a hundred million parameters.
+pub const KEPT_CHUNK_BYTES: usize = 256 << 20;
+
 /// How retrieved chunks are ranked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

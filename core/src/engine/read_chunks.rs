@@ -1,14 +1,11 @@
 //! What the cached lane keeps from one completion to the next: keys and values of chunks that were read by
 //! themselves, and of the text around the cursor.
 
+use llavacode_api::completion::KEPT_CHUNK_BYTES;
 use lru::LruCache;
 
 use super::session::Session;
 use crate::model::reader::States;
-
-/// Bytes of chunks' keys and values that are kept unless the user says otherwise: some fifty chunks of a
-/// reader of a hundred million parameters.
-pub(super) const DEFAULT_BYTES: usize = 256 << 20;
 
 /// Chunks that were read, by their tokens. What was not used for longest goes first.
 #[derive(Debug)]
@@ -22,7 +19,7 @@ pub(super) struct ReadChunks {
 
 impl Default for ReadChunks {
     fn default() -> Self {
-        Self { chunks: LruCache::unbounded(), bytes: 0, most_bytes: DEFAULT_BYTES, local: None }
+        Self { chunks: LruCache::unbounded(), bytes: 0, most_bytes: KEPT_CHUNK_BYTES, local: None }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a model needs of this device, and whether it has that, as far as a page can tell.
 
+use llavacode_api::completion::KEPT_CHUNK_BYTES;
+
 use super::known::Shape;
 
 /// WebAssembly addresses 4 GB; the engine and what it computes with take their part.
 const MOST_ON_CPU: u64 = 3_500_000_000;
-/// Lanes with a KV cache each: base and full RAG.
-const LANES: u64 = 2;
+/// KV caches: of base, full RAG and cached RAG, and of the text around the cursor by itself.
+const CACHES: u64 = 4;
 /// Positions of a prompt and its completion by the default budgets.
 const POSITIONS: u64 = 1_200;
 
@@ -44,7 +46,7 @@ pub enum Verdict {
 /// as they are stored.
 pub fn fit(shape: &Shape, file_bytes: u64, device: Device) -> Fit {
     let weights = file_bytes;
-    let caches = LANES * POSITIONS * shape.cache_bytes_a_position();
+    let caches = CACHES * POSITIONS * shape.cache_bytes_a_position() + KEPT_CHUNK_BYTES as u64;
     let needs = weights + caches;
     let verdict = match device.memory {
         _ if !device.webgpu && needs > MOST_ON_CPU => Verdict::BeyondPage(MOST_ON_CPU),
@@ -80,6 +82,6 @@ mod tests {
     fn caches_are_counted() {
         let half_billion = KNOWN[2];
         let fit = fit(&half_billion.shape, 531_068_128, Device { webgpu: true, memory: None });
-        assert_eq!(fit.caches, 2 * 1_200 * 24 * 2 * 128 * 4);
+        assert_eq!(fit.caches, 4 * 1_200 * 24 * 2 * 128 * 4 + (256 << 20));
     }
 }

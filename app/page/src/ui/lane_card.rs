@@ -58,12 +58,13 @@ fn change(ms: f64, other: f64) -> Option<String> {
     change.is_finite().then(|| format!("{sign}{:.0} %", change.abs()))
 }
 
-/// The part of the time that embedding took, in words.
-fn encoded(ttft: &Ttft) -> Option<String> {
+/// What had to be made of chunks for a lane's completion, in words.
+fn encoded(lane: Lane, ttft: &Ttft) -> Option<String> {
+    let made = if lane == Lane::Cached { "read" } else { "embedded" };
     match ttft.encoded_chunks {
         0 => None,
-        1 => Some("1 chunk embedded for it".to_owned()),
-        many => Some(format!("{many} chunks embedded for it")),
+        1 => Some(format!("1 chunk {made} for it")),
+        many => Some(format!("{many} chunks {made} for it")),
     }
 }
 
@@ -83,7 +84,7 @@ pub(super) fn LaneCard(lane: Lane, axis: Memo<Axis>) -> impl IntoView {
     let has_prompt = move || run.with(|run| run.done.is_some());
     let note = move || {
         let others = [Lane::Base, Lane::FullRag].map(|other| against(control, lane, other));
-        let encoded = run.with(|run| run.ttft.as_ref().and_then(encoded));
+        let encoded = run.with(|run| run.ttft.as_ref().and_then(|ttft| encoded(lane, ttft)));
         others.into_iter().chain([encoded]).flatten().collect::<Vec<_>>().join(" · ")
     };
     view! {
@@ -234,7 +235,7 @@ fn Numbers(lane: Lane) -> impl IntoView {
                 0 => done.prompt_tokens.to_string(),
                 soft => format!("{} ({soft} soft)", done.prompt_tokens),
             })}
-            {cell("reused", "Prompt tokens whose keys and values were still in the cache", |done| {
+            {cell("reused", "Prompt tokens whose keys and values were kept from before", |done| {
                 done.reused_tokens.to_string()
             })}
             {cell("new", "Tokens generated", |done| done.new_tokens.to_string())}
@@ -251,7 +252,7 @@ fn Numbers(lane: Lane) -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use llavacode_api::completion::Ttft;
+    use llavacode_api::completion::{Lane, Ttft};
 
     use super::{change, encoded, milliseconds};
 
@@ -272,10 +273,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_embedded_for_a_completion_is_said() {
-        let of = |encoded_chunks| encoded(&Ttft { encoded_chunks, ..Ttft::default() });
-        assert_eq!(of(0), None);
-        assert_eq!(of(1).as_deref(), Some("1 chunk embedded for it"));
-        assert_eq!(of(8).as_deref(), Some("8 chunks embedded for it"));
+    fn what_was_made_of_chunks_for_a_completion_is_said() {
+        let of = |lane, encoded_chunks| encoded(lane, &Ttft { encoded_chunks, ..Ttft::default() });
+        assert_eq!(of(Lane::Compressed, 0), None);
+        assert_eq!(of(Lane::Compressed, 1).as_deref(), Some("1 chunk embedded for it"));
+        assert_eq!(of(Lane::Cached, 8).as_deref(), Some("8 chunks read for it"));
     }
 }

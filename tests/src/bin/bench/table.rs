@@ -5,8 +5,13 @@ use llavacode_core::metrics::Interval;
 use serde_json::{Map, Value};
 
 /// The lanes as they stand beside each other, and their names for a user.
-const LANES: [(&str, &str); 4] =
-    [("base", "base"), ("full_rag", "full RAG"), ("compressed", "compressed"), ("xrag", "xRAG")];
+const LANES: [(&str, &str); 5] = [
+    ("base", "base"),
+    ("full_rag", "full RAG"),
+    ("cached", "cached RAG"),
+    ("compressed", "compressed"),
+    ("xrag", "xRAG"),
+];
 
 /// Those that were measured.
 fn measured(report: &Report) -> impl Iterator<Item = (&'static str, &LaneSummary)> {
