@@ -145,7 +145,7 @@ impl Control {
             return;
         }
         if let CompletionEvent::Done(done) = &event {
-            self.time(done);
+            self.time(lane, done);
         }
         let done = matches!(event, CompletionEvent::Done(_));
         let has_text = done || matches!(event, CompletionEvent::Text { .. });
@@ -164,9 +164,6 @@ impl Control {
             }
             self.with_editor(|editor| editor.set_ghost(id, &text));
         }
-        if done {
-            self.offer_better();
-        }
         if !run.with_untracked(LaneRun::is_awaited) {
             self.take_over();
         }
@@ -184,6 +181,7 @@ impl Control {
             Some(message) => run.fail(message.to_owned()),
             None => run.stop(),
         });
+        self.offer_better();
         self.take_over();
     }
 

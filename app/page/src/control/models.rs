@@ -7,6 +7,7 @@ use super::Control;
 use crate::client::Client;
 use crate::editor::Editor;
 use crate::files::PickedFile;
+use crate::state::choice::Timings;
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::lanes::LaneRun;
 use crate::state::measure::MeasureState;
@@ -85,6 +86,10 @@ impl Control {
         let inner = self.inner();
         inner.client.replace(None);
         self.abandon_next();
+        if chosen.bundle == ModelChoice::default().bundle {
+            // It may run on another device than before.
+            self.state.timings.set(Timings::default());
+        }
         self.forget_requests();
         // What the model before suggested is not this one's; it is asked once its index stands.
         self.state.in_place.set(false);
