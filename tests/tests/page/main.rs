@@ -14,6 +14,7 @@ mod better_model;
 mod changing_files;
 mod finding;
 mod folder;
+mod heartbeat;
 mod journey;
 mod kept_vectors;
 mod looks;

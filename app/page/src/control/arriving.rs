@@ -263,6 +263,8 @@ impl Control {
         let automatic = self.state.settings.with_untracked(|settings| settings.automatic);
         if ghost && automatic && self.state.in_place.get_untracked() {
             self.complete_again();
+        } else if inner.owed.take() {
+            self.complete(false);
         }
         true
     }

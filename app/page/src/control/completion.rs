@@ -125,6 +125,7 @@ impl Control {
         let inner = self.inner();
         inner.pause.replace(None);
         inner.ghost.set(None);
+        inner.owed.set(false);
         if let Some(target) = inner.completion.take() {
             self.send(Request::Cancel { target });
         }

@@ -7,6 +7,7 @@ pub mod file;
 pub mod find;
 pub mod fit;
 pub mod fuzzy;
+pub mod heartbeat;
 pub mod ignore;
 pub mod keys;
 pub mod known;
