@@ -21,6 +21,7 @@ mod looks;
 mod measuring;
 mod opening;
 mod own_models;
+mod policy;
 mod saving;
 mod suggestions;
 mod without_storage;

@@ -143,7 +143,7 @@ fn Bar(lane: Lane, scale: Memo<f64>) -> impl IntoView {
         ttft().filter(|_| scale > 0.0).map(|ttft| {
             parts(&ttft).map(|(name, ms)| {
                 let width = (ms / scale * 100.0).clamp(0.0, 100.0);
-                view! { <span class=format!("part {name}") style=format!("width: {width:.2}%")></span> }
+                view! { <span class=format!("part {name}") style:width=format!("{width:.2}%")></span> }
             })
         })
     };
