@@ -106,7 +106,7 @@ function createEditor(parent, callbacks) {
     EditorState.tabSize.of(4),
     // Dropped files are the page's: they join the workspace instead of this document.
     EditorView.domEventHandlers({ drop: (event) => event.dataTransfer?.types.includes("Files") ?? false }),
-    EditorView.contentAttributes.of({ "aria-label": "Code editor", "data-testid": "editor-content" }),
+    EditorView.contentAttributes.of({ "aria-label": "Code editor", "data-testid": "editor-content", tabindex: "0" }),
     keymap.of([
       { key: "Ctrl-Space", run: request },
       { key: "Mod-Space", run: request },

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use llavacode_tests::server::Site;
 use serde_json::Value;
 
+mod accessible;
 mod bad_bundles;
 mod bad_files;
 mod better_model;
