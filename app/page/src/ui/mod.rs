@@ -106,8 +106,8 @@ pub fn App() -> impl IntoView {
                 <Divider side=Side::Lanes/>
                 <SidePanel/>
             </main>
-            <status::StatusLine/>
             <notices::NoticeArea/>
+            <status::StatusLine/>
             <models::ModelsDialog/>
             <prompt_view::PromptDialog/>
             <go_to_file::GoToFile/>
