@@ -1,12 +1,15 @@
 // Starts the engine in its worker.
 //
 // Until its wasm is compiled nobody listens, and the browser would drop what the page has posted:
-// such messages are kept and handed on. A failed promise reaches the page only as an error event.
+// such messages are kept and handed on, and the question whether the worker lives is answered here.
+// A failed promise reaches the page only as an error event.
 
 const early = [];
 const keep = (event) => {
-  early.push(event);
   event.stopImmediatePropagation();
+  const { id, request } = event.data;
+  if (request?.request === "ping") self.postMessage({ id, event: { type: "alive" } });
+  else early.push(event);
 };
 self.addEventListener("message", keep);
 self.addEventListener("unhandledrejection", (event) => self.reportError(event.reason));

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tower_http::services::ServeDir;
+use tower_http::services::{ServeDir, ServeFile};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// A built page and what to change about it.
@@ -24,6 +24,8 @@ pub struct Site {
     dist: PathBuf,
     replaced: HashMap<String, Vec<u8>>,
     stalls: HashMap<String, Stall>,
+    /// Every path that names no file is answered with the page.
+    page_for_all: bool,
 }
 
 /// A connection that gives nothing from some byte on, as one does whose other end is gone.
@@ -57,7 +59,7 @@ impl Site {
             "{} holds no page: build it with `cargo xtask build`",
             dist.display()
         );
-        Ok(Self { dist, replaced: HashMap::new(), stalls: HashMap::new() })
+        Ok(Self { dist, replaced: HashMap::new(), stalls: HashMap::new(), page_for_all: false })
     }
 
     /// A file of the page, by its path without a leading `/`.
@@ -97,6 +99,13 @@ impl Site {
     #[must_use]
     pub fn stall_once(mut self, path: &str, at: usize) -> Self {
         self.stalls.insert(path.to_owned(), Stall { at, left: Arc::new(AtomicUsize::new(1)) });
+        self
+    }
+
+    /// Answers every path that names no file with the page, as many static servers do.
+    #[must_use]
+    pub fn with_page_for_all(mut self) -> Self {
+        self.page_for_all = true;
         self
     }
 
@@ -187,14 +196,18 @@ impl Drop for Server {
 
 fn router(site: Site) -> Router {
     let folder = ServeDir::new(&site.dist);
+    let page = ServeFile::new(site.dist.join("index.html"));
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::overriding(
             header::HeaderName::from_static(name),
             HeaderValue::from_static(value),
         )
     };
-    Router::new()
-        .fallback_service(folder)
+    let router = match site.page_for_all {
+        true => Router::new().fallback_service(folder.fallback(page)),
+        false => Router::new().fallback_service(folder),
+    };
+    router
         .layer(middleware::from_fn_with_state(Arc::new(site), replaced))
         // Isolated from other origins, the page's clock is finer: 5 µs instead of 100.
         .layer(header("cross-origin-opener-policy", "same-origin"))

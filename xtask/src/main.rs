@@ -6,6 +6,7 @@ mod models;
 mod page;
 mod paths;
 mod peers;
+mod policy;
 mod real_size;
 mod setup;
 mod test;
@@ -45,7 +46,7 @@ enum Task {
     },
     /// Called by trunk whenever it has built the page
     #[command(hide = true)]
-    PlaceModels,
+    FinishPage,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +69,6 @@ fn run(task: Task) -> Result<()> {
         Task::Peers(options) => peers::run(&options),
         Task::Setup => setup::everything(),
         Task::Models { action } => models::run(action.as_ref()),
-        Task::PlaceModels => page::place_models(),
+        Task::FinishPage => page::finish(),
     }
 }

@@ -11,7 +11,7 @@ use toml::Table;
 
 use crate::models::{self, Store};
 use crate::setup::{self, PageTools};
-use crate::{command, paths};
+use crate::{command, paths, policy};
 
 /// The two programs of the page: the name by which people know each, and its binary.
 const PROGRAMS: [(&str, &str); 2] = [("page", "page"), ("worker", "engine")];
@@ -54,10 +54,11 @@ pub(crate) fn build(tools: &PageTools) -> Result<()> {
     Ok(())
 }
 
-/// Puts the models into the page that trunk has just built and not yet moved to `dist/`, which it
-/// empties each time.
-pub(crate) fn place_models() -> Result<()> {
+/// Completes the page that trunk has just built and not yet moved to `dist/`, which it empties each time:
+/// its security policy, and the models beside it.
+pub(crate) fn finish() -> Result<()> {
     let staged = std::env::var_os("TRUNK_STAGING_DIR").context("this is for trunk to call, in a build")?;
+    policy::complete(Path::new(&staged))?;
     models::place(&Store::shared(), Path::new(&staged))
 }
 

@@ -1,7 +1,8 @@
-//! What page and worker share of the browser: its errors' words, how its databases end a
+//! What page and worker share of the browser: its errors' words, [answers that are no file](answer), how its databases end a
 //! transaction, [files that only this page sees](private_files), and among them the
 //! [store of model files](model_store).
 
+pub mod answer;
 mod describe;
 pub mod model_store;
 pub mod private_files;

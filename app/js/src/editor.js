@@ -22,6 +22,10 @@ import {
 import { accepted, answer, ghostField, ghostText, setGhost } from "./ghost.js";
 import { highlighting, theme } from "./theme.js";
 
+// The page's security policy lets only styles through that carry this; empty where there is no policy.
+const policy = document.querySelector("meta[http-equiv='Content-Security-Policy']")?.content ?? "";
+const nonce = /style-src[^;]*'nonce-([^']+)'/.exec(policy)?.[1] ?? "";
+
 const languages = {
   python: () => [python(), indentUnit.of("    ")],
   rust: () => [rust(), indentUnit.of("    ")],
@@ -98,10 +102,11 @@ function createEditor(parent, callbacks) {
     highlightSelectionMatches(),
     search({ top: true }),
     highlighting,
+    EditorView.cspNonce.of(nonce),
     EditorState.tabSize.of(4),
     // Dropped files are the page's: they join the workspace instead of this document.
     EditorView.domEventHandlers({ drop: (event) => event.dataTransfer?.types.includes("Files") ?? false }),
-    EditorView.contentAttributes.of({ "aria-label": "Code editor", "data-testid": "editor-content" }),
+    EditorView.contentAttributes.of({ "aria-label": "Code editor", "data-testid": "editor-content", tabindex: "0" }),
     keymap.of([
       { key: "Ctrl-Space", run: request },
       { key: "Mod-Space", run: request },

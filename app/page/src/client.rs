@@ -1,8 +1,12 @@
 //! The engine's worker, as the page sees it: requests out, replies in.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use gloo::timers::callback::Interval;
 use js_sys::{Array, Object, Reflect};
+use leptos::prelude::window;
 use llavacode_browser::describe;
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
@@ -10,7 +14,9 @@ use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker};
 
 use crate::files::PickedFile;
-use llavacode_protocol::{Envelope, Reply, Request, RequestId};
+use crate::state::engine::duration;
+use crate::state::heartbeat::{Heartbeat, PERIOD_MS};
+use llavacode_protocol::{Envelope, Event, Reply, Request, RequestId};
 
 /// The worker's script, beside the page. It starts the engine's wasm and keeps messages that come
 /// before it listens (`app/js/engine_loader.js`).
@@ -24,7 +30,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 pub enum Incoming {
     /// An answer.
     Reply(Reply),
-    /// The worker died; nothing more will come. A sentence.
+    /// The worker died or hangs; nothing more will come. A sentence.
     Crashed(String),
 }
 
@@ -34,6 +40,8 @@ pub struct Client {
     // Held so that the browser may call them.
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut(ErrorEvent)>,
+    // Held so that it goes on.
+    _pulse: Interval,
 }
 
 impl Client {
@@ -45,12 +53,35 @@ impl Client {
         let worker = Worker::new(SCRIPT).map_err(|error| {
             format!("The browser refused to start the engine's worker: {}.", describe(&error))
         })?;
+        let heartbeat = Rc::new(RefCell::new(Heartbeat::default()));
         let on_message = {
-            let receive = receive.clone();
+            let (receive, heartbeat) = (receive.clone(), Rc::clone(&heartbeat));
             Closure::<dyn FnMut(_)>::new(move |event: MessageEvent| {
+                heartbeat.borrow_mut().heard();
                 match serde_wasm_bindgen::from_value::<Reply>(event.data()) {
-                    Ok(reply) => receive(Incoming::Reply(reply)),
+                    Ok(Reply { event: Event::Alive, .. }) => {}
+                    Ok(reply) => {
+                        if let Event::Ready(info) = &reply.event {
+                            heartbeat.borrow_mut().ready(info);
+                        }
+                        receive(Incoming::Reply(reply));
+                    }
                     Err(error) => log::warn!("a message that is no reply: {error}"),
+                }
+            })
+        };
+        let pulse = {
+            let (receive, worker) = (receive.clone(), worker.clone());
+            Interval::new(PERIOD_MS, move || {
+                let now = window().performance().map_or_else(js_sys::Date::now, |clock| clock.now());
+                let silent = heartbeat.borrow_mut().look(now);
+                match silent {
+                    Some(silent) => {
+                        let text = format!("The engine has not answered for {}.", duration(silent));
+                        receive(Incoming::Crashed(text));
+                    }
+                    // What cannot be posted is not answered.
+                    None => _ = post(&worker, Request::Ping, &[]),
                 }
             })
         };
@@ -64,7 +95,7 @@ impl Client {
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        Ok(Self { worker, _on_message: on_message, _on_error: on_error })
+        Ok(Self { worker, _on_message: on_message, _on_error: on_error, _pulse: pulse })
     }
 
     /// Sends a request.
@@ -80,26 +111,27 @@ impl Client {
     /// # Errors
     /// A sentence, if it cannot be posted.
     pub fn send_with_files(&self, request: Request, files: &[PickedFile]) -> Result<RequestId, String> {
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let post = || -> Result<(), JsValue> {
-            let message = Envelope { id, request }.serialize(&Serializer::json_compatible())?;
-            if !files.is_empty() {
-                let list = Array::new();
-                for candidate in files {
-                    let entry = Object::new();
-                    Reflect::set(&entry, &"path".into(), &candidate.path.as_str().into())?;
-                    Reflect::set(&entry, &"file".into(), &candidate.file)?;
-                    list.push(&entry);
-                }
-                Reflect::set(&message, &"files".into(), &list)?;
-            }
-            self.worker.post_message(&message)
-        };
-        match post() {
-            Ok(()) => Ok(id),
-            Err(error) => Err(format!("The engine could not be asked: {}.", describe(&error))),
-        }
+        post(&self.worker, request, files)
+            .map_err(|error| format!("The engine could not be asked: {}.", describe(&error)))
     }
+}
+
+/// Posts a request under an id of its own.
+fn post(worker: &Worker, request: Request, files: &[PickedFile]) -> Result<RequestId, JsValue> {
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let message = Envelope { id, request }.serialize(&Serializer::json_compatible())?;
+    if !files.is_empty() {
+        let list = Array::new();
+        for candidate in files {
+            let entry = Object::new();
+            Reflect::set(&entry, &"path".into(), &candidate.path.as_str().into())?;
+            Reflect::set(&entry, &"file".into(), &candidate.file)?;
+            list.push(&entry);
+        }
+        Reflect::set(&message, &"files".into(), &list)?;
+    }
+    worker.post_message(&message)?;
+    Ok(id)
 }
 
 impl Drop for Client {

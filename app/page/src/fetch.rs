@@ -1,7 +1,7 @@
 //! What lies beside the page.
 
 use leptos::prelude::window;
-use llavacode_browser::describe;
+use llavacode_browser::{answer::is_page, describe};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
@@ -16,6 +16,9 @@ pub(crate) async fn fetch_json<T: DeserializeOwned>(url: &str) -> Result<T, Stri
         let response: Response = JsFuture::from(window().fetch_with_str(url)).await?.unchecked_into();
         if !response.ok() {
             return Ok(Err(format!("the server answered {}", response.status())));
+        }
+        if is_page(response.headers().get("content-type")?.as_deref()) {
+            return Ok(Err("there is no such file, the server answered with a web page".to_owned()));
         }
         let value = JsFuture::from(response.json()?).await?;
         Ok(serde_wasm_bindgen::from_value(value).map_err(|error| error.to_string()))

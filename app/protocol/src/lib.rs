@@ -58,6 +58,8 @@ pub enum Request {
         /// In the order in which they are wanted.
         lanes: Vec<Lane>,
     },
+    /// Say that the worker lives; it answers between any two passes. Answer: `Alive`.
+    Ping,
     /// Stop what the request `target` started.
     Cancel {
         /// The request to stop.
@@ -234,6 +236,8 @@ pub enum Event {
     },
     /// Every lane has answered.
     Completed,
+    /// The worker lives.
+    Alive,
     /// The request was cancelled.
     Cancelled,
     /// A measurement goes on.

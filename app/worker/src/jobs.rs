@@ -109,6 +109,8 @@ impl<H> Jobs<H> {
                 }
                 return;
             }
+            // Answered before it comes here.
+            Request::Ping => return,
             Request::Load { bundle, device } => (Kind::Load, Work::Load { bundle, files, device }),
             Request::Index { workspace, files } => (Kind::Index, Work::Index { workspace, files }),
             Request::UpdateFile { workspace, file } => (Kind::Update, Work::UpdateFile { workspace, file }),

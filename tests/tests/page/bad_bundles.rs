@@ -61,6 +61,24 @@ async fn a_tensor_of_another_shape_is_refused() -> Result<()> {
     refused("wrong-shape", released(site, weights)?, &["reader/model.safetensors", "shape", TENSOR]).await
 }
 
+#[tokio::test]
+async fn where_a_server_answers_every_path_with_the_page_a_missing_bundle_or_model_is_told_in_words()
+-> Result<()> {
+    let site = site()?.with_page_for_all();
+    visit("missing", site, "?bundle=nowhere&device=cpu", &BrowserOptions::default(), async |page| {
+        let soon = Duration::from_secs(60);
+        page.wait_for_notice(&["there is no bundle at http://localhost:", "/nowhere/"], soon).await?;
+        page.screenshot("missing").await?;
+        page.element("models-open").await?.click().await?;
+        page.element("bundle-url").await?.send_keys("nowhere/small.gguf").await?;
+        page.element("load-url").await?.click().await?;
+        page.wait_for_notice(&["There is no file at http://localhost:", "/nowhere/small.gguf"], soon)
+            .await
+            .map(|_| ())
+    })
+    .await
+}
+
 /// Opens the page and expects a notice with all `parts`, and an editor that can be written in.
 async fn refused(name: &str, site: Site, parts: &[&str]) -> Result<()> {
     visit(name, site, "", &BrowserOptions::default(), async |page| {

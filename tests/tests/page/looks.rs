@@ -1,6 +1,7 @@
 //! How the page looks: dark and light, in a large window and in a small one.
 
 use anyhow::{Result, ensure};
+use fantoccini::Locator;
 use llavacode_tests::harness::{Key, Page, visit};
 use llavacode_tests::webdriver::BrowserOptions;
 
@@ -58,6 +59,57 @@ async fn nothing_is_cut_off_in_a_small_window() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test]
+async fn notices_cover_neither_the_editor_nor_the_lanes() -> Result<()> {
+    visit("notices", site()?, "?model=pico&device=cpu", &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        // As many as there are at once: a file deleted is a notice.
+        for _ in 0..3 {
+            let file = "[data-testid='file-tree'] [data-path$='.py']";
+            page.client().find(Locator::Css(file)).await?.click().await?;
+            page.element("delete-file").await?.click().await?;
+        }
+        let count = "document.querySelectorAll(\"[data-testid='notice']\").length >= 3";
+        page.wait_until("three notices", count, std::time::Duration::from_secs(10)).await?;
+        for (width, height) in [(1500, 950), (900, 800), (390, 780)] {
+            let metrics = serde_json::json!({
+                "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false
+            });
+            page.browser().devtools("Emulation.setDeviceMetricsOverride", metrics).await?;
+            for scheme in ["dark", "light"] {
+                page.prefer_colours(scheme).await?;
+                page.screenshot(&format!("notices-{width}-{scheme}")).await?;
+            }
+            let covered = page.evaluate(COVERED).await?;
+            ensure!(covered == "", "at {width} pixels notices cover {covered}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// What the notices cover of the editor and of the lanes, as far as these are to be seen in their columns.
+const COVERED: &str = "(() => {\
+   const seen = (element) => {\
+     let { left, top, right, bottom } = element.getBoundingClientRect();\
+     for (let over = element.parentElement; over; over = over.parentElement) {\
+       if (getComputedStyle(over).overflow === 'visible') continue;\
+       const clip = over.getBoundingClientRect();\
+       [left, top] = [Math.max(left, clip.left), Math.max(top, clip.top)];\
+       [right, bottom] = [Math.min(right, clip.right), Math.min(bottom, clip.bottom)];\
+     }\
+     return { left, top, right, bottom };\
+   };\
+   const all = (selector) => [...document.querySelectorAll(selector)];\
+   const covers = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5\
+     && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;\
+   const notices = all(\"[data-testid='notice']\").map(seen);\
+   if (notices.length < 3 || notices.some(({ top, bottom }) => bottom > innerHeight + 0.5)) return 'themselves';\
+   return all('.editor-pane, .side, .lane, .chunks').filter((part) => part.checkVisibility())\
+     .filter((part) => notices.some((notice) => covers(notice, seen(part))))\
+     .map((part) => part.className).join(', ');\
+ })()";
 
 /// Mean of the page's background colour, 0 to 255.
 async fn brightness(page: &Page) -> Result<f64> {

@@ -34,6 +34,12 @@ pub enum Fault {
         /// What that means for a user.
         meaning: &'static str,
     },
+    /// The server answered with a web page.
+    #[error("There is no file at {url}: the server answered with a web page. Check the address.")]
+    Page {
+        /// The address.
+        url: String,
+    },
     /// The disk is full.
     #[error(
         "There is no room for {file}: it needs {needed} MB more and this browser gives this page {free} MB more. Delete a model or free some disk, then resume."

@@ -47,6 +47,8 @@ pub struct Answer<B> {
     pub length: Option<u64>,
     /// The mark of this version of the file, where the page may see it.
     pub etag: Option<String>,
+    /// It is a web page.
+    pub is_page: bool,
     /// The bytes.
     pub body: B,
 }

@@ -175,7 +175,11 @@ impl<H: Host, P: Place, F: FnMut(Step)> Transfer<'_, H, P, F> {
         self.stop_if_told()?;
         let answer = self.host.get(&self.file.url, self.at).await.map_err(Ended::Lost)?;
         self.heard = true;
-        Ok(answer)
+        // Before anything that is here is given up for it.
+        match answer.is_page && matches!(answer.status, 200..=299) {
+            true => Err(Fault::Page { url: self.file.url.clone() }.into()),
+            false => Ok(answer),
+        }
     }
 
     /// Whether an answer is the rest of what is there.

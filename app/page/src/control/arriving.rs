@@ -4,13 +4,13 @@ use std::cell::Cell;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use llavacode_api::completion::Completion;
+use llavacode_api::completion::{Completion, Lane};
 use web_sys::UrlSearchParams;
 
 use super::{Control, ModelChoice};
 use crate::client::{Client, Incoming};
 use crate::fetch::fetch_json;
-use crate::state::choice::{self, Arriving, Plan, Timed};
+use crate::state::choice::{self, Arriving, Plan};
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::known::{PICO, SMOLLM2};
 use crate::state::lanes::LaneRun;
@@ -80,26 +80,24 @@ impl Control {
         });
     }
 
-    /// Says what the better model would cost, once pico's first completion tells how fast the device is.
+    /// Says what the better model would cost, once pico's completions tell how fast the device is.
     pub(super) fn offer_better(&self) {
         let inner = self.inner();
         if !inner.may_offer.get() {
             return;
         }
         let index = self.state.beside.get_untracked();
-        let offer = self.state.timed.get_untracked().and_then(|timed| choice::offer(&index, &timed));
+        let offer = self.state.timings.with_untracked(|timings| choice::offer(&index, timings));
         if offer.is_some() {
             inner.may_offer.set(false);
             self.state.offer.set(offer);
         }
     }
 
-    /// Keeps what pico's first completion took.
-    pub(super) fn time(&self, done: &Completion) {
-        if self.state.timed.with_untracked(Option::is_none)
-            && self.chosen().bundle == ModelChoice::default().bundle
-        {
-            self.state.timed.set(Timed::of(done));
+    /// Notes what a completion of pico's took.
+    pub(super) fn time(&self, lane: Lane, done: &Completion) {
+        if self.chosen().bundle == ModelChoice::default().bundle {
+            self.state.timings.update(|timings| timings.take(lane, done));
         }
     }
 
@@ -265,6 +263,8 @@ impl Control {
         let automatic = self.state.settings.with_untracked(|settings| settings.automatic);
         if ghost && automatic && self.state.in_place.get_untracked() {
             self.complete_again();
+        } else if inner.owed.take() {
+            self.complete(false);
         }
         true
     }

@@ -152,6 +152,7 @@ impl Control {
         let inner = self.inner();
         inner.pause.replace(None);
         inner.ghost.set(None);
+        inner.owed.set(false);
         if let Some(target) = inner.completion.take() {
             self.send(Request::Cancel { target });
         }
@@ -172,7 +173,7 @@ impl Control {
             return;
         }
         if let CompletionEvent::Done(done) = &event {
-            self.time(done);
+            self.time(lane, done);
         }
         let done = matches!(event, CompletionEvent::Done(_));
         let has_text = done || matches!(event, CompletionEvent::Text { .. });
@@ -190,9 +191,6 @@ impl Control {
                 self.show_suggestion(|suggestions| suggestions.show(lane));
             }
             self.with_editor(|editor| editor.set_ghost(id, &text));
-        }
-        if done {
-            self.offer_better();
         }
         if !run.with_untracked(LaneRun::is_awaited) {
             self.take_over();
@@ -212,6 +210,7 @@ impl Control {
             None => run.stop(),
         });
         self.state.left_out.maybe_update(LeftOut::settle);
+        self.offer_better();
         self.take_over();
     }
 

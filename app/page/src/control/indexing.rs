@@ -28,7 +28,9 @@ impl Control {
         let id = self.send(Request::Index { workspace, files });
         self.inner().index.set(id);
         // A suggestion waits for the files to be read, not for their vectors.
-        if !self.state.in_place.get_untracked() {
+        if self.inner().owed.take() {
+            self.complete(false);
+        } else if !self.state.in_place.get_untracked() {
             self.wait_for_pause();
         }
     }

@@ -26,6 +26,7 @@ use crate::editor::{Editor, EditorEvent};
 use crate::files::disk::Folder;
 use crate::state::State;
 use crate::state::engine::{EngineState, IndexState};
+use crate::state::heartbeat::Restarts;
 use crate::state::link::LinkedPlace;
 use crate::state::measure::MeasureState;
 use crate::state::notices::{Action, Severity};
@@ -74,6 +75,10 @@ struct Inner {
     measure: Cell<Option<RequestId>>,
     /// The completion under way.
     completion: Cell<Option<RequestId>>,
+    /// One was under way when the engine ended: the next engine is asked for it.
+    owed: Cell<bool>,
+    /// How often an engine that ended was started again.
+    restarts: Cell<Restarts>,
     /// The lane whose text is shown in the editor as it comes.
     ghost: Cell<Option<Lane>>,
     /// Waits for the user to pause.
@@ -235,7 +240,12 @@ impl Control {
                 }
             }
             Event::Completion { lane, event } => self.on_completion(id, lane, event),
-            Event::Completed => self.on_completion_ended(id, None),
+            Event::Completed => {
+                let mut restarts = inner.restarts.get();
+                restarts.completed();
+                inner.restarts.set(restarts);
+                self.on_completion_ended(id, None);
+            }
             Event::Measuring { stage, done, total } => {
                 if inner.measure.get() == Some(id) {
                     self.state.measure.update(|measure| measure.at(stage, done, total));
@@ -253,8 +263,8 @@ impl Control {
                 }
             }
             Event::Notice { message } => self.notify(Severity::Warning, message, &[]),
-            // The engine in use is not asked to fetch.
-            Event::Fetching { .. } | Event::Fetched => {}
+            // The engine in use is not asked to fetch, and whether it lives is its client's concern.
+            Event::Fetching { .. } | Event::Fetched | Event::Alive => {}
             Event::Cancelled => self.on_cancelled(id),
             Event::Failed { message } => self.on_failed(id, message),
         }

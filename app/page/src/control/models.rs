@@ -7,6 +7,7 @@ use super::Control;
 use crate::client::Client;
 use crate::editor::Editor;
 use crate::files::PickedFile;
+use crate::state::choice::Timings;
 use crate::state::engine::{EngineState, IndexState};
 use crate::state::lanes::LaneRun;
 use crate::state::measure::MeasureState;
@@ -82,9 +83,17 @@ impl Control {
     /// Starts the engine in a new worker. The worker before ends, and with it everything it held on
     /// the device; the editor and its text are not touched.
     pub fn load(self, chosen: ModelChoice) {
+        self.abandon_next();
+        self.start_engine(chosen);
+    }
+
+    fn start_engine(self, chosen: ModelChoice) {
         let inner = self.inner();
         inner.client.replace(None);
-        self.abandon_next();
+        if chosen.bundle == ModelChoice::default().bundle {
+            // It may run on another device than before.
+            self.state.timings.set(Timings::default());
+        }
         self.forget_requests();
         // What the model before suggested is not this one's; it is asked once its index stands.
         self.state.in_place.set(false);
@@ -149,8 +158,24 @@ impl Control {
         self.notify(Severity::Error, message, &self.ways_on());
     }
 
-    pub(super) fn on_crash(&self, message: String) {
-        self.inner().client.replace(None);
+    /// The engine ended by itself, or hangs. One that has worked is started again, once; what it was asked
+    /// for is asked again.
+    pub(super) fn on_crash(self, message: String) {
+        let inner = self.inner();
+        let mut restarts = inner.restarts.get();
+        let again = self.state.engine.with_untracked(EngineState::is_ready) && restarts.may();
+        inner.restarts.set(restarts);
+        if again {
+            let owed = inner.completion.get().is_some();
+            self.start_engine(self.chosen());
+            inner.owed.set(owed);
+            let text = format!("{message} It is being started again, and your text is kept.");
+            let mut actions = self.ways_on();
+            actions.retain(|action| *action != Action::Restart);
+            self.notify(Severity::Warning, text, &actions);
+            return;
+        }
+        inner.client.replace(None);
         self.forget_requests();
         self.state.engine.set(EngineState::Failed { message: message.clone() });
         self.notify(Severity::Error, format!("{message} Your text is kept."), &self.ways_on());

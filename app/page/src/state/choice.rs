@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use llavacode_api::completion::{Completion, Ttft};
+use llavacode_api::completion::{Completion, Lane};
 use serde::Deserialize;
 
+use super::engine::duration;
 use super::known::{self, PICO, SMOLLM2, Shape};
 use llavacode_protocol::EngineInfo;
 
@@ -37,10 +38,10 @@ pub struct Offer {
     pub name: &'static str,
     /// Bytes of its files.
     pub bytes: u64,
-    /// Time to the first token of the model in use, as measured.
-    pub measured_ms: f64,
+    /// What the model in use reads in a second, as measured.
+    pub tokens_a_second: f64,
     /// What that makes for this one.
-    pub estimate_ms: f64,
+    pub estimate: Estimate,
 }
 
 /// What to do once the first model answers.
@@ -50,7 +51,7 @@ pub enum Plan {
     Stay,
     /// Load this one behind it.
     Bring(String),
-    /// Time the first completion and say what the better one would cost.
+    /// Time completions and say what the better one would cost.
     Offer,
 }
 
@@ -78,47 +79,103 @@ pub fn plan(
     }
 }
 
-/// What a completion of pico's took: where it read enough to say something of the device.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Timed {
-    /// Its time to first token.
-    pub ttft_ms: f64,
-    /// The part of it that reading the prompt took.
-    pub prefill_ms: f64,
-    /// The part of it that embedding chunks took, which a model without an encoder does not do.
-    pub encode_ms: f64,
+/// A decoder layer's share of a token's time that does not grow with its weights: normalising, rotating,
+/// attending, handing over. In weights that could be multiplied meanwhile, on the CPU. Measured, with
+/// [`Timings`], as pico reads 28 times as many tokens a second as SmolLM2, and not 60 as their weights
+/// alone would have it (`docs/measurements.md`: 31 times in base, 26 in full RAG).
+const LAYER_OVERHEAD: u64 = 700_000;
+
+/// What reading a token costs, in weights that it is multiplied with.
+fn cost_of_a_token(shape: &Shape) -> f64 {
+    (shape.weights_a_token() + shape.layers * LAYER_OVERHEAD) as f64
 }
 
-impl Timed {
-    /// The times of a completion; `None` where so little was read that they say nothing.
-    pub fn of(done: &Completion) -> Option<Self> {
-        const LEAST_TOKENS: usize = 64;
+/// How fast a lane of pico's read its prompt, when it was fastest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Reading {
+    lane: Lane,
+    prompt_tokens: usize,
+    ms_a_token: f64,
+}
+
+/// How fast pico reads on this device: of the completions so far, each lane's fastest. The first of them is
+/// left out, since compiling and the caches' filling go on during it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Timings {
+    warm: bool,
+    fastest: Vec<Reading>,
+}
+
+impl Timings {
+    /// Takes in a finished completion.
+    pub fn take(&mut self, lane: Lane, done: &Completion) {
+        /// Where fewer are read, the pass and the tokens written before the first one outweigh them.
+        const LEAST_TOKENS: usize = 192;
+        if !std::mem::replace(&mut self.warm, true) {
+            return;
+        }
         let read = done.prompt_tokens.saturating_sub(done.reused_tokens);
-        let Ttft { total_ms, prefill_ms, encode_ms, .. } = done.ttft;
-        let times = Self { ttft_ms: total_ms, prefill_ms, encode_ms };
-        (read >= LEAST_TOKENS).then_some(times)
+        let ms_a_token = done.ttft.prefill_ms / read as f64;
+        if read < LEAST_TOKENS || ms_a_token <= 0.0 {
+            return;
+        }
+        let new = Reading { lane, prompt_tokens: done.prompt_tokens, ms_a_token };
+        match self.fastest.iter_mut().find(|known| known.lane == lane) {
+            Some(known) if known.ms_a_token <= ms_a_token => {}
+            Some(known) => *known = new,
+            None => self.fastest.push(new),
+        }
     }
 
-    /// The time to first token that another model would take for such a prompt, by the ratio of the
-    /// weights that a token is multiplied with.
-    pub fn estimate_ms(&self, other: &Shape) -> Option<f64> {
-        let ratio = other.weights_a_token() as f64 / known::find(PICO)?.shape.weights_a_token() as f64;
-        let other = (self.ttft_ms - self.prefill_ms - self.encode_ms).max(0.0);
-        Some(other + self.prefill_ms * ratio)
+    /// What another model would take to its first token, in milliseconds: from the shortest to the longest of
+    /// the prompts that were timed, from an empty KV cache. Of the lanes that need no projector, which every
+    /// model has, where one of them was timed.
+    pub fn estimate(&self, other: &Shape) -> Option<Estimate> {
+        let ratio = cost_of_a_token(other) / cost_of_a_token(&known::find(PICO)?.shape);
+        let every_models = |lane| matches!(lane, Lane::Base | Lane::FullRag);
+        let any = self.fastest.iter().any(|reading| every_models(reading.lane));
+        let timed = self.fastest.iter().filter(|reading| !any || every_models(reading.lane));
+        let times = timed.map(|reading| reading.ms_a_token * reading.prompt_tokens as f64 * ratio);
+        times.fold(None, |estimate: Option<Estimate>, ms| {
+            let Estimate { least_ms, most_ms } = estimate.unwrap_or(Estimate { least_ms: ms, most_ms: ms });
+            Some(Estimate { least_ms: least_ms.min(ms), most_ms: most_ms.max(ms) })
+        })
+    }
+
+    /// Tokens a second, in the lane that read fastest.
+    pub fn tokens_a_second(&self) -> Option<f64> {
+        self.fastest.iter().map(|reading| 1e3 / reading.ms_a_token).max_by(f64::total_cmp)
+    }
+}
+
+/// A time to the first token that was not measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// With the shortest prompt.
+    pub least_ms: f64,
+    /// With the longest.
+    pub most_ms: f64,
+}
+
+impl Estimate {
+    /// As a user reads it: `3.5 s`, or `3.5 s to 11 s`.
+    pub fn words(&self) -> String {
+        let [least, most] = [self.least_ms, self.most_ms].map(duration);
+        if least == most { least } else { format!("{least} to {most}") }
     }
 }
 
 /// SmolLM2, where it is there: what it would cost.
-pub fn offer(index: &Index, timed: &Timed) -> Option<Offer> {
+pub fn offer(index: &Index, timings: &Timings) -> Option<Offer> {
     let better = known::find(SMOLLM2)?;
     let bytes = index.get(SMOLLM2)?.bytes;
-    let estimate_ms = timed.estimate_ms(&better.shape)?;
-    Some(Offer { name: better.name, bytes, measured_ms: timed.ttft_ms, estimate_ms })
+    let estimate = timings.estimate(&better.shape)?;
+    Some(Offer { name: better.name, bytes, tokens_a_second: timings.tokens_a_second()?, estimate })
 }
 
 #[cfg(test)]
 mod tests {
-    use llavacode_api::completion::StopReason;
+    use llavacode_api::completion::{StopReason, Ttft};
 
     use super::*;
 
@@ -169,25 +226,71 @@ mod tests {
         assert_eq!(brought, Plan::Bring("mine".into()));
     }
 
-    #[test]
-    fn the_estimate_follows_the_weights() {
-        let ttft = Ttft { prefill_ms: 100.0, encode_ms: 500.0, total_ms: 610.0, ..Ttft::default() };
-        let done = |prompt_tokens, reused_tokens| Completion {
+    /// A completion that read all but `reused_tokens` of its prompt in so many milliseconds.
+    fn done(prompt_tokens: usize, reused_tokens: usize, prefill_ms: f64) -> Completion {
+        Completion {
             text: String::new(),
             prompt_tokens,
             soft_tokens: 0,
             reused_tokens,
             new_tokens: 1,
             stop: StopReason::EndOfLine,
-            ttft,
+            ttft: Ttft { prefill_ms, ..Ttft::default() },
             decode_tokens_per_s: None,
             launches_per_step: None,
             prompt: Vec::new(),
-        };
-        let timed = Timed::of(&done(400, 0)).expect("enough was read");
-        let offer = offer(&index(), &timed).expect("an offer");
-        assert_eq!((offer.bytes, offer.measured_ms), (98_362_432, 610.0));
-        assert!((offer.estimate_ms - 6_010.0).abs() < 100.0, "{}", offer.estimate_ms);
-        assert_eq!(Timed::of(&done(400, 390)), None, "ten tokens are no measure");
+        }
+    }
+
+    /// Pico's lanes as `docs/measurements.md` has them, after a first completion that took ten times as long.
+    fn measured() -> Timings {
+        let mut timings = Timings::default();
+        timings.take(Lane::Compressed, &done(409, 0, 1_476.0));
+        timings.take(Lane::Base, &done(345, 0, 116.9));
+        timings.take(Lane::FullRag, &done(856, 0, 372.6));
+        timings.take(Lane::Compressed, &done(409, 0, 147.6));
+        timings
+    }
+
+    #[test]
+    fn the_estimate_is_near_what_was_measured_with_smollm2() {
+        let offer = offer(&index(), &measured()).expect("an offer");
+        assert_eq!(offer.bytes, 98_362_432);
+        for (estimate, measured) in [(offer.estimate.least_ms, 3_498.6), (offer.estimate.most_ms, 9_755.3)] {
+            let off = estimate / measured;
+            assert!((1.0 / 1.2..1.2).contains(&off), "{estimate} ms, and {measured} were measured");
+        }
+        assert!((2_900.0..3_000.0).contains(&offer.tokens_a_second), "{}", offer.tokens_a_second);
+        assert_eq!(offer.estimate.words(), "3.3 s to 10 s");
+    }
+
+    #[test]
+    fn the_first_completion_is_no_measure_and_the_fastest_of_the_others_is() {
+        let smollm2 = known::find(SMOLLM2).expect("it is known").shape;
+        let mut timings = Timings::default();
+        assert_eq!(timings.estimate(&smollm2), None);
+        timings.take(Lane::Base, &done(400, 0, 1_000.0));
+        assert_eq!(timings.estimate(&smollm2), None, "the first one");
+        timings.take(Lane::Base, &done(400, 390, 30.0));
+        assert_eq!(timings.estimate(&smollm2), None, "ten tokens are no measure");
+        let mut most = f64::INFINITY;
+        for (prefill_ms, is_faster) in [(300.0, true), (140.0, true), (900.0, false), (141.0, false)] {
+            timings.take(Lane::Base, &done(400, 0, prefill_ms));
+            let estimate = timings.estimate(&smollm2).expect("an estimate");
+            assert_eq!(estimate.most_ms < most, is_faster, "{prefill_ms} ms");
+            assert_eq!(estimate.least_ms, estimate.most_ms);
+            most = estimate.most_ms;
+        }
+    }
+
+    #[test]
+    fn lanes_that_a_model_without_a_projector_lacks_count_where_no_other_was_timed() {
+        let smollm2 = known::find(SMOLLM2).expect("it is known").shape;
+        let mut timings = Timings { warm: true, ..Timings::default() };
+        timings.take(Lane::Compressed, &done(400, 0, 100.0));
+        let alone = timings.estimate(&smollm2).expect("an estimate");
+        timings.take(Lane::Base, &done(400, 0, 200.0));
+        let both = timings.estimate(&smollm2).expect("an estimate");
+        assert!(both.least_ms > alone.most_ms * 1.9, "{alone:?}, then {both:?}");
     }
 }

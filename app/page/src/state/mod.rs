@@ -9,6 +9,7 @@ pub mod file;
 pub mod find;
 pub mod fit;
 pub mod fuzzy;
+pub mod heartbeat;
 pub mod ignore;
 pub mod keys;
 pub mod known;
@@ -31,7 +32,7 @@ use leptos::prelude::*;
 use llavacode_api::completion::Lane;
 
 use changes::History;
-use choice::{Arriving, Index, Offer, Timed};
+use choice::{Arriving, Index, Offer, Timings};
 use engine::{EngineState, IndexState};
 use find::Query;
 use lanes::LaneRun;
@@ -86,8 +87,8 @@ pub struct State {
     pub arriving: RwSignal<Option<Arriving>>,
     /// The models on this device.
     pub library: RwSignal<Library>,
-    /// What pico's first completion took, by which others' times are estimated.
-    pub timed: RwSignal<Option<Timed>>,
+    /// How fast pico reads here, by which others' times are estimated.
+    pub timings: RwSignal<Timings>,
     /// The models that set-up put beside the page.
     pub beside: RwSignal<Index>,
     /// A better model that is there and would be slow here.
@@ -133,7 +134,7 @@ impl State {
             shown: RwSignal::new(Lane::ALL.to_vec()),
             arriving: RwSignal::new(None),
             library: RwSignal::new(Library::default()),
-            timed: RwSignal::new(None),
+            timings: RwSignal::new(Timings::default()),
             beside: RwSignal::new(Index::new()),
             offer: RwSignal::new(None),
             in_place: RwSignal::new(false),

@@ -226,7 +226,7 @@ fn Tree(chosen: Selected) -> impl IntoView {
                         <button
                             class="row" role="treeitem" class:active=is_active.clone()
                             class:folder=row.open.is_some()
-                            style=format!("--level: {}", row.level)
+                            style=("--level", row.level.to_string())
                             title=path data-path=row.path.clone()
                             {..custom_attribute("aria-level", row.level.to_string())}
                             aria-expanded=move || open.get().map(|open| open.to_string())

@@ -110,7 +110,7 @@ pub(super) fn LaneCard(lane: Lane, axis: Memo<Axis>) -> impl IntoView {
                 >"Use"</button>
             </header>
             <pre
-                class="lane-text" tabindex="0" aria-label="Completion" data-testid=format!("lane-{key}-text")
+                class="lane-text" tabindex="0" role="group" aria-label="Completion" data-testid=format!("lane-{key}-text")
                 class:old=move || run.with(|run| run.text_is_old())
                 class:failed=move || run.with(|run| run.error.is_some())
             >{move || run.with(|run| run.error.clone().unwrap_or_else(|| run.text.clone()))}</pre>

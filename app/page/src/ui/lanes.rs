@@ -9,7 +9,7 @@ use super::lane_card::LaneCard;
 use super::toggle::Toggle;
 use crate::state::axis::Axis;
 use crate::state::choice::Offer;
-use crate::state::engine::{bytes, duration};
+use crate::state::engine::bytes;
 use crate::state::lanes::Phase;
 
 /// The panel.
@@ -65,13 +65,13 @@ pub(super) fn Lanes() -> impl IntoView {
 #[component]
 fn BetterModel(offer: Offer) -> impl IntoView {
     let control = control();
-    let Offer { name, bytes: size, measured_ms, estimate_ms } = offer;
+    let Offer { name, bytes: size, tokens_a_second, estimate } = offer;
     let text = format!(
         "{name} ({}) is here too and completes more lines. On this device it would take about {} to its \
-         first token, estimated from the {} that pico took.",
+         first token at a new place, by the lane, estimated from the {tokens_a_second:.0} tokens a second that \
+         pico reads.",
         bytes(size),
-        duration(estimate_ms),
-        duration(measured_ms)
+        estimate.words()
     );
     view! {
         <div class="offer" role="region" aria-label="A better model" data-testid="offer">

@@ -77,20 +77,16 @@ pub fn App() -> impl IntoView {
         let entries = drop::entries(&transfer);
         control.import(async move { drop::walk(entries).await.map(Some) });
     };
-    let widths = move || {
-        control.state.settings.with(|settings| {
-            format!(
-                "--explorer-width: {}px; --lanes-width: {}px",
-                settings.explorer_width, settings.lanes_width
-            )
-        })
-    };
+    let settings = control.state.settings;
+    let explorer_width = move || format!("{}px", settings.with(|settings| settings.explorer_width));
+    let lanes_width = move || format!("{}px", settings.with(|settings| settings.lanes_width));
 
     view! {
         <div
             class="app"
             class:dragging=dragging
-            style=widths
+            style=("--explorer-width", explorer_width)
+            style=("--lanes-width", lanes_width)
             on:dragover=drag_over
             on:dragleave=move |event| {
                 if event.related_target().is_none() {
@@ -112,8 +108,8 @@ pub fn App() -> impl IntoView {
                 <Divider side=Side::Lanes/>
                 <SidePanel/>
             </main>
-            <status::StatusLine/>
             <notices::NoticeArea/>
+            <status::StatusLine/>
             <models::ModelsDialog/>
             <prompt_view::PromptDialog/>
             <go_to_file::GoToFile/>

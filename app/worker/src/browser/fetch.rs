@@ -5,6 +5,7 @@ use std::time::Duration;
 use gloo::timers::future::TimeoutFuture;
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use llavacode_browser::{
+    answer::is_page,
     describe,
     model_store::{
         opfs::OpenFile,
@@ -104,6 +105,7 @@ impl Host for Network<'_> {
             range: header("content-range").and_then(|range| parse_range(&range)),
             length,
             etag: header("etag"),
+            is_page: is_page(header("content-type").as_deref()),
             body: Stream { reader, connection, cancel: self.cancel.clone() },
         })
     }

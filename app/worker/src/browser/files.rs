@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use js_sys::{Array, Reflect, Uint8Array};
 use llavacode_browser::{
-    describe,
+    answer, describe,
     model_store::{name_of, opfs},
 };
 use llavacode_core::{
@@ -136,8 +136,11 @@ async fn fetch(url: &str) -> Result<Blob, String> {
     };
     let response = JsFuture::from(scope().fetch_with_str(url)).await.map_err(unreachable)?;
     let response: Response = response.unchecked_into();
-    if !response.ok() {
-        return Err(format!("{url} answered {} {}", response.status(), response.status_text()));
+    let media_type = response.headers().get("content-type").ok().flatten();
+    if let Some(refusal) =
+        answer::refusal(url, response.status(), &response.status_text(), media_type.as_deref())
+    {
+        return Err(refusal);
     }
     let blob = JsFuture::from(response.blob().map_err(describe)?).await.map_err(describe)?;
     Ok(blob.unchecked_into())

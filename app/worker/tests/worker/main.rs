@@ -94,6 +94,23 @@ fn a_completion_goes_before_embedding_and_has_what_it_needs_embedded() {
 }
 
 #[test]
+fn a_worker_says_that_it_lives_while_it_completes_and_while_it_embeds() {
+    let desk = Desk::ready();
+    desk.when(is_indexing, 3, Request::Ping);
+    desk.ask(2, index("shapes", many()));
+    let is_indexed = |event: &Event| matches!(event, Event::Indexed(_));
+    let is_alive = |event: &Event| matches!(event, Event::Alive);
+    assert!(desk.place(3, is_alive) < desk.place(2, is_indexed));
+    let is_retrieved =
+        |event: &Event| matches!(event, Event::Completion { event: CompletionEvent::Retrieved { .. }, .. });
+    desk.when(is_retrieved, 5, Request::Ping);
+    desk.ask(4, complete(&[Lane::FullRag]));
+    assert!(desk.place(5, is_alive) < desk.place(4, is_first_token), "not before the prompt is read");
+    desk.ask(6, Request::Ping);
+    assert!(matches!(desk.of(6)[..], [Event::Alive]));
+}
+
+#[test]
 fn a_newer_completion_ends_the_older_one_in_all_its_lanes() {
     let desk = Desk::with_files(many());
     desk.when(is_first_token, 4, complete(&[Lane::Base]));

@@ -39,6 +39,8 @@ enum Next {
     Status(u16),
     /// Bytes up to this place in the file, then the connection is lost.
     LostAt(usize),
+    /// A web page, as from a server that answers every path with one.
+    Page,
     /// All that was asked for.
     Good,
 }
@@ -105,11 +107,13 @@ impl Host for Server {
             range: None,
             length: Some(0),
             etag: None,
+            is_page: false,
             body: Bytes { left: VecDeque::new(), lost: false },
         };
         let end = match next {
             Next::Unreachable => return Err("Failed to fetch".into()),
             Next::Status(status) => return Ok(nothing(status)),
+            Next::Page => return Ok(Answer { is_page: true, ..nothing(200) }),
             Next::LostAt(end) => end,
             Next::Good => file.len(),
         };
@@ -123,6 +127,7 @@ impl Host for Server {
             range: (start > 0 && self.exposes_range).then_some((start as u64, total)),
             length: self.says_length.then_some(total - start as u64),
             etag: self.etag.borrow().map(str::to_owned),
+            is_page: false,
             body: Bytes { left, lost: end < file.len() },
         })
     }
@@ -287,6 +292,12 @@ fn a_refusal_is_a_sentence_and_what_came_before_stays() {
     assert_eq!(disk.borrow().bytes.len(), 80_000);
     let fault = fetch(&Server::with(file.clone(), &[Next::Status(403)]), &disk, None).expect_err("403");
     assert!(fault.to_string().contains("may not be read"), "{fault}");
+    assert_eq!(disk.borrow().bytes.len(), 80_000);
+    let fault = fetch(&Server::with(file.clone(), &[Next::Page]), &disk, None).expect_err("a page");
+    assert!(
+        fault.to_string().starts_with("There is no file at https://example.org/models/small.gguf"),
+        "{fault}"
+    );
     assert_eq!(disk.borrow().bytes.len(), 80_000);
     fetches(&Server::with(file, &[]), &disk);
 }

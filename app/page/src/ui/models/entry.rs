@@ -51,14 +51,13 @@ pub(super) fn KnownEntry(
         };
         let fits = fit.verdict == Verdict::Fits;
         // Timed on the device in use: it says nothing of another.
-        let timed = control
-            .state
-            .timed
-            .get()
-            .filter(|_| fits && device.webgpu == runs_on_webgpu(control.state.engine));
-        let ms = timed.and_then(|timed| timed.estimate_ms(&known.shape));
-        let time =
-            ms.map(|ms| format!(" First token in about {}, estimated from pico\u{2019}s.", time(ms / 1e3)));
+        let same_device = device.webgpu == runs_on_webgpu(control.state.engine);
+        let estimate = control.state.timings.with(|timings| timings.estimate(&known.shape));
+        let time = estimate.filter(|_| fits && same_device).map(|estimate| {
+            // On a GPU a small model waits for launches more than it computes.
+            let about = if device.webgpu { "at most" } else { "about" };
+            format!(" First token in {about} {}, estimated from pico\u{2019}s.", estimate.words())
+        });
         Some((format!("{needs}; {verdict}.{}", time.unwrap_or_default()), fits))
     };
     view! {
