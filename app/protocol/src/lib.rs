@@ -201,7 +201,7 @@ pub enum Event {
         total: u64,
     },
     /// The models can be used.
-    Ready(EngineInfo),
+    Ready(Box<EngineInfo>),
     /// A file is being fetched into the store.
     Fetching {
         /// Its address.

@@ -33,7 +33,7 @@ pub(crate) enum Work<H> {
     /// Embed the next chunks that have no vectors.
     Embed(Embedding),
     /// Complete at a place in these lanes.
-    Complete { place: Place, lanes: VecDeque<Lane> },
+    Complete { place: Box<Place>, lanes: VecDeque<Lane> },
     /// Fetch files into the store.
     Fetch { files: VecDeque<ModelFile> },
     /// Measure.
@@ -115,7 +115,7 @@ impl<H> Jobs<H> {
             Request::Index { workspace, files } => (Kind::Index, Work::Index { workspace, files }),
             Request::UpdateFile { workspace, file } => (Kind::Update, Work::UpdateFile { workspace, file }),
             Request::Complete { cursor, lanes } => {
-                (Kind::Complete, Work::Complete { place: Place::new(cursor), lanes: lanes.into() })
+                (Kind::Complete, Work::Complete { place: Box::new(Place::new(cursor)), lanes: lanes.into() })
             }
             Request::Fetch { files } => (Kind::Fetch, Work::Fetch { files: files.into() }),
             Request::Measure { tasks, ranker } => (Kind::Measure, Work::Measure { tasks, ranker }),

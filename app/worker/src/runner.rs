@@ -155,7 +155,7 @@ impl<P: Platform> Runner<P> {
         };
         self.engine = Some(engine);
         self.info = Some(info.clone());
-        Ok(Outcome::Over(Event::Ready(info)))
+        Ok(Outcome::Over(Event::Ready(Box::new(info))))
     }
 
     /// The workspace of this name, with the models in use; the one before goes.
@@ -242,7 +242,7 @@ impl<P: Platform> Runner<P> {
         &mut self,
         id: RequestId,
         cancel: &CancelFlag,
-        mut place: Place,
+        mut place: Box<Place>,
         mut lanes: VecDeque<Lane>,
     ) -> Ran<P> {
         let Some(lane) = lanes.pop_front() else { return Ok(Outcome::Over(Event::Completed)) };

@@ -182,7 +182,7 @@ impl Control {
                     (arriving.read, arriving.total) = (read, total);
                 }
             }),
-            Event::Ready(info) => self.on_next_ready(info),
+            Event::Ready(info) => self.on_next_ready(*info),
             Event::Indexed(info) => {
                 let inner = self.inner();
                 if let Some(next) = inner.next.borrow_mut().as_mut().filter(|n| n.index.get() == Some(id)) {

@@ -227,7 +227,7 @@ impl Control {
                     self.state.engine.set(EngineState::Loading { file, read, total });
                 }
             }
-            Event::Ready(info) => self.on_ready(info),
+            Event::Ready(info) => self.on_ready(*info),
             Event::Indexing { done, total } => {
                 if inner.index.get() == Some(id) {
                     self.state.index.set(IndexState::Running { done, total });

@@ -136,10 +136,10 @@ mod tests {
         left_out.toggle(&a);
         left_out.toggle(&a);
         assert!(left_out.spans().is_empty() && !left_out.is_out(&a.span));
-        assert_eq!(paths(&left_out.listed(&[b.clone()])), ["a", "b"]);
+        assert_eq!(paths(&left_out.listed(std::slice::from_ref(&b))), ["a", "b"]);
         assert!(left_out.settle());
         assert_eq!(paths(&left_out.listed(&[a.clone(), b.clone()])), ["a", "b"]);
-        assert_eq!(paths(&left_out.listed(&[b.clone()])), ["b"]);
+        assert_eq!(paths(&left_out.listed(std::slice::from_ref(&b))), ["b"]);
         left_out.toggle(&a);
         left_out.toggle(&b);
         left_out.put_all_back();
