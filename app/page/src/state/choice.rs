@@ -111,7 +111,8 @@ impl Timings {
     pub fn take(&mut self, lane: Lane, done: &Completion) {
         /// Where fewer are read, the pass and the tokens written before the first one outweigh them.
         const LEAST_TOKENS: usize = 192;
-        if !std::mem::replace(&mut self.warm, true) {
+        // The cached lane reads its chunks at another time than the rest.
+        if !std::mem::replace(&mut self.warm, true) || lane == Lane::Cached {
             return;
         }
         let read = done.prompt_tokens.saturating_sub(done.reused_tokens);
