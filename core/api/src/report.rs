@@ -13,7 +13,8 @@ pub struct Report {
     pub launches_per_layer: Option<usize>,
     /// By lane: `base`, `full_rag`, `compressed`, and `xrag` where the bundle has it.
     pub lanes: BTreeMap<String, LaneSummary>,
-    /// By pair: `compressed-base`, `compressed-full_rag`, `compressed-xrag`, `full_rag-base`.
+    /// By pair: `compressed-base`, `compressed-full_rag`, `compressed-xrag`, `cached-full_rag`, `cached-base`,
+    /// `full_rag-base`.
     pub differences: BTreeMap<String, Differences>,
     /// By kernel; empty on the CPU.
     pub kernels: BTreeMap<String, KernelSpeed>,
@@ -72,6 +73,10 @@ pub struct LaneSummary {
     pub ttft_parts_ms: TtftParts,
     /// Warm time to first token: one character was typed since the last request.
     pub ttft_warm_ms: Spread,
+    /// To the first token, milliseconds, at a place a few lines below the last completion's: other chunks
+    /// may be found there, and in the cached lane new ones are read.
+    #[serde(default)]
+    pub ttft_moved_ms: Spread,
     /// Median tokens a second after the first token.
     pub decode_tokens_per_s: Option<f64>,
     /// Kernel launches of one decode step.
@@ -87,7 +92,7 @@ pub struct LaneSummary {
 }
 
 /// Median and 90th percentile.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Half of the values lie below.
     pub median: f64,

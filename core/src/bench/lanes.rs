@@ -13,8 +13,10 @@ use crate::{
     workspace::{VectorCache, Workspace},
 };
 
-/// Every how many tasks the warm time is measured too.
+/// Every how many tasks the warm times are measured too.
 const WARM_EVERY: usize = 4;
+/// Lines that a user goes on by, to where the time after moving is measured.
+const MOVED_LINES: usize = 3;
 /// Resamples of a bootstrap.
 const RESAMPLES: usize = 2000;
 /// The bootstrap's seed: the same run gives the same intervals.
@@ -32,6 +34,7 @@ pub(super) struct Lanes {
 struct Samples {
     completions: Vec<Completion>,
     warm_ms: Vec<f64>,
+    moved_ms: Vec<f64>,
     exact_match: Vec<f64>,
     exact_match_tokens: Vec<f64>,
     edit_similarity: Vec<f64>,
@@ -61,14 +64,22 @@ pub(super) async fn measure<H: Host, C: VectorCache>(
         for turn in 0..lanes.len() {
             let lane = lanes[(turn + done) % lanes.len()];
             let samples = samples.entry(lane).or_default();
+            let after = request(task, ranker, false);
+            // Before anything else is done here, so that what is read for this place is read now.
+            if done % WARM_EVERY == 0 {
+                let before = lines_before(&after, MOVED_LINES);
+                samples
+                    .moved_ms
+                    .push(ttft_after(engine, workspace, before, after.clone(), lane, cancel).await?);
+            }
             let completion = engine.complete(workspace, &mut place, lane, cancel, |_| ()).await?;
             samples.score(&completion.text, &task.target);
             by_lane.insert(lane.key().to_owned(), lane_result(&completion, &task.target));
             samples.completions.push(completion);
             if done % WARM_EVERY == 0 {
-                let warm_ms =
-                    warm_ttft(engine, workspace, request(task, ranker, false), lane, cancel).await?;
-                samples.warm_ms.push(warm_ms);
+                let mut before = after.clone();
+                before.prefix.pop();
+                samples.warm_ms.push(ttft_after(engine, workspace, before, after, lane, cancel).await?);
             }
         }
         let result = TaskResult {
@@ -99,22 +110,29 @@ fn lane_result(completion: &Completion, target: &str) -> LaneResult {
     }
 }
 
-/// Completes before the prefix's last character, then after it, and times the second.
-async fn warm_ttft<H: Host, C: VectorCache>(
+/// Completes at one place, then at another, and times the second.
+async fn ttft_after<H: Host, C: VectorCache>(
     engine: &mut Engine<H>,
     workspace: &mut Workspace<C>,
+    before: CompletionRequest,
     after: CompletionRequest,
     lane: Lane,
     cancel: &CancelFlag,
 ) -> Result<f64> {
-    let mut before = after.clone();
-    before.prefix.pop();
-    let mut warm_ms = 0.0;
+    let mut ttft_ms = 0.0;
     for request in [before, after] {
         let mut place = Place::new(request);
-        warm_ms = engine.complete(workspace, &mut place, lane, cancel, |_| ()).await?.ttft.total_ms;
+        ttft_ms = engine.complete(workspace, &mut place, lane, cancel, |_| ()).await?.ttft.total_ms;
     }
-    Ok(warm_ms)
+    Ok(ttft_ms)
+}
+
+/// The same request, so many lines further up.
+fn lines_before(request: &CompletionRequest, lines: usize) -> CompletionRequest {
+    let prefix = &request.prefix;
+    let end = prefix.rmatch_indices('\n').nth(lines).map_or(0, |(at, _)| at + 1);
+    let (prefix, rest) = prefix.split_at(end);
+    CompletionRequest { prefix: prefix.into(), suffix: rest.to_owned() + &request.suffix, ..request.clone() }
 }
 
 fn request(task: &Task, ranker: Ranker, cold: bool) -> CompletionRequest {
@@ -155,6 +173,7 @@ impl Samples {
                 prefill: spread(&each(|c| c.ttft.prefill_ms)),
             },
             ttft_warm_ms: spread(&self.warm_ms),
+            ttft_moved_ms: spread(&self.moved_ms),
             decode_tokens_per_s: metrics::median(&speeds),
             launches_per_step: self.completions.iter().find_map(|c| c.launches_per_step),
             exact_match: mean(&self.exact_match),
@@ -170,6 +189,8 @@ fn differences(samples: &BTreeMap<Lane, Samples>) -> BTreeMap<String, Difference
         (Lane::Compressed, Lane::Base),
         (Lane::Compressed, Lane::FullRag),
         (Lane::Compressed, Lane::Xrag),
+        (Lane::Cached, Lane::FullRag),
+        (Lane::Cached, Lane::Base),
         (Lane::FullRag, Lane::Base),
     ];
     let compare = |(a, b): (Lane, Lane)| {

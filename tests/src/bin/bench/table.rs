@@ -133,7 +133,7 @@ fn changes(report: &Report) -> Vec<(&'static str, f64)> {
     ["full_rag", "base"].into_iter().filter_map(change).collect()
 }
 
-fn rows() -> [Row; 10] {
+fn rows() -> [Row; 11] {
     [
         ("prompt tokens", |lane| format!("{:.1}", lane.prompt_tokens)),
         ("  of them soft", |lane| format!("{:.1}", lane.soft_tokens)),
@@ -141,6 +141,7 @@ fn rows() -> [Row; 10] {
         ("cold TTFT p90, ms", |lane| format!("{:.1}", lane.ttft_cold_ms.p90)),
         ("  prefill median, ms", |lane| format!("{:.1}", lane.ttft_parts_ms.prefill.median)),
         ("warm TTFT median, ms", |lane| format!("{:.1}", lane.ttft_warm_ms.median)),
+        ("TTFT median three lines further down, ms", |lane| format!("{:.1}", lane.ttft_moved_ms.median)),
         ("decode tokens/s", |lane| {
             lane.decode_tokens_per_s.map_or("–".into(), |speed| format!("{speed:.1}"))
         }),
