@@ -167,7 +167,7 @@ fn prompt_config() -> PromptConfig {
         context_placement: ContextPlacement::BeforePrefix,
         chunk_order: ChunkOrder::BestLast,
         context_header: String::new(),
-        sink_token: String::new(),
+        sink_token: None,
         prefix_tokens: 320,
         suffix_tokens: 64,
         suffix_as_context: false,

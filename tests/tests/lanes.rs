@@ -40,6 +40,11 @@ fn bundle(xrag: Option<Vec<u8>>, change: impl FnOnce(&mut PromptConfig)) -> Memo
 /// Texts embedded at once.
 const BATCH: usize = 64;
 
+/// Gives the bundle a cached lane.
+fn with_sink(prompt: &mut PromptConfig) {
+    prompt.sink_token = Some("<|endoftext|>".into());
+}
+
 /// Gives a chunk so many soft tokens.
 fn soft_tokens(count: usize) -> impl FnOnce(&mut PromptConfig) {
     move |prompt| prompt.soft_tokens = NonZeroUsize::new(count).expect("not none")
@@ -111,7 +116,7 @@ fn nought() -> Vec<u8> {
 #[tokio::test]
 async fn without_its_projector_xrags_lane_is_refused() {
     let mut page = Page::open(bundle(None, soft_tokens(1))).await;
-    assert_eq!(page.engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Cached, Lane::Compressed]);
+    assert_eq!(page.engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
     let refused = page.complete(Lane::Xrag, &request()).await;
     assert_eq!(refused, Err(Error::LaneMissing { lane: "xrag", file: XRAG_PROJECTOR }));
     let done = page.complete(Lane::Compressed, &request()).await;
@@ -120,7 +125,11 @@ async fn without_its_projector_xrags_lane_is_refused() {
 
 #[tokio::test]
 async fn each_lane_with_soft_tokens_reads_its_own_projection() {
-    let mut page = Page::open(bundle(Some(nought()), soft_tokens(3))).await;
+    let mut page = Page::open(bundle(Some(nought()), |prompt| {
+        soft_tokens(3)(prompt);
+        with_sink(prompt);
+    }))
+    .await;
     assert_eq!(page.engine.lanes(), Lane::ALL);
     let texts: Vec<String> = page.workspace.index().chunks().map(|chunk| chunk.text.to_string()).collect();
     let vectors = page.engine.embed_texts(&texts).await.expect("the CPU computes");
@@ -217,6 +226,7 @@ async fn a_request_says_how_many_chunks_and_which_not() {
 async fn the_longest_prompt_of_every_lane_has_room() {
     let mut page = Page::open(bundle(Some(nought()), |prompt| {
         soft_tokens(6)(prompt);
+        with_sink(prompt);
         // Less text than soft tokens: the cache must be as long as the longer of the two.
         (prompt.context_tokens, prompt.max_new_tokens) = (24, 3);
     }))
@@ -242,7 +252,11 @@ async fn the_longest_prompt_of_every_lane_has_room() {
 
 #[tokio::test]
 async fn lanes_at_one_place_answer_as_if_each_were_alone() {
-    let mut page = Page::open(bundle(Some(nought()), soft_tokens(2))).await;
+    let mut page = Page::open(bundle(Some(nought()), |prompt| {
+        soft_tokens(2)(prompt);
+        with_sink(prompt);
+    }))
+    .await;
     let mut alone = Vec::new();
     for lane in Lane::ALL {
         alone.push(page.complete(lane, &request()).await.expect("it completes"));
@@ -283,23 +297,30 @@ fn said(completion: &Completion) -> (String, usize) {
 }
 
 #[tokio::test]
-async fn a_first_chunk_read_by_itself_is_what_it_is_in_full_rag() {
-    let mut page = Page::open(bundle(None, soft_tokens(1))).await;
+async fn a_chunk_is_read_once_and_kept_within_bounds() {
+    let mut page = Page::open(bundle(None, with_sink)).await;
     let full_rag = page.complete(Lane::FullRag, &request()).await.expect("it completes");
-    for read in [1, 0] {
-        let cached = page.complete(Lane::Cached, &request()).await.expect("it completes");
-        assert_eq!(said(&cached), said(&full_rag), "nothing stands before the only chunk");
-        assert_eq!(cached.ttft.encoded_chunks, read, "it is read once");
-        assert_eq!(cached.reused_tokens > 0, read == 0);
-    }
+    let first = page.complete(Lane::Cached, &request()).await.expect("it completes");
+    assert_eq!((first.ttft.encoded_chunks, first.reused_tokens), (1, 0));
+    assert_eq!(first.prompt_tokens, full_rag.prompt_tokens + 1, "the sink is new");
+    let again = page.complete(Lane::Cached, &request()).await.expect("it completes");
+    assert_eq!((said(&again), again.ttft.encoded_chunks), (said(&first), 0));
+    assert!(again.reused_tokens > 0);
     page.engine.keep_chunks_within(0);
-    let cached = page.complete(Lane::Cached, &request()).await.expect("it completes");
-    assert_eq!((said(&cached), cached.ttft.encoded_chunks), (said(&full_rag), 1), "nothing may be kept");
+    let unkept = page.complete(Lane::Cached, &request()).await.expect("it completes");
+    assert_eq!((said(&unkept), unkept.ttft.encoded_chunks), (said(&first), 1), "nothing may be kept");
+}
+
+#[tokio::test]
+async fn without_a_sink_there_is_no_cached_lane() {
+    let mut page = Page::open(bundle(None, soft_tokens(1))).await;
+    let refused = page.complete(Lane::Cached, &request()).await;
+    assert!(matches!(refused, Err(Error::LaneMissing { lane: "cached", .. })), "{refused:?}");
 }
 
 #[tokio::test]
 async fn where_other_chunks_are_found_the_text_before_the_cursor_is_not_read_again() {
-    let mut page = Page::open(bundle(None, soft_tokens(1))).await;
+    let mut page = Page::open(bundle(None, with_sink)).await;
     let text = "circle = Circle()\n".repeat(20);
     let asked = |cold, end: &str| CompletionRequest { prefix: text.clone() + end, cold, ..request() };
     let first = page.complete(Lane::Cached, &asked(false, "print(circle.")).await.expect("it completes");

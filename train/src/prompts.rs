@@ -117,7 +117,8 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         context_placement,
         chunk_order: ChunkOrder::BestLast,
         context_header: String::new(),
-        sink_token: String::new(),
+        // It was trained without one.
+        sink_token: Some(String::new()),
         prefix_tokens: 320,
         suffix_tokens: 64,
         suffix_as_context: false,

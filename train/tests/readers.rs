@@ -32,6 +32,7 @@ fn reader(name: &str, token_healing: bool) -> BundleReader {
         prefix_tokens: 64,
         context_tokens: 64,
         max_new_tokens: NEW_TOKENS,
+        sink_token: Some(String::new()),
         token_healing,
         ..PromptConfig::default()
     };

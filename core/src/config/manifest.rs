@@ -73,9 +73,10 @@ pub struct PromptConfig {
     pub context_header: String,
     /// A token that the cached lane puts before everything, and before each chunk that is read by itself.
     /// Readers attend to the first position for want of anything better (StreamingLLM, arXiv 2309.17453,
-    /// calls it the attention sink); without such a token each chunk would bring one of its own. Empty
-    /// for none.
-    pub sink_token: String,
+    /// calls it the attention sink); without such a token each chunk would bring one of its own. If it
+    /// is left out: the end of text, where the tokenizer has it, which is what begins a document in many
+    /// readers' training. Empty for none: the bundle then has no cached lane.
+    pub sink_token: Option<String>,
     /// Most tokens kept before the cursor.
     pub prefix_tokens: usize,
     /// Most tokens kept after the cursor; a causal reader gets them only with `suffix_as_context`.
@@ -109,7 +110,7 @@ impl Default for PromptConfig {
             context_placement: ContextPlacement::BeforePrefix,
             chunk_order: ChunkOrder::BestLast,
             context_header: String::new(),
-            sink_token: String::new(),
+            sink_token: None,
             prefix_tokens: 384,
             suffix_tokens: 128,
             suffix_as_context: false,

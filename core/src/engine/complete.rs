@@ -37,7 +37,11 @@ impl<H: Host> Engine<H> {
         mut emit: impl FnMut(CompletionEvent),
     ) -> Result<Completion> {
         if !self.lanes().contains(&lane) {
-            let file = if lane == Lane::Xrag { XRAG_PROJECTOR } else { PROJECTOR };
+            let file = match lane {
+                Lane::Xrag => XRAG_PROJECTOR,
+                Lane::Cached => "prompt.sink_token in bundle.json",
+                _ => PROJECTOR,
+            };
             return Err(Error::LaneMissing { lane: lane.key(), file });
         }
         let (hits, retrieve_ms) = match lane.retrieves() {

@@ -108,7 +108,8 @@ impl<H: Host> Engine<H> {
     /// The lanes this bundle has models for, in the order of [`Lane::ALL`].
     pub fn lanes(&self) -> Vec<Lane> {
         let offered = |lane: &Lane| match lane {
-            Lane::Base | Lane::FullRag | Lane::Cached => true,
+            Lane::Base | Lane::FullRag => true,
+            Lane::Cached => self.prompts.sink().is_some(),
             Lane::Compressed => self.projector.is_some(),
             Lane::Xrag => self.xrag_projector.is_some(),
         };

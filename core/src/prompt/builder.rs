@@ -81,14 +81,16 @@ impl PromptBuilder {
             }
             (header, ..) => tokenizer.encode(&format!("{header}\n")),
         };
-        let sink = match config.sink_token.as_str() {
-            "" => None,
-            token => Some((tokenizer.special(token)?, token.to_owned())),
+        let sink = match config.sink_token.as_deref() {
+            Some("") => None,
+            Some(token) => Some((tokenizer.special(token)?, token.to_owned())),
+            None => tokenizer.special(END_OF_TEXT).ok().map(|id| (id, END_OF_TEXT.to_owned())),
         };
         Ok(Self { tokenizer, config, layout, header, sink })
     }
 
-    /// What every stretch of [`Segment::Alone`](super::Segment::Alone) is read behind.
+    /// What every stretch of [`Segment::Alone`](super::Segment::Alone) is read behind. Without it there is no
+    /// cached lane.
     pub fn sink(&self) -> Option<u32> {
         self.sink.as_ref().map(|(id, _)| *id)
     }
@@ -277,6 +279,8 @@ impl Layout {
     }
 }
 
+/// What stands between documents in many readers' training.
+const END_OF_TEXT: &str = "<|endoftext|>";
 const FILE_SEPARATOR: &str = "<|file_sep|>";
 const FIM_TOKENS: [&str; 3] = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"];
 

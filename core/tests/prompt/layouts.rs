@@ -62,7 +62,7 @@ fn a_cached_prompt_is_full_rags_with_each_chunk_by_itself_behind_the_sink() {
         let full_rag =
             builder(config.clone()).build_at(Lane::FullRag, cursor("x = ", "\n"), &chunks.as_chunks());
         for sink in ["", "<|endoftext|>"] {
-            let builder = builder(PromptConfig { sink_token: sink.into(), ..config.clone() });
+            let builder = builder(PromptConfig { sink_token: Some(sink.into()), ..config.clone() });
             let cached = builder.build_at(Lane::Cached, cursor("x = ", "\n"), &chunks.as_chunks());
             assert_truthful(&cached, &tokenizer());
             assert_eq!(shown(&cached), format!("{sink}{}", shown(&full_rag)));
@@ -77,7 +77,7 @@ fn a_cached_prompt_is_full_rags_with_each_chunk_by_itself_behind_the_sink() {
 
 #[test]
 fn a_sink_that_the_tokenizer_lacks_is_refused() {
-    let config = PromptConfig { sink_token: "<|sink|>".into(), ..config() };
+    let config = PromptConfig { sink_token: Some("<|sink|>".into()), ..config() };
     assert!(PromptBuilder::new(tokenizer(), config).is_err());
 }
 

@@ -28,7 +28,7 @@ fn config() -> PromptConfig {
         context_placement: ContextPlacement::BeforePrefix,
         chunk_order: ChunkOrder::BestLast,
         context_header: String::new(),
-        sink_token: String::new(),
+        sink_token: Some(String::new()),
         prefix_tokens: 320,
         suffix_tokens: 64,
         suffix_as_context: false,

@@ -151,7 +151,7 @@ pub fn explanation(lane: Lane) -> &'static str {
     match lane {
         Lane::Base => "no retrieved context",
         Lane::FullRag => "retrieved chunks as text",
-        Lane::Cached => "the same text, each chunk read once and kept",
+        Lane::Cached => "chunks as text, read once and kept",
         Lane::Compressed => "as soft tokens",
         Lane::Xrag => "by xRAG's projector",
     }

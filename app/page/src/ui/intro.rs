@@ -14,9 +14,8 @@ pub(super) fn Intro() -> impl IntoView {
             <Picture/>
             <p>
                 "The same line is completed side by side: "<b>"Base"</b>" reads your file alone, "<b>"Full RAG"</b>
-                " reads the chunks of your other files that fit best, as text, before it, "<b>"Cached RAG"</b>
-                " reads each of these chunks once and keeps what came of it, and "<b>"Compressed"</b>
-                " reads each as a soft token or a few, so that its prompt stays short."
+                " reads the chunks of your other files that fit best, as text, before it, and "<b>"Compressed"</b>
+                " reads each of these chunks as a soft token or a few, so that its prompt stays short."
             </p>
             <button
                 class="small" data-testid="intro-close"
