@@ -110,6 +110,7 @@ mod tests {
             load_ms: 0.0,
             lanes: Vec::new(),
             embeds: true,
+            top_k: 8,
             description: String::new(),
             license: String::new(),
             evaluation: String::new(),
