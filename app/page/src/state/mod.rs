@@ -174,11 +174,11 @@ impl State {
     }
 
     /// Whose text is shown as ghost text: the user's choice, where the model offers it; else the
-    /// quickest lane with context of those it offers.
+    /// lane with the most context of those it offers.
     pub fn ghost_lane(&self) -> Lane {
         let chosen = self.settings.with(|settings| settings.ghost_lane);
         self.offered.with(|lanes| {
-            let in_order = [chosen, Lane::Compressed, Lane::Cached];
+            let in_order = [chosen, Lane::Compressed, Lane::FullRag];
             in_order.into_iter().find(|lane| lanes.contains(lane)).unwrap_or(Lane::Base)
         })
     }
