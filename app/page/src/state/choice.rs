@@ -80,9 +80,9 @@ pub fn plan(
 }
 
 /// A decoder layer's share of a token's time that does not grow with its weights: normalising, rotating,
-/// attending, handing over. In weights that could be multiplied meanwhile, on the CPU. Measured, with
-/// [`Timings`], as pico reads 28 times as many tokens a second as SmolLM2, and not 60 as their weights
-/// alone would have it (`docs/measurements.md`: 31 times in base, 26 in full RAG).
+/// attending, handing over. In weights that could be multiplied meanwhile, on the CPU. Chosen so that pico
+/// reads 28 times as many tokens a second as SmolLM2, and not 60 as their weights alone would have it: on
+/// two processors it was 23 to 31 times, by lane and by what ran beside.
 const LAYER_OVERHEAD: u64 = 700_000;
 
 /// What reading a token costs, in weights that it is multiplied with.
