@@ -40,9 +40,10 @@ fn bundle(xrag: Option<Vec<u8>>, change: impl FnOnce(&mut PromptConfig)) -> Memo
 /// Texts embedded at once.
 const BATCH: usize = 64;
 
-/// Gives the bundle a cached lane.
-fn with_sink(prompt: &mut PromptConfig) {
+/// Gives the bundle the lanes that are a matter of its prompts.
+fn with_every_lane(prompt: &mut PromptConfig) {
     prompt.sink_token = Some("<|endoftext|>".into());
+    prompt.digest_tokens = 20;
 }
 
 /// Gives a chunk so many soft tokens.
@@ -127,7 +128,7 @@ async fn without_its_projector_xrags_lane_is_refused() {
 async fn each_lane_with_soft_tokens_reads_its_own_projection() {
     let mut page = Page::open(bundle(Some(nought()), |prompt| {
         soft_tokens(3)(prompt);
-        with_sink(prompt);
+        with_every_lane(prompt);
     }))
     .await;
     assert_eq!(page.engine.lanes(), Lane::ALL);
@@ -226,7 +227,7 @@ async fn a_request_says_how_many_chunks_and_which_not() {
 async fn the_longest_prompt_of_every_lane_has_room() {
     let mut page = Page::open(bundle(Some(nought()), |prompt| {
         soft_tokens(6)(prompt);
-        with_sink(prompt);
+        with_every_lane(prompt);
         // Less text than soft tokens: the cache must be as long as the longer of the two.
         (prompt.context_tokens, prompt.max_new_tokens) = (24, 3);
     }))
@@ -254,7 +255,7 @@ async fn the_longest_prompt_of_every_lane_has_room() {
 async fn lanes_at_one_place_answer_as_if_each_were_alone() {
     let mut page = Page::open(bundle(Some(nought()), |prompt| {
         soft_tokens(2)(prompt);
-        with_sink(prompt);
+        with_every_lane(prompt);
     }))
     .await;
     let mut alone = Vec::new();
@@ -298,7 +299,7 @@ fn said(completion: &Completion) -> (String, usize) {
 
 #[tokio::test]
 async fn a_chunk_is_read_once_and_kept_within_bounds() {
-    let mut page = Page::open(bundle(None, with_sink)).await;
+    let mut page = Page::open(bundle(None, with_every_lane)).await;
     let full_rag = page.complete(Lane::FullRag, &request()).await.expect("it completes");
     let first = page.complete(Lane::Cached, &request()).await.expect("it completes");
     assert_eq!((first.ttft.encoded_chunks, first.reused_tokens), (1, 0));
@@ -320,7 +321,7 @@ async fn without_a_sink_there_is_no_cached_lane() {
 
 #[tokio::test]
 async fn where_other_chunks_are_found_the_text_before_the_cursor_is_not_read_again() {
-    let mut page = Page::open(bundle(None, with_sink)).await;
+    let mut page = Page::open(bundle(None, with_every_lane)).await;
     let text = "circle = Circle()\n".repeat(20);
     let asked = |cold, end: &str| CompletionRequest { prefix: text.clone() + end, cold, ..request() };
     let first = page.complete(Lane::Cached, &asked(false, "print(circle.")).await.expect("it completes");

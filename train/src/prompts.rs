@@ -124,6 +124,7 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         suffix_as_context: false,
         chunk_tokens: 96,
         context_tokens: 512,
+        digest_tokens: 0,
         top_k: chunks.top_k,
         soft_tokens: chunks.soft_tokens,
         max_new_tokens: 50,

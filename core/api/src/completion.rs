@@ -14,6 +14,8 @@ pub enum Lane {
     /// wherever they stand in a prompt. It attends to no other chunk, and the text before the cursor, but
     /// for its last tokens, attends to none.
     Cached,
+    /// As signatures, and names that do not stand around the cursor already, within a smaller budget.
+    Digest,
     /// As soft tokens.
     Compressed,
     /// The same, by the projector of xRAG (arXiv 2405.13792): the baseline of the paper.
@@ -22,7 +24,8 @@ pub enum Lane {
 
 impl Lane {
     /// Every lane, in the order they are shown and measured.
-    pub const ALL: [Self; 5] = [Self::Base, Self::FullRag, Self::Cached, Self::Compressed, Self::Xrag];
+    pub const ALL: [Self; 6] =
+        [Self::Base, Self::FullRag, Self::Cached, Self::Digest, Self::Compressed, Self::Xrag];
 
     /// Whether it has retrieved chunks in its prompt.
     pub fn retrieves(self) -> bool {
@@ -34,12 +37,13 @@ impl Lane {
         matches!(self, Self::Compressed | Self::Xrag)
     }
 
-    /// Its name in JSON: `base`, `full_rag`, `cached`, `compressed`, `xrag`.
+    /// Its name in JSON: `base`, `full_rag`, `cached`, `digest`, `compressed`, `xrag`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Base => "base",
             Self::FullRag => "full_rag",
             Self::Cached => "cached",
+            Self::Digest => "digest",
             Self::Compressed => "compressed",
             Self::Xrag => "xrag",
         }

@@ -191,6 +191,8 @@ fn differences(samples: &BTreeMap<Lane, Samples>) -> BTreeMap<String, Difference
         (Lane::Compressed, Lane::Xrag),
         (Lane::Cached, Lane::FullRag),
         (Lane::Cached, Lane::Base),
+        (Lane::Digest, Lane::FullRag),
+        (Lane::Digest, Lane::Base),
         (Lane::FullRag, Lane::Base),
     ];
     let compare = |(a, b): (Lane, Lane)| {

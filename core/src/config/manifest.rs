@@ -88,6 +88,9 @@ pub struct PromptConfig {
     pub chunk_tokens: usize,
     /// Most tokens of retrieved text altogether.
     pub context_tokens: usize,
+    /// Most tokens of what the digest lane says of the chunks; 0 for a bundle without that lane.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub digest_tokens: usize,
     /// Chunks retrieved.
     pub top_k: usize,
     /// Soft tokens of a chunk in the lanes that have any, one for each of so many parts of its lines
@@ -116,6 +119,7 @@ impl Default for PromptConfig {
             suffix_as_context: false,
             chunk_tokens: 128,
             context_tokens: 512,
+            digest_tokens: 0,
             top_k: 8,
             soft_tokens: NonZeroUsize::MIN,
             max_new_tokens: 50,
@@ -139,10 +143,16 @@ impl PromptConfig {
             self.prefix_tokens = lower(self.prefix_tokens);
             self.suffix_tokens = lower(self.suffix_tokens);
             self.context_tokens = lower(self.context_tokens);
+            self.digest_tokens = lower(self.digest_tokens);
             self.chunk_tokens = lower(self.chunk_tokens);
         }
         self
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_nought(number: &usize) -> bool {
+    *number == 0
 }
 
 /// What a reader was trained to do with the text around a cursor.

@@ -40,6 +40,7 @@ impl<H: Host> Engine<H> {
             let file = match lane {
                 Lane::Xrag => XRAG_PROJECTOR,
                 Lane::Cached => "prompt.sink_token in bundle.json",
+                Lane::Digest => "prompt.digest_tokens in bundle.json",
                 _ => PROJECTOR,
             };
             return Err(Error::LaneMissing { lane: lane.key(), file });

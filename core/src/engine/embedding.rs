@@ -92,7 +92,7 @@ impl<H: Host> Engine<H> {
     /// embedded yet, or the lane has no soft tokens.
     pub(super) fn soft_vectors(&self, index: &Index, lane: Lane, id: ChunkId) -> Option<Vec<f32>> {
         let projector = match lane {
-            Lane::Base | Lane::FullRag | Lane::Cached => return None,
+            Lane::Base | Lane::FullRag | Lane::Cached | Lane::Digest => return None,
             Lane::Compressed => 0,
             Lane::Xrag => usize::from(self.projector.is_some()),
         };

@@ -1,9 +1,10 @@
 //! Lays prompts out within the bundle's budgets.
 
-use std::sync::Arc;
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use super::{
     Cursor, LocalPart, Prompt, PromptChunk,
+    digest::digest,
     healing::take_back,
     window::{first_tokens, prefix_tokens},
 };
@@ -13,6 +14,7 @@ use crate::{
     Result,
     config::{ChunkOrder, ContextPlacement, PromptConfig, PromptStyle},
     tokenize::Tokenizer,
+    words::words,
 };
 
 /// The fewest tokens of a chunk that are worth a place: what of the last chunk still fits is cut
@@ -107,7 +109,7 @@ impl PromptBuilder {
     /// new tokens.
     pub fn max_prompt_tokens(&self) -> usize {
         let soft = self.config.top_k.saturating_mul(self.config.soft_tokens.get());
-        let context = self.config.context_tokens.max(soft);
+        let context = self.config.context_tokens.max(self.config.digest_tokens).max(soft);
         let around = match &self.layout {
             Layout::Fim { .. } => self.config.suffix_tokens.saturating_add(3),
             Layout::Causal { blank_line } if self.config.suffix_as_context => {
@@ -141,7 +143,8 @@ impl PromptBuilder {
     ///
     /// Full RAG takes the chunks by rank, at most `chunk_tokens` of each, until `context_tokens`
     /// are spent, separators included; the chunk that does not fit whole is cut, or left out if
-    /// fewer than 16 of its tokens fit. Only then are they laid out in the bundle's order.
+    /// fewer than 16 of its tokens fit. Only then are they laid out in the bundle's order. The digest
+    /// lane does the same with `digest_tokens`.
     pub fn build(&self, lane: Lane, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Prompt {
         let LocalPart { path, before, after, taken_back } = local;
         let mut prompt = Prompt { taken_back: taken_back.clone(), ..Prompt::default() };
@@ -151,19 +154,19 @@ impl PromptBuilder {
         match &self.layout {
             Layout::Fim { prefix, suffix, middle, .. } => {
                 if self.config.context_placement == ContextPlacement::BeforePrefix {
-                    self.push_context(&mut prompt, lane, chunks);
+                    self.push_context(&mut prompt, lane, local, chunks);
                 }
                 prompt.push_special(prefix.id, prefix.text);
                 self.push_text(&mut prompt, before);
                 prompt.push_special(suffix.id, suffix.text);
                 self.push_text(&mut prompt, after);
                 if self.config.context_placement == ContextPlacement::AfterSuffix {
-                    self.push_context(&mut prompt, lane, chunks);
+                    self.push_context(&mut prompt, lane, local, chunks);
                 }
                 prompt.push_special(middle.id, middle.text);
             }
             Layout::Causal { blank_line } => {
-                self.push_context(&mut prompt, lane, chunks);
+                self.push_context(&mut prompt, lane, local, chunks);
                 if !after.is_empty() {
                     let line = self.path_line(&format!("{path}, after the cursor"));
                     self.push_text(&mut prompt, &[&line, after.as_slice(), blank_line].concat());
@@ -174,12 +177,15 @@ impl PromptBuilder {
         prompt
     }
 
-    fn push_context(&self, prompt: &mut Prompt, lane: Lane, chunks: &[PromptChunk<'_>]) {
+    fn push_context(&self, prompt: &mut Prompt, lane: Lane, local: &LocalPart, chunks: &[PromptChunk<'_>]) {
         let chunks = &chunks[..chunks.len().min(self.config.top_k)];
         match lane {
             Lane::Base => {}
-            Lane::FullRag | Lane::Cached => {
-                let texts = self.within_budget(chunks);
+            Lane::FullRag | Lane::Cached | Lane::Digest => {
+                let texts = match lane {
+                    Lane::Digest => self.digests(local, chunks),
+                    _ => self.within_budget(chunks, self.config.context_tokens, |chunk| chunk.text.into()),
+                };
                 self.push_header(prompt, texts.len());
                 let separator = match &self.layout {
                     Layout::Fim { file_separator: Some(Special { id, text }), .. } => Some((*id, *text)),
@@ -211,9 +217,22 @@ impl PromptBuilder {
         line
     }
 
-    /// The chunks that the budget allows, best first.
-    fn within_budget(&self, chunks: &[PromptChunk<'_>]) -> Vec<ChunkText> {
-        let mut left = self.config.context_tokens;
+    /// What the digest lane says of the chunks, best first: a name once.
+    fn digests(&self, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Vec<ChunkText> {
+        let around = [&local.before, &local.after].map(|ids| self.tokenizer.decode(ids));
+        let mut known: HashSet<String> =
+            around.iter().flat_map(|text| words(text)).map(str::to_owned).collect();
+        self.within_budget(chunks, self.config.digest_tokens, |chunk| digest(chunk.text, &mut known).into())
+    }
+
+    /// Of the chunks' texts, made by `text`, what the budget allows, best first.
+    fn within_budget<'a>(
+        &self,
+        chunks: &[PromptChunk<'a>],
+        budget: usize,
+        mut text: impl FnMut(&PromptChunk<'a>) -> Cow<'a, str>,
+    ) -> Vec<ChunkText> {
+        let mut left = budget;
         let mut texts = Vec::new();
         for chunk in chunks {
             let (before, after, separator) = match &self.layout {
@@ -222,7 +241,8 @@ impl PromptBuilder {
                 Layout::Causal { blank_line } => (self.path_line(&chunk.span.path), blank_line.clone(), 0),
             };
             let around = before.len() + after.len() + separator;
-            let mut text = first_tokens(&self.tokenizer, chunk.text, self.config.chunk_tokens);
+            let text = text(chunk);
+            let mut text = first_tokens(&self.tokenizer, &text, self.config.chunk_tokens);
             let room = left.saturating_sub(around);
             if text.len() > room {
                 if room < MIN_CUT_CHUNK_TOKENS {
@@ -231,7 +251,7 @@ impl PromptBuilder {
                 text.truncate(room);
             }
             if text.is_empty() {
-                break;
+                continue;
             }
             left -= text.len() + around;
             texts.push(ChunkText { before, text, after });

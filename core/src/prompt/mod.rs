@@ -17,11 +17,13 @@
 //! | full RAG, after the suffix | a chunk: its text and `\n` |
 //! | full RAG, causal | a chunk: `# path`, its text and a blank line |
 //! | cached | as full RAG; the bundle's `sink_token` before everything |
+//! | digest | as full RAG; of a chunk's text its signatures, and names that stand nowhere else |
 //! | compressed | a chunk: its soft tokens, no separator |
 //!
 //! The bundle's `context_header`, if it has one, stands before the context on a line of its own.
 
 mod builder;
+mod digest;
 mod healing;
 mod window;
 

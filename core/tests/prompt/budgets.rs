@@ -114,10 +114,10 @@ fn no_text_exceeds_a_budget() {
                 0
             };
             let context = prompt.prompt_tokens - base.prompt_tokens;
-            let budget = if matches!(lane, Lane::FullRag | Lane::Cached) {
-                config.context_tokens
-            } else {
-                config.top_k
+            let budget = match lane {
+                Lane::FullRag | Lane::Cached => config.context_tokens,
+                Lane::Digest => config.digest_tokens,
+                _ => config.top_k,
             };
             assert!(context <= budget + header, "{lane:?}: {context}");
         }

@@ -106,10 +106,36 @@ fn a_chunk_has_as_many_soft_tokens_as_the_bundle_gives_it() {
         assert_eq!(shown(&prompt), format!("{{2.py}}{{1.py}}{{0.py}}{}", shown(&base)), "a part a chunk");
     }
     // Where there is little room for text, the soft tokens decide how long a prompt can be.
-    let no_text = PromptConfig { context_tokens: 0, top_k: 3, ..config };
+    let no_text = PromptConfig { context_tokens: 0, digest_tokens: 0, top_k: 3, ..config };
     let positions = |soft_tokens| {
         let config = PromptConfig { soft_tokens, ..no_text.clone() };
         PromptBuilder::new(tokenizer(), config).expect("a builder").max_prompt_tokens()
     };
     assert_eq!(positions(FOUR) - positions(NonZeroUsize::MIN), 9);
+}
+
+#[test]
+fn a_digest_says_what_stands_nowhere_else() {
+    let mut chunks = Chunks::new(3, 1);
+    let texts = [
+        "class Circle(Shape):\n    def area(self):\n        return pi_times(self.radius)\n",
+        "def area(self):\n    return self.radius\n",
+        "total = sum_up(circle.area(), circle.name)\n",
+    ];
+    for ((_, text), said) in chunks.0.iter_mut().zip(texts) {
+        *text = said.to_owned();
+    }
+    let config = PromptConfig { digest_tokens: 200, ..config() };
+    let builder = PromptBuilder::new(tokenizer(), config.clone()).expect("a builder");
+    let place = cursor("print(total(circle.radius", ")\n");
+    let [base, digest] =
+        [Lane::Base, Lane::Digest].map(|lane| builder.build_at(lane, place, &chunks.as_chunks()));
+    // The second has nothing that the first and the cursor's file have not.
+    let expected = "<|file_sep|>sum_up, circle.name<|file_sep|>class Circle(Shape)\ndef area(self)\npi_times";
+    assert_eq!(shown(&digest), format!("{expected}{}", shown(&base)));
+    assert_eq!(digest.chunks, 2);
+
+    let without = PromptConfig { digest_tokens: 0, ..config };
+    let builder = PromptBuilder::new(tokenizer(), without).expect("a builder");
+    assert_eq!(shown(&builder.build_at(Lane::Digest, place, &chunks.as_chunks())), shown(&base));
 }

@@ -34,6 +34,7 @@ fn config() -> PromptConfig {
         suffix_as_context: false,
         chunk_tokens: 96,
         context_tokens: 512,
+        digest_tokens: 24,
         top_k: 10,
         soft_tokens: NonZeroUsize::MIN,
         max_new_tokens: 50,

@@ -167,7 +167,7 @@ pub(super) fn run_cached(work: &Path, arguments: CachedArguments) -> Result<()> 
     let mut reader = [BundleReader::load(&arguments.bundle)?];
     let measured = if arguments.report { &[] } else { &tasks[..] };
     let scores = work.join(&arguments.out).join("scores.jsonl");
-    let lanes = BundleReader::cached_lanes;
+    let lanes = BundleReader::cheaper_lanes;
     let tell = |line: &str| println!("{line}");
     let records = readers::measure(&mut reader, lanes, measured, &mark[..16], &scores, tell)?;
     let found = readers::summarise(&records, &tasks);

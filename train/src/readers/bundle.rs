@@ -29,7 +29,12 @@ pub struct BundleReader {
     prompts: PromptBuilder,
     /// The same without token healing.
     unhealed: PromptBuilder,
+    /// With a budget of [`SHORT`] for text and digest.
+    short: PromptBuilder,
 }
+
+/// Tokens of context in the lanes that have few.
+const SHORT: usize = 128;
 
 /// A way to ask a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub struct Asking {
     pub(super) healing: bool,
     /// In the cached lane, how many positions before the cursor are read with the chunks in sight.
     pub(super) tail: usize,
+    /// Whether the context is short.
+    pub(super) short: bool,
 }
 
 /// What a reader reads before the first token it chooses.
@@ -86,7 +93,9 @@ impl BundleReader {
         let prompts = PromptBuilder::new(Arc::clone(&tokenizer), config.clone())?;
         let without = PromptConfig { token_healing: false, ..config.clone() };
         let unhealed = PromptBuilder::new(Arc::clone(&tokenizer), without)?;
-        Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed })
+        let few = PromptConfig { context_tokens: SHORT, digest_tokens: SHORT, ..config.clone() };
+        let short = PromptBuilder::new(Arc::clone(&tokenizer), few)?;
+        Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed, short })
     }
 
     /// The model.
@@ -96,7 +105,7 @@ impl BundleReader {
 
     /// What it is asked, in this order.
     pub fn lanes(&self) -> Vec<Asking> {
-        let lane = |name, lane, healing| Asking { name, lane, healing, tail: 0 };
+        let lane = |name, lane, healing| Asking { name, lane, healing, tail: 0, short: false };
         if !self.config.token_healing {
             return vec![lane("base", Lane::Base, false), lane("full_rag", Lane::FullRag, false)];
         }
@@ -108,14 +117,19 @@ impl BundleReader {
         ]
     }
 
-    /// What it is asked to see what reading chunks by themselves costs: `cached` as the page does at a
+    /// What it is asked to see what cheaper ways to the chunks' text cost: `full_rag_128` and `digest` have
+    /// a quarter of full RAG's budget for the text, and for the digest of it; `cached` as the page does at a
     /// place whose chunks and text it has read before, `cached.whole` with all text before the cursor read
     /// with the chunks in sight, as on the first time.
-    pub fn cached_lanes(&self) -> Vec<Asking> {
-        let lane = |name, lane, tail| Asking { name, lane, healing: self.config.token_healing, tail };
+    pub fn cheaper_lanes(&self) -> Vec<Asking> {
+        let healing = self.config.token_healing;
+        let lane = |name, lane, tail| Asking { name, lane, healing, tail, short: false };
+        let short = |name, lane| Asking { name, lane, healing, tail: 0, short: true };
         vec![
             lane("base", Lane::Base, 0),
             lane("full_rag", Lane::FullRag, 0),
+            short("full_rag_128", Lane::FullRag),
+            short("digest", Lane::Digest),
             lane("cached", Lane::Cached, CACHED_TAIL),
             lane("cached.whole", Lane::Cached, usize::MAX),
         ]
@@ -130,7 +144,11 @@ impl BundleReader {
 
     /// A task in a lane.
     pub fn question(&self, lane: Asking, sample: &Sample) -> Question {
-        let prompts = if lane.healing { &self.prompts } else { &self.unhealed };
+        let prompts = match lane {
+            Asking { short: true, .. } => &self.short,
+            Asking { healing: true, .. } => &self.prompts,
+            _ => &self.unhealed,
+        };
         let prompt = prompt_of(prompts, lane.lane, sample);
         let mut question = Question { held: prompt.taken_back, ..Question::default() };
         for segment in prompt.segments {

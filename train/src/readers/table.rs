@@ -74,7 +74,12 @@ fn push_row(text: &mut String, reader: &str, name: &str, lane: &LaneSummary) {
 /// `full_rag.unhealed` or `cached.whole` as a person says it.
 pub(crate) fn title(name: &str) -> String {
     let (lane, variant) = name.split_once('.').unwrap_or((name, ""));
-    let lane = if lane == "full_rag" { "full RAG" } else { lane };
+    let lane = match lane {
+        "full_rag" => "full RAG",
+        "full_rag_128" => "full RAG, 128 tokens of text",
+        "digest" => "digest, 128 tokens",
+        other => other,
+    };
     match variant {
         "" => lane.into(),
         "whole" => format!("{lane}, all text before the cursor read with the chunks in sight"),

@@ -141,6 +141,7 @@ pub fn title(lane: Lane) -> &'static str {
         Lane::Base => "Base",
         Lane::FullRag => "Full RAG",
         Lane::Cached => "Cached RAG",
+        Lane::Digest => "Digest",
         Lane::Compressed => "Compressed",
         Lane::Xrag => "xRAG",
     }
@@ -152,6 +153,7 @@ pub fn explanation(lane: Lane) -> &'static str {
         Lane::Base => "no retrieved context",
         Lane::FullRag => "retrieved chunks as text",
         Lane::Cached => "chunks as text, read once and kept",
+        Lane::Digest => "chunks as signatures and names",
         Lane::Compressed => "as soft tokens",
         Lane::Xrag => "by xRAG's projector",
     }

@@ -157,8 +157,9 @@ impl State {
             Lane::Base => self.lanes[0],
             Lane::FullRag => self.lanes[1],
             Lane::Cached => self.lanes[2],
-            Lane::Compressed => self.lanes[3],
-            Lane::Xrag => self.lanes[4],
+            Lane::Digest => self.lanes[3],
+            Lane::Compressed => self.lanes[4],
+            Lane::Xrag => self.lanes[5],
         }
     }
 

@@ -47,6 +47,7 @@ fn in_a_sentence(lane: Lane) -> &'static str {
         Lane::Base => "base",
         Lane::FullRag => "full RAG",
         Lane::Cached => "cached RAG",
+        Lane::Digest => "digest",
         other => title(other),
     }
 }
