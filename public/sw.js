@@ -1,6 +1,9 @@
 // Offline after the first visit: every answer of this origin is kept, and given again when the
 // network does not answer. The network always comes first, so that nothing stale is shown while a
 // server can be reached. What is under another origin is not touched.
+//
+// Pages and workers are isolated from other origins, whatever the server sends: only then do browsers let
+// the CPU's threads share a buffer.
 
 const CACHE = "llavacode-1";
 
@@ -59,6 +62,9 @@ async function keepAll() {
     "engine_loader.js",
     "engine.js",
     "engine_bg.wasm",
+    "helper_loader.js",
+    "helper.js",
+    "helper_bg.wasm",
     "demo/workspace.json",
     "demo/tasks.json",
     "bundle/bundle.json",
@@ -86,10 +92,20 @@ async function fromNetworkOrCache(event) {
       // A full storage costs the offline copy, not the answer.
       event.waitUntil(cache.put(request, response.clone()).catch(() => {}));
     }
-    return response;
+    return isolated(request, response);
   } catch (error) {
     const kept = await cache.match(request, { ignoreSearch: request.mode === "navigate" });
-    if (kept) return kept;
+    if (kept) return isolated(request, kept);
     throw error;
   }
+}
+
+function isolated(request, response) {
+  const { status, statusText, body } = response;
+  // What is loaded into them stays as it came: a browser keeps the code that it compiled with it.
+  if (!["document", "worker"].includes(request.destination) || status === 0) return response;
+  const headers = new Headers(response.headers);
+  headers.set("Cross-Origin-Opener-Policy", "same-origin");
+  headers.set("Cross-Origin-Embedder-Policy", "require-corp");
+  return new Response(body, { status, statusText, headers });
 }

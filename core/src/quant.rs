@@ -19,6 +19,8 @@
 //! and an embedding of 150,000 tokens is larger. A matrix beyond [`part_bytes`] is a
 //! [`Matrix::Split`]: some of its rows in one buffer, the next in another. The kernels run once a part.
 
+use std::sync::Arc;
+
 use burn::{
     module::{Module, Param},
     tensor::{DType, Device, Int, Tensor, TensorData},
@@ -66,7 +68,15 @@ pub struct QuantizedMatrix {
     /// Any but [`WeightFormat::F32`].
     #[module(skip)]
     pub format: WeightFormat,
+    /// Which matrix this is.
+    #[module(skip)]
+    pub identity: Identity,
 }
+
+/// What tells a matrix from every other one, for who keeps a part of it elsewhere: copies of a matrix share
+/// it.
+#[derive(Debug, Clone, Default)]
+pub struct Identity(pub(crate) Arc<()>);
 
 /// A matrix in row parts of one width and format.
 #[derive(Module, Debug)]
@@ -219,7 +229,7 @@ impl QuantizedMatrix {
             Tensor::<1, Int>::from_data(TensorData::new(words, [len]), (device, DType::U32))
         };
         let scales = words(blocks.scale_words());
-        Self { values: words(blocks.values), scales, rows, cols, format }
+        Self { values: words(blocks.values), scales, rows, cols, format, identity: Identity::default() }
     }
 }
 

@@ -8,7 +8,7 @@
 const base = new URL("..", location.href).href;
 
 /** Ours: the page's own worker, asked as the page asks it. */
-async function llavacode({ bundle, device }) {
+async function llavacode({ bundle, device, threads }) {
   const worker = new Worker(`${base}engine_loader.js`);
   const waiting = new Map();
   worker.onmessage = ({ data: { id, event } }) => waiting.get(id)?.(event);
@@ -23,7 +23,7 @@ async function llavacode({ bundle, device }) {
       });
       worker.postMessage({ id, request });
     });
-  const load = { request: "load", bundle: { source: "url", url: `${base}${bundle}` }, device };
+  const load = { request: "load", bundle: { source: "url", url: `${base}${bundle}` }, device, threads };
   const ready = await ask(load, (event) => (event.type === "ready" ? event : undefined));
   const nothing = { request: "index", workspace: "peers", files: [] };
   await ask(nothing, (event) => (event.type === "indexed" ? event : undefined));
@@ -58,7 +58,7 @@ async function llavacode({ bundle, device }) {
   return {
     version: ready.model,
     backend: ready.backend,
-    threads: 1,
+    threads: ready.threads,
     memoryBytes: ready.memory_bytes,
     complete,
     close: () => worker.terminate(),

@@ -13,8 +13,8 @@ use crate::models::{self, Store};
 use crate::setup::{self, PageTools};
 use crate::{command, paths, policy};
 
-/// The two programs of the page: the name by which people know each, and its binary.
-const PROGRAMS: [(&str, &str); 2] = [("page", "page"), ("worker", "engine")];
+/// The programs of the page: the name by which people know each, and its binary.
+const PROGRAMS: [(&str, &str); 3] = [("page", "page"), ("worker", "engine"), ("helper", "helper")];
 
 #[derive(Args)]
 pub(crate) struct ServeOptions {
@@ -80,7 +80,7 @@ pub(crate) struct Size {
     pub(crate) gzip: u64,
 }
 
-/// The sizes of page and worker in `dist/`.
+/// The programs' sizes in `dist/`.
 pub(crate) fn sizes() -> Result<Vec<(&'static str, Size)>> {
     let files = wasm_files(&paths::dist()).context("dist/ could not be read")?;
     let size = |(name, binary): (&'static str, &str)| {

@@ -33,6 +33,9 @@ pub enum Request {
         bundle: BundleSource,
         /// Which device to compute on.
         device: DeviceChoice,
+        /// How many threads, where that is the CPU; without a number as many as suit the machine.
+        #[serde(default)]
+        threads: Option<usize>,
     },
     /// Bring the index to exactly these files. Files whose text is unchanged keep their vectors.
     /// Answers: `Indexing`…, then `Indexed` or `Failed`; `Skipped` for each file left out.
@@ -269,7 +272,7 @@ pub enum Event {
 }
 
 /// What the engine runs on, for the status line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineInfo {
     /// The bundle's name and version.
     pub model: String,
@@ -283,6 +286,10 @@ pub struct EngineInfo {
     pub webgpu_possible: bool,
     /// Whether the processor plays the GPU.
     pub software_gpu: bool,
+    /// Threads that compute on the CPU.
+    pub threads: usize,
+    /// Why it is only one, if there could be more.
+    pub thread_reason: Option<String>,
     /// Bytes of weights and caches on the device.
     pub memory_bytes: u64,
     /// Bytes of the worker's own memory, which never shrinks: the most that loading took.

@@ -25,7 +25,7 @@ pub(crate) struct Job<H> {
 /// What to do. Long work is cut into jobs that queue again, so that completions come between.
 pub(crate) enum Work<H> {
     /// Load a bundle.
-    Load { bundle: BundleSource, files: Vec<Beside<H>>, device: DeviceChoice },
+    Load { bundle: BundleSource, files: Vec<Beside<H>>, device: DeviceChoice, threads: Option<usize> },
     /// Bring the index to these files.
     Index { workspace: String, files: Vec<SourceFile> },
     /// Put one file into the index.
@@ -111,7 +111,9 @@ impl<H> Jobs<H> {
             }
             // Answered before it comes here.
             Request::Ping => return,
-            Request::Load { bundle, device } => (Kind::Load, Work::Load { bundle, files, device }),
+            Request::Load { bundle, device, threads } => {
+                (Kind::Load, Work::Load { bundle, files, device, threads })
+            }
             Request::Index { workspace, files } => (Kind::Index, Work::Index { workspace, files }),
             Request::UpdateFile { workspace, file } => (Kind::Update, Work::UpdateFile { workspace, file }),
             Request::Complete { cursor, lanes } => {

@@ -35,7 +35,9 @@ pub trait Platform: Host + Clone {
     ) -> Result<(Self::Files, BundleManifest)>;
 
     /// Opens the device asked for, or the CPU where it cannot be had.
-    async fn device(&self, choice: DeviceChoice) -> OpenDevice;
+    ///
+    /// `threads`: how many compute on the CPU; without a number as many as suit the machine.
+    async fn device(&self, choice: DeviceChoice, threads: Option<usize>) -> OpenDevice;
 
     /// Opens the place where vectors are kept between visits. Where there is none, one in memory and
     /// why.
@@ -76,6 +78,10 @@ pub struct OpenDevice {
     pub webgpu_possible: bool,
     /// Whether the processor plays the GPU.
     pub software_gpu: bool,
+    /// Threads that compute on the CPU.
+    pub threads: usize,
+    /// Why it is only one, if there could be more.
+    pub thread_reason: Option<String>,
 }
 
 impl OpenDevice {
@@ -88,6 +94,8 @@ impl OpenDevice {
             fallback_reason,
             webgpu_possible,
             software_gpu: false,
+            threads: 1,
+            thread_reason: None,
         }
     }
 }

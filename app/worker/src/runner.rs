@@ -90,7 +90,9 @@ impl<P: Platform> Runner<P> {
             return Err(Error::Cancelled);
         }
         match work {
-            Work::Load { bundle, files, device } => self.load(id, bundle, files, device).await,
+            Work::Load { bundle, files, device, threads } => {
+                self.load(id, bundle, files, (device, threads)).await
+            }
             Work::Index { workspace, files } => self.index(id, workspace, files).await,
             Work::UpdateFile { workspace, file } => self.update(workspace, &file),
             Work::Embed(embedding) => self.embed(id, embedding).await,
@@ -112,7 +114,7 @@ impl<P: Platform> Runner<P> {
         id: RequestId,
         bundle: BundleSource,
         beside: Vec<Beside<P::Handle>>,
-        choice: DeviceChoice,
+        (choice, threads): (DeviceChoice, Option<usize>),
     ) -> Ran<P> {
         let platform = self.platform.clone();
         let started = platform.now_ms();
@@ -123,7 +125,7 @@ impl<P: Platform> Runner<P> {
         self.pace = Pace::of_parts(manifest.prompt.soft_tokens);
         let opened = match (&self.webgpu, choice) {
             (Some(opened), DeviceChoice::Auto | DeviceChoice::Webgpu) => opened.clone(),
-            _ => platform.device(choice).await,
+            _ => platform.device(choice, threads).await,
         };
         if opened.backend == "webgpu" {
             self.webgpu = Some(opened.clone());
@@ -143,6 +145,8 @@ impl<P: Platform> Runner<P> {
             fallback_reason: opened.fallback_reason,
             webgpu_possible: opened.webgpu_possible,
             software_gpu: opened.software_gpu,
+            threads: opened.threads,
+            thread_reason: opened.thread_reason,
             memory_bytes: engine.memory_bytes(),
             worker_bytes: platform.memory_bytes(),
             load_ms: platform.now_ms() - started,

@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, Distribution, Int, Tensor};
 use super::gpu;
 use crate::{
     Error, Result,
-    quant::{BLOCK, Matrix, QuantizedMatrix, WeightFormat},
+    quant::{BLOCK, Identity, Matrix, QuantizedMatrix, WeightFormat},
 };
 
 /// What is read in one launch, more than caches hold: WebGPU's guaranteed largest binding.
@@ -115,6 +115,7 @@ fn matrix(device: &Device, format: WeightFormat, rows: usize, cols: usize) -> Ma
         rows,
         cols,
         format,
+        identity: Identity::default(),
     })
 }
 

@@ -34,6 +34,7 @@ pub mod reference;
 use burn::tensor::{Int, Tensor};
 
 pub use self::{
+    cpu::threads,
     gpu::{Shader, check_shaders, launches, shaders},
     operands::{Heads, LayerCache, LayerStates, Move, RmsNorm, RopeTable, Span},
 };

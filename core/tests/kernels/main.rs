@@ -38,6 +38,15 @@ macro_rules! tests {
                 pollster::block_on(super::checks::$name(&mut bench));
             }
         )*}
+
+        mod cpu_on_three_threads {$(
+            #[test]
+            fn $name() {
+                llavacode_core::kernel::threads::engage(llavacode_core::kernel::threads::spawn(2));
+                let mut bench = super::Bench::new(super::Device::flex(), rand::random());
+                pollster::block_on(super::checks::$name(&mut bench));
+            }
+        )*}
     };
 }
 

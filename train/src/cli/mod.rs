@@ -13,11 +13,12 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
+    thread::available_parallelism,
 };
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use llavacode_core::{config::ContextPlacement, tokenize::Tokenizer, weights::sha256_hex};
+use llavacode_core::{config::ContextPlacement, kernel::threads, tokenize::Tokenizer, weights::sha256_hex};
 use llavacode_train::{
     corpus::Split,
     prompts::{ChunkLayout, pico_prompt},
@@ -175,6 +176,9 @@ impl Arguments {
     /// Runs the step.
     pub(crate) fn run(self) -> Result<()> {
         let work = self.work.as_path();
+        // The page's kernels on every core, where a step asks a reader as the page does.
+        let others = available_parallelism().map_or(0, |threads| threads.get() - 1);
+        threads::engage(threads::spawn(others));
         match self.step {
             Step::Corpus { manifest, wheels } => make_corpus(work, &manifest, wheels),
             Step::Tokenizer { vocabulary, manifest } => make_tokenizer(work, &manifest, vocabulary),

@@ -128,7 +128,7 @@ impl Control {
         self.abandon_next();
         let number = self.next_number();
         let started = Client::spawn(move |incoming| self.on_incoming(number, incoming)).and_then(|client| {
-            let request = Request::Load { bundle: chosen.bundle.clone(), device: chosen.device };
+            let request = chosen.request();
             let load = client.send_with_files(request, &chosen.files)?;
             Ok((client, load))
         });

@@ -44,18 +44,27 @@ impl ModelChoice {
         Self { bundle, files: Vec::new(), device }
     }
 
+    /// What the engine is asked for; with as many threads as the page's address says: `?threads=1`.
+    pub fn request(&self) -> Request {
+        let threads = asked("threads").and_then(|number| number.parse().ok());
+        Request::Load { bundle: self.bundle.clone(), device: self.device, threads }
+    }
+
     /// What the page's address asks for: `?bundle=URL`, `?device=cpu` or `?device=webgpu`.
     pub fn from_query() -> Self {
-        let search = window().location().search().unwrap_or_default();
-        let query = UrlSearchParams::new_with_str(&search).ok();
-        let ask = |key| query.as_ref().and_then(|query| query.get(key));
-        let device = match ask("device").as_deref() {
+        let device = match asked("device").as_deref() {
             Some("cpu") => DeviceChoice::Cpu,
             Some("webgpu") => DeviceChoice::Webgpu,
             _ => DeviceChoice::Auto,
         };
-        Self::at(ask("bundle").as_deref().unwrap_or(BUILT_IN), device)
+        Self::at(asked("bundle").as_deref().unwrap_or(BUILT_IN), device)
     }
+}
+
+/// What the page's address says of a key.
+fn asked(key: &str) -> Option<String> {
+    let search = window().location().search().unwrap_or_default();
+    UrlSearchParams::new_with_str(&search).ok()?.get(key)
 }
 
 /// Whether a URL's path is that of a GGUF file.
@@ -102,7 +111,7 @@ impl Control {
         let number = self.next_number();
         inner.number.set(number);
         let started = Client::spawn(move |incoming| self.on_incoming(number, incoming)).and_then(|client| {
-            let request = Request::Load { bundle: chosen.bundle.clone(), device: chosen.device };
+            let request = chosen.request();
             let id = client.send_with_files(request, &chosen.files)?;
             Ok((client, id))
         });

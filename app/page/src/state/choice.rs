@@ -181,22 +181,13 @@ mod tests {
     use super::*;
 
     fn info(backend: &str, software_gpu: bool) -> EngineInfo {
+        let model = "pico 5".into();
         EngineInfo {
-            model: "pico 5".into(),
+            model,
             backend: backend.into(),
-            adapter: String::new(),
-            fallback_reason: None,
-            webgpu_possible: true,
             software_gpu,
-            memory_bytes: 0,
-            worker_bytes: 0,
-            load_ms: 0.0,
-            lanes: Vec::new(),
-            embeds: true,
-            top_k: 8,
-            description: String::new(),
-            license: String::new(),
-            evaluation: String::new(),
+            webgpu_possible: true,
+            ..EngineInfo::default()
         }
     }
 

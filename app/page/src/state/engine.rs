@@ -4,6 +4,7 @@ use llavacode_protocol::{EngineInfo, IndexInfo};
 
 /// The engine in its worker.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a page has one of it")]
 pub enum EngineState {
     /// The worker is being started.
     Starting,
@@ -49,6 +50,24 @@ impl EngineState {
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready(_))
     }
+}
+
+/// What computes, in the status line, and all that is known of why.
+pub fn device_words(info: &EngineInfo) -> (String, String) {
+    if info.backend == "webgpu" {
+        return ("WebGPU".to_owned(), String::new());
+    }
+    let threads = match info.threads {
+        1 => "1 thread".to_owned(),
+        threads => format!("{threads} threads"),
+    };
+    let name = match &info.fallback_reason {
+        Some(reason) => format!("CPU, {threads}: {reason}"),
+        None => format!("CPU, {threads}"),
+    };
+    let reasons: Vec<_> =
+        [&info.fallback_reason, &info.thread_reason].into_iter().flatten().cloned().collect();
+    (name, reasons.join("; "))
 }
 
 /// The index of the workspace.
@@ -122,6 +141,25 @@ pub fn percent(done: u64, total: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_status_line_says_what_computes_and_why() {
+        let on = |backend: &str| EngineInfo { backend: backend.into(), ..EngineInfo::default() };
+        let words = |threads, fallback: Option<&str>, alone: Option<&str>| {
+            let info = EngineInfo {
+                threads,
+                fallback_reason: fallback.map(str::to_owned),
+                thread_reason: alone.map(str::to_owned),
+                ..on("cpu")
+            };
+            device_words(&info)
+        };
+        assert_eq!(words(2, None, None), ("CPU, 2 threads".into(), String::new()));
+        assert_eq!(words(1, None, Some("not isolated")), ("CPU, 1 thread".into(), "not isolated".into()));
+        let (name, why) = words(1, Some("no WebGPU"), Some("not isolated"));
+        assert_eq!((name.as_str(), why.as_str()), ("CPU, 1 thread: no WebGPU", "no WebGPU; not isolated"));
+        assert_eq!(device_words(&on("webgpu")).0, "WebGPU");
+    }
 
     #[test]
     fn bytes_are_short() {

@@ -98,23 +98,7 @@ mod tests {
     use super::*;
 
     fn info(backend: &str, software_gpu: bool, memory_bytes: u64) -> EngineInfo {
-        EngineInfo {
-            model: String::new(),
-            backend: backend.into(),
-            adapter: String::new(),
-            fallback_reason: None,
-            webgpu_possible: true,
-            software_gpu,
-            memory_bytes,
-            worker_bytes: 0,
-            load_ms: 0.0,
-            lanes: Vec::new(),
-            embeds: true,
-            top_k: 8,
-            description: String::new(),
-            license: String::new(),
-            evaluation: String::new(),
-        }
+        EngineInfo { backend: backend.into(), software_gpu, memory_bytes, ..EngineInfo::default() }
     }
 
     const PERIOD: f64 = PERIOD_MS as f64;

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::control;
 use crate::state::choice::Arriving;
-use crate::state::engine::{EngineState, IndexState, bytes, percent};
+use crate::state::engine::{EngineState, IndexState, bytes, device_words, percent};
 use crate::state::library::{Amount, Library};
 use crate::state::notices::Action;
 
@@ -69,12 +69,7 @@ pub(super) fn StatusLine() -> impl IntoView {
             <button class="small" hidden=move || !failed() data-testid="restart"
                 on:click=move |_| control.action(Action::Restart)>"Restart"</button>
             {move || facts().map(|info| {
-                let (name, why) = match (info.backend.as_str(), info.fallback_reason) {
-                    ("webgpu", _) => ("WebGPU".to_owned(), String::new()),
-                    ("cpu", Some(reason)) => (format!("CPU: {reason}"), reason),
-                    ("cpu", None) => ("CPU".to_owned(), String::new()),
-                    (other, _) => (other.to_owned(), String::new()),
-                };
+                let (name, why) = device_words(&info);
                 view! {
                     <span class="fact backend" title=why data-testid="backend">{name}</span>
                     <span class="fact" data-testid="adapter" hidden=info.adapter.is_empty()>{info.adapter.clone()}</span>

@@ -4,18 +4,30 @@
 //! more than they bring: on it burn's CPU backend is several times as fast, and Auto takes that.
 
 use js_sys::{Function, Object, Promise, Reflect};
-use llavacode_core::{Device, device::set_software, kernel};
+use llavacode_core::{
+    Device,
+    device::set_software,
+    kernel::{self, threads},
+};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use llavacode_browser::describe;
 use llavacode_protocol::DeviceChoice;
 
-use super::host::scope;
+use super::{helpers, host::scope};
 use crate::OpenDevice;
 
-/// Opens the device asked for.
-pub(super) async fn open(choice: DeviceChoice) -> OpenDevice {
+/// Opens the device asked for, and has the threads that it computes with.
+pub(super) async fn open(choice: DeviceChoice, threads: Option<usize>) -> OpenDevice {
+    let opened = open_device(choice).await;
+    // A GPU needs none.
+    let on_cpu = opened.backend == "cpu";
+    let engaged = helpers::engage(if on_cpu { threads } else { Some(1) }).await;
+    OpenDevice { threads: threads::count(), thread_reason: engaged.err(), ..opened }
+}
+
+async fn open_device(choice: DeviceChoice) -> OpenDevice {
     if choice == DeviceChoice::Cpu {
         return OpenDevice::cpu(None, false);
     }
@@ -42,6 +54,8 @@ pub(super) async fn open(choice: DeviceChoice) -> OpenDevice {
             fallback_reason: None,
             webgpu_possible: true,
             software_gpu,
+            threads: 1,
+            thread_reason: None,
         },
         Err(reason) => OpenDevice::cpu(Some(reason), false),
     }

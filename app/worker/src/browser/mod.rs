@@ -3,6 +3,7 @@
 mod device;
 mod fetch;
 mod files;
+mod helpers;
 mod host;
 mod indexed_db;
 mod segments;
@@ -18,6 +19,7 @@ use web_sys::{File, MessageEvent};
 
 use crate::{Beside, OpenDevice, Platform, Worker};
 use files::BrowserFiles;
+pub use helpers::serve;
 use host::scope;
 use storage::BrowserCache;
 
@@ -71,8 +73,8 @@ impl Platform for Browser {
         Ok((files, manifest))
     }
 
-    async fn device(&self, choice: DeviceChoice) -> OpenDevice {
-        device::open(choice).await
+    async fn device(&self, choice: DeviceChoice, threads: Option<usize>) -> OpenDevice {
+        device::open(choice, threads).await
     }
 
     async fn cache(&self) -> (BrowserCache, Result<()>) {

@@ -132,7 +132,7 @@ impl Platform for Desk {
         Ok((files, manifest))
     }
 
-    async fn device(&self, _: DeviceChoice) -> OpenDevice {
+    async fn device(&self, _: DeviceChoice, _: Option<usize>) -> OpenDevice {
         OpenDevice::cpu(None, false)
     }
 
@@ -234,7 +234,11 @@ pub(crate) fn bundle_folder() -> String {
 }
 
 pub(crate) fn load(folder: &str) -> Request {
-    Request::Load { bundle: BundleSource::Url { url: folder.into() }, device: DeviceChoice::Auto }
+    Request::Load {
+        bundle: BundleSource::Url { url: folder.into() },
+        device: DeviceChoice::Auto,
+        threads: None,
+    }
 }
 
 pub(crate) fn index(workspace: &str, files: Vec<SourceFile>) -> Request {

@@ -129,7 +129,11 @@ fn a_lane_without_its_models_leaves_the_others_theirs() {
     let mut files: Vec<_> = manifest.files.keys().map(|path| beside(path, read(path))).collect();
     files.push(beside(MANIFEST, serde_json::to_vec(&manifest).expect("JSON")));
     let desk = Desk::new();
-    desk.ask_with(1, Request::Load { bundle: BundleSource::Files, device: DeviceChoice::Cpu }, files);
+    desk.ask_with(
+        1,
+        Request::Load { bundle: BundleSource::Files, device: DeviceChoice::Cpu, threads: None },
+        files,
+    );
     desk.ask(2, index("shapes", many()));
     desk.ask(3, complete(&[Lane::Xrag, Lane::Base]));
     let events = desk.of(3);

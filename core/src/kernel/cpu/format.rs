@@ -4,6 +4,7 @@ use bytemuck::{Pod, cast};
 use wide::{i16x8, u32x4};
 
 pub(super) use crate::quant::BLOCK;
+use crate::quant::WeightFormat;
 
 /// Vectors of a block.
 pub(super) const VECTORS: usize = BLOCK / 8;
@@ -14,6 +15,8 @@ pub(super) trait Format {
     type Words: Pod;
     /// Whether an integer stands for `q · scale + minimum` and not for `q · scale`.
     const HAS_MINIMUM: bool;
+    /// Which format it is.
+    const FORMAT: WeightFormat;
     /// 16-bit numbers beside a block's values.
     const SCALES: usize;
 
@@ -41,6 +44,7 @@ impl<const SCALES: usize> Format for Nibbles<SCALES> {
     type Words = [u32; 4];
 
     const HAS_MINIMUM: bool = true;
+    const FORMAT: WeightFormat = if SCALES == 2 { WeightFormat::Q4_1 } else { WeightFormat::Q4 };
     const SCALES: usize = SCALES;
 
     /// Words `w`, shifted by `j` nibbles, have elements `8w + j` and `8w + j + 4` as the halves of a word.
@@ -69,6 +73,7 @@ impl Format for Q8 {
     type Words = [u32; 8];
 
     const HAS_MINIMUM: bool = false;
+    const FORMAT: WeightFormat = WeightFormat::Q8;
     const SCALES: usize = 1;
 
     /// The low and the high byte of each half of a word, with their signs.
@@ -103,7 +108,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::quant::{WeightFormat, pack};
+    use crate::quant::pack;
 
     #[test]
     fn every_finite_half_is_its_float() {

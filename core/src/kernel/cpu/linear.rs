@@ -4,10 +4,11 @@ use burn::tensor::Tensor;
 
 use super::{
     format::{Format, Q4, Q4_1, Q8},
-    product::{Blocks, product},
+    product::Blocks,
     rms_norm::normed,
     rows::Rows,
     tensors::{Floats, Words, tensor},
+    threads,
 };
 use crate::{
     kernel::{operands::RmsNorm, reference},
@@ -76,13 +77,17 @@ fn multiply(
 }
 
 fn all<F: Format>(x: &[f32], parts: &[&QuantizedMatrix], y: &mut [f32], width: usize) {
-    let x = Rows::new::<F>(x, parts[0].cols);
-    let mut first = 0;
-    for part in parts {
-        let (words, scales) = (Words::of(&part.values), Words::of(&part.scales));
-        let weights = Blocks { words: &words, halves: bytemuck::cast_slice(&scales), rows: part.rows };
-        product::<F>(&x, weights, y, width, first);
-        first += part.rows;
+    let cols = parts[0].cols;
+    let rows = threads::rows_at_once(x.len() / cols, cols, width);
+    for (x, y) in x.chunks(rows * cols).zip(y.chunks_mut(rows * width)) {
+        let x = Rows::new::<F>(x, cols);
+        let mut first = 0;
+        for part in parts {
+            let (words, scales) = (Words::of(&part.values), Words::of(&part.scales));
+            let weights = Blocks { words: &words, halves: bytemuck::cast_slice(&scales), rows: part.rows };
+            threads::product::<F>(&x, weights, &part.identity, y, width, first);
+            first += part.rows;
+        }
     }
 }
 

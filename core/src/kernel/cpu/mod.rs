@@ -6,10 +6,12 @@
 //! products where it would take four of floats, and rounding to 16 bits costs no more than another order
 //! of summation would.
 //!
-//! What these bodies work on are slices; [`tensors`] gets them from burn's tensors and back.
+//! What these bodies work on are slices; [`tensors`] gets them from burn's tensors and back. [`threads`]
+//! has the long ones computed on several cores.
 
 mod append_turned;
 mod argmax;
+mod attend;
 mod attention;
 mod feed_forward;
 mod format;
@@ -20,6 +22,7 @@ mod rms_norm;
 mod rope_and_append;
 mod rows;
 mod tensors;
+pub mod threads;
 
 pub(super) use self::{
     append_turned::append_turned,

@@ -1,5 +1,7 @@
 //! Products of activations with one matrix of blocks.
 
+use std::ops::Range;
+
 use bytemuck::{cast, cast_ref, cast_slice};
 use wide::{f32x4, i16x8, i32x4, u32x4};
 
@@ -15,7 +17,7 @@ const OUTS: usize = 4;
 /// Rows that the tile takes at once; fewer go one by one.
 const TILE_ROWS: usize = 4;
 /// Outputs of a panel: two vectors of 32-bit sums.
-const PANEL: usize = 8;
+pub(super) const PANEL: usize = 8;
 /// Pairs of neighbouring integers in a block.
 const PAIRS: usize = BLOCK / 2;
 
@@ -31,6 +33,17 @@ pub(super) struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
+    /// Some of the rows, each of so many blocks.
+    pub(super) fn part<F: Format>(self, rows: Range<usize>, blocks: usize) -> Self {
+        let words = size_of::<F::Words>() / size_of::<u32>() * blocks;
+        let halves = F::SCALES * blocks;
+        Self {
+            words: &self.words[rows.start * words..rows.end * words],
+            halves: &self.halves[rows.start * halves..rows.end * halves],
+            rows: rows.len(),
+        }
+    }
+
     /// The words and halves of one output feature.
     fn row<F: Format>(self, row: usize, blocks: usize) -> (&'a [F::Words], &'a [u16]) {
         let halves = blocks * F::SCALES;

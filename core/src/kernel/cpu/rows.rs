@@ -63,6 +63,16 @@ impl Rows {
         rows
     }
 
+    /// From what [`parts`](Self::parts) gives, and the blocks of a row.
+    pub(super) fn from_parts(blocks: usize, values: Vec<i16>, scales: Vec<f32>, sums: Vec<f32>) -> Self {
+        Self { blocks, values, scales, sums }
+    }
+
+    /// Integers, scales and sums.
+    pub(super) fn parts(&self) -> (&[i16], &[f32], &[f32]) {
+        (&self.values, &self.scales, &self.sums)
+    }
+
     /// How many rows there are.
     pub(super) fn len(&self) -> usize {
         self.scales.len() / self.blocks.max(1)

@@ -123,12 +123,13 @@ fn source_text(site: &Site) -> Result<String> {
 /// Loads every engine, with one thread and with all where it has threads.
 async fn load(page: &Page, threads: usize) -> Result<Vec<Engine>> {
     let gguf = format!("{BUNDLE}reader/model.gguf");
-    let mut wanted =
-        vec![("llavacode, 1 thread".to_owned(), "llavacode", json!({ "bundle": BUNDLE, "device": "cpu" }))];
+    let mut wanted = Vec::new();
     for threads in [1, threads] {
-        let plural = if threads == 1 { "" } else { "s" };
-        let options = json!({ "gguf": gguf, "threads": threads, "gpuLayers": 0 });
-        wanted.push((format!("wllama, {threads} thread{plural}"), "wllama", options));
+        let threads_word = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+        let ours = json!({ "bundle": BUNDLE, "device": "cpu", "threads": threads });
+        wanted.push((format!("llavacode, {threads_word}"), "llavacode", ours));
+        let theirs = json!({ "gguf": gguf, "threads": threads, "gpuLayers": 0 });
+        wanted.push((format!("wllama, {threads_word}"), "wllama", theirs));
     }
     let mut engines = Vec::new();
     for (name, engine, options) in wanted {

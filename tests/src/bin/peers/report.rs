@@ -118,9 +118,10 @@ impl Report {
         lengths
     }
 
-    /// Ours over another's, run by run as they took turns.
+    /// Ours over another's at as many threads, run by run as they took turns.
     fn ratios(&self, other: &Engine, tokens: usize, figure: Figure) -> Option<[f64; 3]> {
-        let ours = self.engines.iter().find(|engine| engine.project == "llavacode")?;
+        let is_ours = |engine: &&Engine| engine.project == "llavacode" && engine.threads == other.threads;
+        let ours = self.engines.iter().find(is_ours)?;
         let pairs =
             self.values(&ours.name, tokens, figure).into_iter().zip(self.values(&other.name, tokens, figure));
         quartiles(&pairs.map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
@@ -189,13 +190,13 @@ impl Report {
                         let median = quartiles(&self.values(&engine.name, tokens, figure));
                         let ratio = self.ratios(engine, tokens, figure);
                         match (median, ratio) {
-                            (Some([_, median, _]), Some(_)) if engine.project == "llavacode" => {
-                                format!("{median:.1}")
-                            }
-                            (Some([_, median, _]), Some([low, ratio, high])) => {
+                            (None, _) => "–".into(),
+                            (Some([_, median, _]), Some([low, ratio, high]))
+                                if engine.project != "llavacode" =>
+                            {
                                 format!("{median:.1} (ours ×{ratio:.2}, {low:.2} to {high:.2})")
                             }
-                            _ => "–".into(),
+                            (Some([_, median, _]), _) => format!("{median:.1}"),
                         }
                     })
                     .collect();
@@ -219,9 +220,21 @@ mod tests {
         let mut report = Report::new(
             "a browser",
             "a commit",
-            vec![engine("ours", "llavacode", 1), engine("theirs", "wllama", 1)],
+            vec![
+                engine("ours", "llavacode", 1),
+                engine("theirs", "wllama", 1),
+                engine("ours, 2", "llavacode", 2),
+                engine("theirs, 2", "wllama", 2),
+            ],
         );
-        for (name, prefill_ms) in [("ours", 10.0), ("theirs", 20.0), ("ours", 40.0), ("theirs", 160.0)] {
+        for (name, prefill_ms) in [
+            ("ours", 10.0),
+            ("theirs", 20.0),
+            ("ours", 40.0),
+            ("theirs", 160.0),
+            ("ours, 2", 5.0),
+            ("theirs, 2", 5.0),
+        ] {
             let done = json!({
                 "promptTokens": 100, "newTokens": 33, "ttftMs": prefill_ms, "prefillMs": prefill_ms,
                 "decodeMs": 320.0, "text": "x",
@@ -231,6 +244,8 @@ mod tests {
         let json = report.json();
         assert_eq!(json["ratios"]["wllama"]["cpu"]["prefill"]["128"]["median"], 3.0);
         assert_eq!(json["ratios"]["wllama"]["cpu"]["decode"]["128"]["median"], 1.0);
+        let at_two = &json["ratios"]["wllama_2_threads"]["cpu"]["prefill"]["128"]["median"];
+        assert_eq!(at_two, 1.0, "beside ours at two threads");
         assert_eq!(json["runs"][0]["prefill_tokens_per_s"], 10_000.0);
         assert!(report.markdown().contains("ours ×3.00, 2.50 to 3.50"), "{}", report.markdown());
     }

@@ -1,0 +1,205 @@
+//! The CPU's other threads: workers of the engine's worker, each with an instance of its own, and between
+//! them and it buffers that both see ([`threads`]).
+
+use std::time::Duration;
+
+use js_sys::{Atomics, Int32Array, Promise, Reflect, SharedArrayBuffer, Uint8Array};
+use llavacode_browser::describe;
+use llavacode_core::kernel::threads::{self, CHANNEL_BYTES, Channel};
+use wasm_bindgen::{JsValue, closure::Closure, prelude::wasm_bindgen};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::Worker;
+
+use super::host::scope;
+
+/// What starts a helper: `app/js/helper_loader.js`.
+const SCRIPT: &str = "helper_loader.js";
+
+/// Threads beyond which more bring little: products wait for the slowest, and cores of two kinds differ.
+const MOST_THREADS: usize = 8;
+
+/// Bytes before those of the channel, of which the first four say whose turn it is.
+const HEAD: u32 = 64;
+
+/// How long a turn is looked for before the thread sleeps, in milliseconds. Waking takes as long as a
+/// product, and a scheduler may wake two threads on one core and leave them there as long as one of them
+/// sleeps most of the time; so nobody sleeps as long as tokens are computed.
+const SPIN_MS: f64 = 30.0;
+/// How often it is looked for between two looks at the clock.
+const SPINS: usize = 200;
+
+#[wasm_bindgen]
+extern "C" {
+    /// `Atomics.load`, without a way for an exception, which cannot come and costs more than the call.
+    #[wasm_bindgen(js_namespace = Atomics, js_name = load)]
+    fn atomic_load(array: &Int32Array, index: u32) -> i32;
+}
+
+/// Has so many threads compute, this one among them; without a number half of what the browser says there
+/// are, two of two.
+///
+/// # Errors
+/// Why it is this one alone, although there could be more.
+pub(super) async fn engage(wanted: Option<usize>) -> Result<(), String> {
+    let cores = scope().navigator().hardware_concurrency() as usize;
+    let wanted = wanted.unwrap_or(if cores == 2 { 2 } else { cores / 2 }).clamp(1, MOST_THREADS);
+    if threads::count() == wanted {
+        return Ok(());
+    }
+    threads::engage(Vec::new());
+    if wanted == 1 {
+        return Ok(());
+    }
+    let isolated = Reflect::get(&scope(), &"crossOriginIsolated".into()).is_ok_and(|yes| yes.is_truthy());
+    if !isolated {
+        return Err(
+            "one thread, because the page is not isolated from other origins: open it again, or have \
+                    its server send the headers that docs/models.md names"
+                .into(),
+        );
+    }
+    let helpers: Vec<_> = (1..wanted).map(|_| Helper::start()).collect::<Result<_, _>>()?;
+    let mut channels = Vec::new();
+    for helper in helpers {
+        channels.push(helper.ready().await?);
+    }
+    threads::engage(channels);
+    Ok(())
+}
+
+/// The helper's side: carries out what comes through a buffer, as long as the engine lives.
+#[wasm_bindgen]
+pub fn serve(buffer: &SharedArrayBuffer) {
+    threads::serve(&BufferChannel::new(buffer, 1));
+}
+
+/// A helper that is starting.
+struct Helper {
+    channel: WorkerChannel,
+    started: Promise,
+}
+
+impl Helper {
+    fn start() -> Result<Self, String> {
+        let failed =
+            |error: JsValue| format!("one thread, because no other could be started ({})", describe(error));
+        let worker = Worker::new(SCRIPT).map_err(failed)?;
+        let buffer = SharedArrayBuffer::new(HEAD + CHANNEL_BYTES as u32);
+        let channel = WorkerChannel { buffer: BufferChannel::new(&buffer, 0), worker };
+        // Its one message says that it listens.
+        let started = Promise::new(&mut |resolve, reject| {
+            channel.worker.set_onmessage(Some(&resolve));
+            channel.worker.set_onerror(Some(&reject));
+        });
+        channel.worker.post_message(&buffer).map_err(failed)?;
+        Ok(Self { channel, started })
+    }
+
+    async fn ready(self) -> Result<Box<dyn Channel>, String> {
+        JsFuture::from(self.started).await.map_err(|error| {
+            format!("one thread, because no other could be started ({})", describe(error))
+        })?;
+        self.channel.worker.set_onmessage(None);
+        let on_error = Closure::<dyn FnMut(JsValue)>::new(|error| {
+            log::warn!("a helper thread ended: {}", describe(error));
+        });
+        self.channel.worker.set_onerror(Some(wasm_bindgen::JsCast::unchecked_ref(on_error.as_ref())));
+        on_error.forget();
+        Ok(Box::new(self.channel))
+    }
+}
+
+/// The engine's end, with the worker at the other, which goes with it.
+struct WorkerChannel {
+    buffer: BufferChannel,
+    worker: Worker,
+}
+
+impl Drop for WorkerChannel {
+    fn drop(&mut self) {
+        self.worker.terminate();
+    }
+}
+
+impl Channel for WorkerChannel {
+    fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    fn write(&self, at: usize, bytes: &[u8]) {
+        self.buffer.write(at, bytes);
+    }
+
+    fn read(&self, at: usize, bytes: &mut [u8]) {
+        self.buffer.read(at, bytes);
+    }
+
+    fn hand_over(&self) {
+        self.buffer.hand_over();
+    }
+
+    fn wait(&self, patience: Option<Duration>) -> bool {
+        self.buffer.wait(patience)
+    }
+}
+
+/// One end of a shared buffer.
+struct BufferChannel {
+    turn: Int32Array,
+    bytes: Uint8Array,
+    side: i32,
+}
+
+impl BufferChannel {
+    fn new(buffer: &SharedArrayBuffer, side: i32) -> Self {
+        let turn = Int32Array::new_with_byte_offset_and_length(buffer, 0, 1);
+        Self { turn, bytes: Uint8Array::new_with_byte_offset(buffer, HEAD), side }
+    }
+
+    fn at(&self, at: usize, len: usize) -> Uint8Array {
+        assert!(at + len <= self.capacity(), "{len} bytes at {at} of {}", self.capacity());
+        self.bytes.subarray(at as u32, (at + len) as u32)
+    }
+
+    fn has_turn(&self) -> bool {
+        atomic_load(&self.turn, 0) == self.side
+    }
+}
+
+impl Channel for BufferChannel {
+    fn capacity(&self) -> usize {
+        self.bytes.length() as usize
+    }
+
+    fn write(&self, at: usize, bytes: &[u8]) {
+        self.at(at, bytes.len()).copy_from(bytes);
+    }
+
+    fn read(&self, at: usize, bytes: &mut [u8]) {
+        self.at(at, bytes.len()).copy_to(bytes);
+    }
+
+    fn hand_over(&self) {
+        let told = Atomics::store(&self.turn, 0, 1 - self.side).and_then(|_| Atomics::notify(&self.turn, 0));
+        told.expect("an Int32Array of shared memory");
+    }
+
+    fn wait(&self, patience: Option<Duration>) -> bool {
+        let now = || scope().performance().map_or(f64::INFINITY, |performance| performance.now());
+        let until = now() + SPIN_MS;
+        while now() < until {
+            for _ in 0..SPINS {
+                if self.has_turn() {
+                    return true;
+                }
+            }
+        }
+        // Sleeps only while it is still the other's turn, and until it is no longer.
+        let other = 1 - self.side;
+        let slept = match patience {
+            None => Atomics::wait(&self.turn, 0, other),
+            Some(patience) => Atomics::wait_with_timeout(&self.turn, 0, other, patience.as_secs_f64() * 1e3),
+        };
+        slept.is_ok() && self.has_turn()
+    }
+}
