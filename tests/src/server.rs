@@ -26,6 +26,8 @@ pub struct Site {
     stalls: HashMap<String, Stall>,
     /// Every path that names no file is answered with the page.
     page_for_all: bool,
+    /// Pages are isolated from other origins.
+    isolated: bool,
 }
 
 /// A connection that gives nothing from some byte on, as one does whose other end is gone.
@@ -59,7 +61,20 @@ impl Site {
             "{} holds no page: build it with `cargo xtask build`",
             dist.display()
         );
-        Ok(Self { dist, replaced: HashMap::new(), stalls: HashMap::new(), page_for_all: false })
+        Ok(Self {
+            dist,
+            replaced: HashMap::new(),
+            stalls: HashMap::new(),
+            page_for_all: false,
+            isolated: true,
+        })
+    }
+
+    /// As a server gives it that knows nothing of isolation from other origins.
+    #[must_use]
+    pub fn not_isolated(mut self) -> Self {
+        self.isolated = false;
+        self
     }
 
     /// A file of the page, by its path without a leading `/`.
@@ -207,12 +222,17 @@ fn router(site: Site) -> Router {
         true => Router::new().fallback_service(folder.fallback(page)),
         false => Router::new().fallback_service(folder),
     };
-    router
+    let isolated = site.isolated;
+    let router = router
         .layer(middleware::from_fn_with_state(Arc::new(site), replaced))
-        // Isolated from other origins, the page's clock is finer: 5 µs instead of 100.
+        .layer(header("cache-control", "no-store"));
+    if !isolated {
+        return router;
+    }
+    // The page's threads can share a buffer then, and its clock is finer: 5 µs instead of 100.
+    router
         .layer(header("cross-origin-opener-policy", "same-origin"))
         .layer(header("cross-origin-embedder-policy", "require-corp"))
-        .layer(header("cache-control", "no-store"))
 }
 
 async fn replaced(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {

@@ -27,6 +27,7 @@ mod own_models;
 mod policy;
 mod saving;
 mod suggestions;
+mod threads;
 mod without_storage;
 mod without_webgpu;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use js_sys::{Atomics, Int32Array, Promise, Reflect, SharedArrayBuffer, Uint8Array};
 use llavacode_browser::describe;
 use llavacode_core::kernel::threads::{self, CHANNEL_BYTES, Channel};
-use wasm_bindgen::{JsValue, closure::Closure, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::Worker;
+use web_sys::{ErrorEvent, Worker};
 
 use super::host::scope;
 
@@ -17,6 +17,9 @@ const SCRIPT: &str = "helper_loader.js";
 
 /// Threads beyond which more bring little: products wait for the slowest, and cores of two kinds differ.
 const MOST_THREADS: usize = 8;
+
+/// How long a helper may take to start, in milliseconds.
+const START_MS: i32 = 10_000;
 
 /// Bytes before those of the channel, of which the first four say whose turn it is.
 const HEAD: u32 = 64;
@@ -54,7 +57,7 @@ pub(super) async fn engage(wanted: Option<usize>) -> Result<(), String> {
     if !isolated {
         return Err(
             "one thread, because the page is not isolated from other origins: open it again, or have \
-                    its server send the headers that docs/models.md names"
+                    its server send the headers that app/README.md names"
                 .into(),
         );
     }
@@ -89,7 +92,22 @@ impl Helper {
         // Its one message says that it listens.
         let started = Promise::new(&mut |resolve, reject| {
             channel.worker.set_onmessage(Some(&resolve));
-            channel.worker.set_onerror(Some(&reject));
+            let failed = reject.clone();
+            let on_error = Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
+                // It would be taken for the engine's own.
+                event.prevent_default();
+                log::warn!("a helper thread failed: {}", event.message());
+                let _ = failed.call1(&JsValue::NULL, &event.message().into());
+            });
+            channel.worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+            // It listens as long as the helper lives.
+            on_error.forget();
+            // Where no timer can be set, the helper is waited for.
+            let _ = scope().set_timeout_with_callback_and_timeout_and_arguments_1(
+                &reject,
+                START_MS,
+                &"it did not answer".into(),
+            );
         });
         channel.worker.post_message(&buffer).map_err(failed)?;
         Ok(Self { channel, started })
@@ -99,12 +117,6 @@ impl Helper {
         JsFuture::from(self.started).await.map_err(|error| {
             format!("one thread, because no other could be started ({})", describe(error))
         })?;
-        self.channel.worker.set_onmessage(None);
-        let on_error = Closure::<dyn FnMut(JsValue)>::new(|error| {
-            log::warn!("a helper thread ended: {}", describe(error));
-        });
-        self.channel.worker.set_onerror(Some(wasm_bindgen::JsCast::unchecked_ref(on_error.as_ref())));
-        on_error.forget();
         Ok(Box::new(self.channel))
     }
 }
