@@ -90,6 +90,11 @@ pub fn measure(
             new = true;
             let mut said = Vec::new();
             for lane in &lanes {
+                // Of a task that was measured in other lanes before.
+                if let Some(known) = records.get(&key(lane.name)) {
+                    said.push(known.text.clone());
+                    continue;
+                }
                 let judged = reader.judge(session, *lane, &task.sample, &said)?;
                 records.append(score(key(lane.name), &task.sample.target, &judged))?;
                 said.push(judged.text);

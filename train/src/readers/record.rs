@@ -99,6 +99,11 @@ impl Records {
         self.keys.contains(key)
     }
 
+    /// The score of this, if there is one.
+    pub fn get(&self, key: &Key) -> Option<&Record> {
+        self.has(key).then(|| self.all.iter().find(|record| record.key == *key)).flatten()
+    }
+
     /// Adds a score, unless there is one of the same.
     ///
     /// # Errors

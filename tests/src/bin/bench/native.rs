@@ -145,6 +145,7 @@ async fn measure(page: &Page, patience: Duration) -> Result<Map<String, Value>> 
     let mut facts = Map::new();
     for (name, expression) in [
         ("backend", "document.querySelector(\"[data-testid='status']\").dataset.backend"),
+        ("computes", "document.querySelector(\"[data-testid='backend']\").textContent"),
         ("adapter", "document.querySelector(\"[data-testid='adapter']\").textContent"),
         ("model", "document.querySelector(\"[data-testid='model']\").textContent"),
         ("memory", "document.querySelector(\"[data-testid='memory']\").textContent"),

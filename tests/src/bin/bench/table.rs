@@ -52,7 +52,8 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
     let fact = |name: &str| facts.get(name).and_then(Value::as_str).unwrap_or("unknown").to_owned();
     let date = fact("date");
     let place = match fact("backend").as_str() {
-        "cpu" => "on the CPU".into(),
+        // With the number of threads.
+        "cpu" => format!("on the {}", fact("computes")),
         backend => format!("{backend} on {}", fact("adapter")),
     };
     let mut text = format!(
