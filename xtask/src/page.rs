@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 use std::{fs, io};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use toml::Table;
 
@@ -47,6 +47,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<()> {
 pub(crate) fn build(tools: &PageTools) -> Result<()> {
     let start = Instant::now();
     command::run(&mut trunk(tools, "build"))?;
+    check_constructors(&paths::target().join("wasm-bindgen/release"))?;
     println!("built {} in {:.0} s", paths::dist().display(), start.elapsed().as_secs_f64());
     for (name, size) in sizes()? {
         println!("{name:>8}: {:>9} bytes of WebAssembly, {:>9} gzipped", size.raw, size.gzip);
@@ -60,6 +61,26 @@ pub(crate) fn finish() -> Result<()> {
     let staged = std::env::var_os("TRUNK_STAGING_DIR").context("this is for trunk to call, in a build")?;
     policy::complete(Path::new(&staged))?;
     models::place(&Store::shared(), Path::new(&staged))
+}
+
+/// The end of the name that the linker gives to an export which runs all constructors before it does
+/// anything else.
+const RUNS_CONSTRUCTORS: &[u8] = b".command_export";
+
+/// Refuses programs whose every call from JavaScript runs all constructors, as those do that do not run
+/// them themselves. The programs in `folder` have their names still.
+fn check_constructors(folder: &Path) -> Result<()> {
+    let programs = wasm_files(folder).with_context(|| format!("{} could not be read", folder.display()))?;
+    ensure!(!programs.is_empty(), "{} holds no WebAssembly to check", folder.display());
+    for program in programs {
+        let bytes = fs::read(&program).with_context(|| format!("{} could not be read", program.display()))?;
+        ensure!(
+            !bytes.windows(RUNS_CONSTRUCTORS.len()).any(|name| name == RUNS_CONSTRUCTORS),
+            "{} runs its constructors at every call: its `main` has to begin with `run_constructors`",
+            program.display()
+        );
+    }
+    Ok(())
 }
 
 /// Creates the folders whose changes trunk is to ignore: it refuses to serve if one is not there.
@@ -129,6 +150,18 @@ fn trunk(tools: &PageTools, action: &str) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_runs_its_constructors_at_every_call_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check_constructors(folder.path()).is_err(), "nothing to check");
+        let program = folder.path().join("engine_bg.wasm");
+        fs::write(&program, b"\0asm __externref_table_alloc").unwrap();
+        check_constructors(folder.path()).unwrap();
+        fs::write(&program, b"\0asm __externref_table_alloc.command_export").unwrap();
+        let refused = check_constructors(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("engine_bg.wasm"), "{refused}");
+    }
 
     #[test]
     fn a_fresh_clone_has_every_folder_that_trunk_is_told_to_ignore() {

@@ -36,6 +36,11 @@ pub(crate) fn front_end() -> PathBuf {
     root().join("app").join("js")
 }
 
+/// What cargo builds.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
 /// Reports and screenshots of this clone, whatever `CARGO_TARGET_DIR` says.
 pub(crate) fn reports() -> PathBuf {
     root().join("target")
