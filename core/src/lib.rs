@@ -17,7 +17,7 @@
 //!
 //! Nothing here knows Leptos or web-sys. What comes from outside comes through a trait:
 //! [`weights::ByteSource`] (bytes from somewhere), [`workspace::VectorCache`] (a place to keep
-//! vectors), [`engine::Host`].
+//! vectors), [`engine::Host`], and [`kernel::threads::Channel`] (the way to another thread of the CPU).
 
 pub mod bench;
 pub mod bundle;

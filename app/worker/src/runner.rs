@@ -7,6 +7,7 @@ use llavacode_core::{
     bench::{self, Progress, Task},
     engine::{CancelFlag, CompletionEvent, Engine, Lane, Place},
     index::Ranker,
+    kernel::threads,
     tasks::cut_project,
     workspace::{Embed, Pace, Workspace},
 };
@@ -128,6 +129,8 @@ impl<P: Platform> Runner<P> {
             _ => platform.device(choice, threads).await,
         };
         if opened.backend == "webgpu" {
+            // What helped on the CPU holds weights of models that are gone.
+            threads::engage(Vec::new());
             self.webgpu = Some(opened.clone());
         }
         let engine = Engine::load_models(&files, manifest, &opened.device, platform.clone(), |progress| {

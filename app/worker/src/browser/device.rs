@@ -22,8 +22,10 @@ use crate::OpenDevice;
 pub(super) async fn open(choice: DeviceChoice, threads: Option<usize>) -> OpenDevice {
     let opened = open_device(choice).await;
     // A GPU needs none.
-    let on_cpu = opened.backend == "cpu";
-    let engaged = helpers::engage(if on_cpu { threads } else { Some(1) }).await;
+    if opened.backend != "cpu" {
+        return opened;
+    }
+    let engaged = helpers::engage(threads).await;
     OpenDevice { threads: threads::count(), thread_reason: engaged.err(), ..opened }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use js_sys::{Atomics, Int32Array, Promise, Reflect, SharedArrayBuffer, Uint8Array};
+use js_sys::{Array, Atomics, Function, Int32Array, Promise, Reflect, SharedArrayBuffer, Uint8Array};
 use llavacode_browser::describe;
 use llavacode_core::kernel::threads::{self, CHANNEL_BYTES, Channel};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
@@ -20,6 +20,9 @@ const MOST_THREADS: usize = 8;
 
 /// How long a helper may take to start, in milliseconds.
 const START_MS: i32 = 10_000;
+
+const NOT_ISOLATED: &str = "one thread, because the page is not isolated from other origins: open it again, \
+    or have its server send the headers that app/README.md names";
 
 /// Bytes before those of the channel, of which the first four say whose turn it is.
 const HEAD: u32 = 64;
@@ -55,11 +58,7 @@ pub(super) async fn engage(wanted: Option<usize>) -> Result<(), String> {
     }
     let isolated = Reflect::get(&scope(), &"crossOriginIsolated".into()).is_ok_and(|yes| yes.is_truthy());
     if !isolated {
-        return Err(
-            "one thread, because the page is not isolated from other origins: open it again, or have \
-                    its server send the headers that app/README.md names"
-                .into(),
-        );
+        return Err(NOT_ISOLATED.into());
     }
     let helpers: Vec<_> = (1..wanted).map(|_| Helper::start()).collect::<Result<_, _>>()?;
     let mut channels = Vec::new();
@@ -73,25 +72,22 @@ pub(super) async fn engage(wanted: Option<usize>) -> Result<(), String> {
 /// The helper's side: carries out what comes through a buffer, as long as the engine lives.
 #[wasm_bindgen]
 pub fn serve(buffer: &SharedArrayBuffer) {
-    threads::serve(&BufferChannel::new(buffer, 1));
+    threads::serve(&BufferChannel::new(buffer, None));
 }
 
 /// A helper that is starting.
 struct Helper {
-    channel: WorkerChannel,
+    channel: BufferChannel,
     started: Promise,
 }
 
 impl Helper {
     fn start() -> Result<Self, String> {
-        let failed =
-            |error: JsValue| format!("one thread, because no other could be started ({})", describe(error));
-        let worker = Worker::new(SCRIPT).map_err(failed)?;
-        let buffer = SharedArrayBuffer::new(HEAD + CHANNEL_BYTES as u32);
-        let channel = WorkerChannel { buffer: BufferChannel::new(&buffer, 0), worker };
+        let buffer = shared_buffer().map_err(not_started)?;
+        let worker = Ended(Worker::new(SCRIPT).map_err(not_started)?);
         // Its one message says that it listens.
         let started = Promise::new(&mut |resolve, reject| {
-            channel.worker.set_onmessage(Some(&resolve));
+            worker.0.set_onmessage(Some(&resolve));
             let failed = reject.clone();
             let on_error = Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
                 // It would be taken for the engine's own.
@@ -99,7 +95,7 @@ impl Helper {
                 log::warn!("a helper thread failed: {}", event.message());
                 let _ = failed.call1(&JsValue::NULL, &event.message().into());
             });
-            channel.worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+            worker.0.set_onerror(Some(on_error.as_ref().unchecked_ref()));
             // It listens as long as the helper lives.
             on_error.forget();
             // Where no timer can be set, the helper is waited for.
@@ -109,63 +105,49 @@ impl Helper {
                 &"it did not answer".into(),
             );
         });
-        channel.worker.post_message(&buffer).map_err(failed)?;
-        Ok(Self { channel, started })
+        worker.0.post_message(&buffer).map_err(not_started)?;
+        Ok(Self { channel: BufferChannel::new(&buffer, Some(worker)), started })
     }
 
     async fn ready(self) -> Result<Box<dyn Channel>, String> {
-        JsFuture::from(self.started).await.map_err(|error| {
-            format!("one thread, because no other could be started ({})", describe(error))
-        })?;
+        JsFuture::from(self.started).await.map_err(not_started)?;
         Ok(Box::new(self.channel))
     }
 }
 
-/// The engine's end, with the worker at the other, which goes with it.
-struct WorkerChannel {
-    buffer: BufferChannel,
-    worker: Worker,
+fn not_started(error: JsValue) -> String {
+    format!("one thread, because no other could be started ({})", describe(error))
 }
 
-impl Drop for WorkerChannel {
+/// A buffer for a channel. Its constructor throws where there is no memory for it.
+fn shared_buffer() -> Result<SharedArrayBuffer, JsValue> {
+    let constructor: Function = Reflect::get(&scope(), &"SharedArrayBuffer".into())?.dyn_into()?;
+    let bytes = JsValue::from(HEAD + CHANNEL_BYTES as u32);
+    Reflect::construct(&constructor, &Array::of1(&bytes))?.dyn_into()
+}
+
+/// A worker that ends when it is dropped.
+struct Ended(Worker);
+
+impl Drop for Ended {
     fn drop(&mut self) {
-        self.worker.terminate();
+        self.0.terminate();
     }
 }
 
-impl Channel for WorkerChannel {
-    fn capacity(&self) -> usize {
-        self.buffer.capacity()
-    }
-
-    fn write(&self, at: usize, bytes: &[u8]) {
-        self.buffer.write(at, bytes);
-    }
-
-    fn read(&self, at: usize, bytes: &mut [u8]) {
-        self.buffer.read(at, bytes);
-    }
-
-    fn hand_over(&self) {
-        self.buffer.hand_over();
-    }
-
-    fn wait(&self, patience: Option<Duration>) -> bool {
-        self.buffer.wait(patience)
-    }
-}
-
-/// One end of a shared buffer.
+/// One end of a shared buffer; the engine's has the worker at the other, which goes with it.
 struct BufferChannel {
     turn: Int32Array,
     bytes: Uint8Array,
     side: i32,
+    _worker: Option<Ended>,
 }
 
 impl BufferChannel {
-    fn new(buffer: &SharedArrayBuffer, side: i32) -> Self {
+    fn new(buffer: &SharedArrayBuffer, worker: Option<Ended>) -> Self {
         let turn = Int32Array::new_with_byte_offset_and_length(buffer, 0, 1);
-        Self { turn, bytes: Uint8Array::new_with_byte_offset(buffer, HEAD), side }
+        let side = i32::from(worker.is_none());
+        Self { turn, bytes: Uint8Array::new_with_byte_offset(buffer, HEAD), side, _worker: worker }
     }
 
     fn at(&self, at: usize, len: usize) -> Uint8Array {

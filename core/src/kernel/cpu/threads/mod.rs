@@ -174,12 +174,18 @@ impl Team {
         first: usize,
     ) -> Option<()> {
         let (ours, shares) = self.shares(weights.rows);
+        let (values, scales, sums) = x.parts();
+        let sent = size_of_val(values) + size_of_val(scales) + size_of_val(sums);
+        let widest = shares.iter().map(|share| share.len()).max().unwrap_or_default();
+        if sent.max(x.len() * widest * size_of::<f32>()) > self.room() {
+            product::product::<F>(x, weights, y, width, first);
+            return Some(());
+        }
         let matrix = self.known::<F>(identity, weights, x.blocks, &shares)?;
         let rows = u32::try_from(x.len()).ok()?;
         for helper in &self.helpers {
             Order::Product { matrix, rows }.write(&**helper);
             let mut payload = Writer::new(&**helper);
-            let (values, scales, sums) = x.parts();
             payload.put(values);
             payload.put(scales);
             payload.put(sums);

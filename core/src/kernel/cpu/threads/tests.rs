@@ -61,6 +61,19 @@ fn more_rows_than_a_channel_holds_go_in_parts() {
 }
 
 #[test]
+fn what_no_channel_holds_is_computed_alone() {
+    let (weight, x) = (matrix(1600, 512, WeightFormat::Q4_1), random([1, 512]));
+    engage(Vec::new());
+    let alone = bits(kernel::linear(x.clone(), &weight, None, None));
+    // Room for the activations, and not for half of a part's outputs.
+    let (ours, theirs) = channel(1200);
+    std::thread::spawn(move || serve(&theirs));
+    engage(vec![Box::new(ours)]);
+    assert!(bits(kernel::linear(x, &weight, None, None)) == alone);
+    assert_eq!(count(), 2, "nobody was dismissed");
+}
+
+#[test]
 fn threads_attend_as_one_does_to_the_bit() {
     let heads = Heads { query: 6, key_value: 2, dim: 48 };
     for (start, len) in [(0, 64), (0, 131), (90, 17), (200, 50), (3, 16)] {
