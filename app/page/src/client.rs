@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker};
 
 use crate::files::PickedFile;
-use crate::state::engine::duration;
+use crate::state::engine::{device_lost, duration};
 use crate::state::heartbeat::{Heartbeat, PERIOD_MS};
 use llavacode_protocol::{Envelope, Event, Reply, Request, RequestId};
 
@@ -30,7 +30,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 pub enum Incoming {
     /// An answer.
     Reply(Reply),
-    /// The worker died or hangs; nothing more will come. A sentence.
+    /// The worker died, hangs, or has lost its GPU; nothing more will come. A sentence.
     Crashed(String),
 }
 
@@ -60,6 +60,9 @@ impl Client {
                 heartbeat.borrow_mut().heard();
                 match serde_wasm_bindgen::from_value::<Reply>(event.data()) {
                     Ok(Reply { event: Event::Alive, .. }) => {}
+                    Ok(Reply { event: Event::DeviceLost { reason }, .. }) => {
+                        receive(Incoming::Crashed(device_lost(&reason)));
+                    }
                     Ok(reply) => {
                         if let Event::Ready(info) = &reply.event {
                             heartbeat.borrow_mut().ready(info);

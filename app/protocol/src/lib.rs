@@ -241,6 +241,11 @@ pub enum Event {
     Completed,
     /// The worker lives.
     Alive,
+    /// The GPU that it computes on is gone; nothing it says from here on can be used.
+    DeviceLost {
+        /// What the browser says of it; may be empty.
+        reason: String,
+    },
     /// The request was cancelled.
     Cancelled,
     /// A measurement goes on.

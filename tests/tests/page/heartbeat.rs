@@ -1,9 +1,9 @@
-//! An engine that was ended, or hangs, is noticed and started again, and what was asked of it arrives.
+//! An engine that was ended, hangs, or lost its GPU, is noticed and started again, and what was asked of it arrives.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use llavacode_tests::harness::{PATIENCE, Page, visit};
+use llavacode_tests::harness::{ON_WEBGPU, PATIENCE, Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 
@@ -46,6 +46,44 @@ async fn an_engine_that_hangs_is_started_again_and_completes() -> Result<()> {
         page.wait_until_usable().await?;
         page.evaluate("workers.at(-1).postMessage('hang')").await?;
         comes_back(page, "hangs").await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_engine_that_lost_its_gpu_is_started_again_and_completes() -> Result<()> {
+    let site = with_workers(site()?)?.in_worker_first(
+        "const devices = [];\
+         const request = GPUAdapter.prototype.requestDevice;\
+         GPUAdapter.prototype.requestDevice = async function (...of) {\
+           const device = await request.apply(this, of);\
+           devices.push(device);\
+           return device;\
+         };\
+         self.addEventListener('message', ({ data }) => { if (data === 'lose') devices.forEach(d => d.destroy()); });",
+    )?;
+    visit("lost-gpu", site, &format!("{ON_WEBGPU}&model=pico"), &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        page.go_to_end().await?;
+        page.type_text("\n\ndef station_").await?;
+        // In the middle of what was asked for.
+        page.wait_until(
+            "a lane is at work",
+            "document.querySelector('.lane[data-state=running]') !== null",
+            PATIENCE,
+        )
+        .await?;
+        page.evaluate("workers.at(-1).postMessage('lose')").await?;
+        page.wait_for_notice(&["The GPU was lost", "started again", "your text is kept"], PATIENCE).await?;
+        page.screenshot("lost-gpu").await?;
+        page.wait_for_ghost(PATIENCE).await?;
+        page.wait_for_state("status", "ready", PATIENCE).await?;
+        let backend =
+            page.evaluate("document.querySelector(\"[data-testid='status']\").dataset.backend").await?;
+        ensure!(backend == "webgpu", "it computes on {backend}");
+        let text = page.editor_text().await?;
+        ensure!(text.ends_with("def station_"), "the editor shows:\n{text}");
+        Ok(())
     })
     .await
 }

@@ -264,7 +264,7 @@ impl Control {
             }
             Event::Notice { message } => self.notify(Severity::Warning, message, &[]),
             // The engine in use is not asked to fetch, and whether it lives is its client's concern.
-            Event::Fetching { .. } | Event::Fetched | Event::Alive => {}
+            Event::Fetching { .. } | Event::Fetched | Event::Alive | Event::DeviceLost { .. } => {}
             Event::Cancelled => self.on_cancelled(id),
             Event::Failed { message } => self.on_failed(id, message),
         }

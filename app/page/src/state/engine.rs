@@ -70,6 +70,14 @@ pub fn device_words(info: &EngineInfo) -> (String, String) {
     (name, reasons.join("; "))
 }
 
+/// What a user reads when the GPU is gone. Browsers end their sentences with a stop, or say nothing.
+pub fn device_lost(reason: &str) -> String {
+    match reason.trim().trim_end_matches('.') {
+        "" => "The GPU was lost.".to_owned(),
+        reason => format!("The GPU was lost: {reason}."),
+    }
+}
+
 /// The index of the workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IndexState {
@@ -141,6 +149,12 @@ pub fn percent(done: u64, total: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lost_gpu_is_told_with_the_browsers_reason() {
+        assert_eq!(device_lost(""), "The GPU was lost.");
+        assert_eq!(device_lost("Device was destroyed."), "The GPU was lost: Device was destroyed.");
+    }
 
     #[test]
     fn the_status_line_says_what_computes_and_why() {

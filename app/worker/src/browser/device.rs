@@ -13,10 +13,13 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use llavacode_browser::describe;
-use llavacode_protocol::DeviceChoice;
+use llavacode_protocol::{DeviceChoice, Event, RequestId};
 
-use super::{helpers, host::scope};
-use crate::OpenDevice;
+use super::{Browser, helpers, host::scope};
+use crate::{OpenDevice, Platform};
+
+/// The id of what no request asked for; requests' begin at 1.
+const NOT_ASKED: RequestId = 0;
 
 /// Opens the device asked for, and has the threads that it computes with.
 pub(super) async fn open(choice: DeviceChoice, threads: Option<usize>) -> OpenDevice {
@@ -68,6 +71,7 @@ async fn open_webgpu(software: bool) -> Result<Device, String> {
         .init_with_setup_async()
         .await
         .map_err(|error| format!("the GPU could not be opened ({error})"))?;
+    setup.device.set_device_lost_callback(|_, reason| Browser.send(NOT_ASKED, Event::DeviceLost { reason }));
     set_software(&device, software);
     kernel::check_shaders(&setup.device)
         .await
