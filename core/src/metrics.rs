@@ -3,15 +3,10 @@
 //! Published numbers differ by which variant of a metric they use; both are here, each named
 //! after what it compares. All lie in 0..=1; papers print them times 100.
 
-pub use llavacode_api::report::Interval;
+pub use llavacode_api::{report::Interval, text::exact_match};
 use rapidfuzz::distance::{indel, levenshtein};
 
 use crate::random::SplitMix64;
-
-/// Whether prediction and target are the same text but for white space around them.
-pub fn exact_match(prediction: &str, target: &str) -> bool {
-    prediction.trim() == target.trim()
-}
 
 /// Whether prediction and target have the same code tokens (see [`code_tokens`]): LlavaCode's
 /// looser variant.

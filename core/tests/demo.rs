@@ -6,9 +6,23 @@ mod cutter;
 #[path = "../examples/cut_tasks/workspace.rs"]
 mod workspace;
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
-use llavacode_core::tasks::Task;
+use burn::tensor::Device;
+use llavacode_api::demo::{DemoPlace, DemoPlaces, Said, Shows};
+use llavacode_core::{
+    bundle::read_manifest,
+    engine::{CancelFlag, CompletionRequest, Engine, NativeHost, Place},
+    index::Ranker,
+    metrics::exact_match,
+    tasks::Task,
+    weights::FolderFiles,
+    workspace::MemoryCache,
+};
 use workspace::Workspace;
 
 fn demo() -> PathBuf {
@@ -83,5 +97,87 @@ fn cursor_stands_at_the_end_of_an_unfinished_line() {
     let module = workspace.open.trim_end_matches(".py").replace('/', ".");
     for other in workspace.files.iter().filter(|other| other.path != workspace.open) {
         assert!(!other.text.contains(&module), "{} imports the unfinished module", other.path);
+    }
+}
+
+fn committed_places() -> Vec<DemoPlace> {
+    serde_json::from_str::<DemoPlaces>(&committed("places.json")).unwrap().places
+}
+
+#[test]
+fn places_are_tasks_at_which_context_wins_and_one_at_which_it_does_not() {
+    let tasks = committed_tasks();
+    let places = committed_places();
+    assert_eq!(places.len(), 4);
+    for (number, place) in places.iter().enumerate() {
+        let at = format!("{}:{}", place.path, place.line + 1);
+        let task = tasks.iter().find(|task| {
+            let line = (task.prefix.matches('\n').count(), task.prefix.rsplit('\n').next());
+            task.path == place.path && line == (place.line, Some(place.before.as_str()))
+        });
+        assert_eq!(task.map(|task| &task.target), Some(&place.target), "{at}");
+        let right = |lanes: &BTreeMap<String, Said>, lane: &str| lanes[lane].right;
+        let mut readers = place.readers.values();
+        match place.shows {
+            Shows::ContextWins => {
+                assert!(readers.any(|lanes| right(lanes, "full_rag") && !right(lanes, "base")), "{at}");
+            }
+            Shows::NoDifference => {
+                assert!(readers.any(|lanes| lanes.values().all(|said| said.right)), "{at}")
+            }
+        }
+        let last = number + 1 == places.len();
+        assert_eq!(place.shows == Shows::NoDifference, last, "{at}");
+        for said in place.readers.values().flat_map(BTreeMap::values) {
+            assert_eq!(said.right, exact_match(&said.text, &place.target), "{at}");
+        }
+    }
+}
+
+#[test]
+fn pico_says_at_the_places_what_is_written_there() {
+    let bundle = FolderFiles { root: demo().join("../bundle") };
+    pollster::block_on(async {
+        let manifest = read_manifest(&bundle).await.unwrap();
+        let host = NativeHost::default();
+        let mut engine = Engine::load_models(&bundle, manifest, &Device::flex(), host, |_| ()).await.unwrap();
+        let mut files =
+            llavacode_core::workspace::Workspace::of_bundle(&engine.manifest, MemoryCache::default());
+        for file in committed_workspace().files {
+            files.update(&file.path, &file.text);
+        }
+        while !files.embed_next(&engine, 256).await.unwrap().is_over() {}
+        for place in committed_places() {
+            let task = committed_tasks().into_iter().find(|task| task.target == place.target).unwrap();
+            let mut cursor = Place::new(CompletionRequest {
+                path: task.path,
+                prefix: task.prefix,
+                suffix: task.suffix,
+                multi_line: false,
+                same_file: false,
+                ranker: Ranker::Jaccard,
+                top_k: None,
+                leave_out: Vec::new(),
+                cold: true,
+            });
+            for lane in engine.lanes() {
+                let cancel = CancelFlag::default();
+                let found = engine.complete(&mut files, &mut cursor, lane, &cancel, |_| ()).await.unwrap();
+                let written = &place.readers["pico"][lane.key()];
+                assert_eq!(found.text, written.text, "{}:{}, {}", place.path, place.line + 1, lane.key());
+                assert!((found.confidence() - written.confidence).abs() < 0.002, "{}", lane.key());
+            }
+        }
+    });
+}
+
+#[test]
+fn suggestions_are_held_back_below_the_confidence_that_was_measured() {
+    let measured = fs::read_to_string(demo().join("../../docs/measurements.md")).unwrap();
+    for (name, manifest) in [("pico", "../bundle"), ("SmolLM2-135M", "../models/smollm2-135m")] {
+        let files = FolderFiles { root: demo().join(manifest) };
+        let manifest = pollster::block_on(read_manifest(&files)).unwrap();
+        let row = format!("| {name} | {:.2} |", manifest.least_confidence);
+        assert!(measured.contains(&row), "the measurements have no row {row}");
     }
 }

@@ -12,6 +12,7 @@
 //! | `capacity` | [`capacity`] | how much of chunks fits into vectors |
 //! | `release` | [`release`] | the bundle |
 //! | `recent`, `readers` | [`readers`] | any bundle's reader on packages newer than all of them |
+//! | `demo` | [`demo`] | the demo's places, and when a suggestion is held back |
 //!
 //! Pico is trained by the engine in [`nn`]; a projector for any other pair through burn, on any of
 //! its devices ([`burn_reader`]).
@@ -23,6 +24,7 @@ pub mod capacity;
 pub mod checkpoint;
 pub mod compressor;
 pub mod corpus;
+pub mod demo;
 pub mod embed;
 pub mod evaluate;
 pub mod frozen;

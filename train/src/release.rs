@@ -86,6 +86,8 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         prompt: release.prompt.clone(),
         chunking: ChunkingConfig { lines: 10, stride: 5 },
         encoder: EncoderInput { max_tokens: 96, append: "<|endoftext|>".into() },
+        // The step `demo` measures it.
+        least_confidence: 0.0,
         quantization: QuantizationConfig {
             reader_linear: WeightFormat::Q4.into(),
             reader_head: WeightFormat::Q8.into(),

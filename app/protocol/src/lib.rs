@@ -307,6 +307,8 @@ pub struct EngineInfo {
     pub embeds: bool,
     /// Most chunks it retrieves: the manifest's `prompt.top_k`.
     pub top_k: usize,
+    /// The manifest's `least_confidence`.
+    pub least_confidence: f64,
     /// The bundle's own sentence about itself.
     pub description: String,
     /// Its licence, an SPDX expression.

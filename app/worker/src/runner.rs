@@ -156,6 +156,7 @@ impl<P: Platform> Runner<P> {
             lanes: engine.lanes(),
             embeds: engine.embeds(),
             top_k: engine.manifest.prompt.top_k,
+            least_confidence: engine.manifest.least_confidence,
             description: engine.manifest.description.clone(),
             license: engine.manifest.license.clone(),
             evaluation: engine.manifest.evaluation.to_string(),

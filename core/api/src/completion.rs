@@ -229,6 +229,9 @@ pub struct Completion {
     pub reused_tokens: usize,
     /// Tokens generated.
     pub new_tokens: usize,
+    /// ln of each one's probability, that of the token which ended it last. Where the token had to begin
+    /// with text before the cursor, among the tokens that do.
+    pub log_probabilities: Vec<f32>,
     /// Why it ended.
     pub stop: StopReason,
     /// Where the time to the first token went.
@@ -239,6 +242,14 @@ pub struct Completion {
     pub launches_per_step: Option<usize>,
     /// The prompt, to be looked at.
     pub prompt: Vec<PromptPart>,
+}
+
+impl Completion {
+    /// How sure the reader was: the geometric mean of its tokens' probabilities, in 0..=1.
+    pub fn confidence(&self) -> f64 {
+        let sum: f64 = self.log_probabilities.iter().map(|&ln| f64::from(ln)).sum();
+        (sum / self.log_probabilities.len().max(1) as f64).exp()
+    }
 }
 
 /// Why a completion ended.

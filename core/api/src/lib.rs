@@ -6,6 +6,7 @@
 //! `llavacode_core` gives these items under its own names.
 
 pub mod completion;
+pub mod demo;
 pub mod error;
 pub mod filter;
 pub mod report;

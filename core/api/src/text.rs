@@ -1,4 +1,4 @@
-//! How text is cut into lines.
+//! How text is cut into lines, and when a completion is right.
 
 /// The lines of a text without what ends them: `\n`, `\r\n` or a lone `\r`, as editors count.
 /// What follows the last line ending is a line only if it is not empty.
@@ -16,4 +16,9 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
         rest = &rest[end + ending..];
         Some(line)
     })
+}
+
+/// Whether prediction and target are the same text but for white space around them.
+pub fn exact_match(prediction: &str, target: &str) -> bool {
+    prediction.trim() == target.trim()
 }

@@ -157,6 +157,7 @@ pub fn manifest_of(files: BTreeMap<String, u64>) -> BundleManifest {
         prompt: Default::default(),
         chunking: Default::default(),
         encoder: Default::default(),
+        least_confidence: 0.0,
         quantization: Default::default(),
         evaluation: serde_json::Value::Null,
         self_test: None,

@@ -28,6 +28,10 @@ pub struct BundleManifest {
     /// What goes into the encoder.
     #[serde(default)]
     pub encoder: EncoderInput,
+    /// A suggestion that nobody asked for is held back if its reader is less sure of it, in 0..=1
+    /// ([`Completion::confidence`](crate::engine::Completion::confidence)); 0 to show them all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub least_confidence: f64,
     /// Formats of the weights on the device.
     #[serde(default)]
     pub quantization: QuantizationConfig,
@@ -148,6 +152,11 @@ impl PromptConfig {
         }
         self
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

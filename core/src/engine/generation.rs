@@ -1,6 +1,6 @@
 //! Prefill and decoding of one completion: from its prompt's positions to its text.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, Transaction};
 use llavacode_api::completion::{Completion, CompletionEvent, CompletionRequest, Lane, StopReason, Ttft};
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{
     Error, Result,
     device::has_kernels,
     index::Index,
-    kernel,
+    kernel::{self, Likeliest},
     model::token_ids,
     prompt::{Healing, Prompt, Segment},
     tokenize::StreamDecoder,
@@ -34,8 +34,8 @@ pub(super) struct Generation<'a, H> {
     text: String,
     /// How much of it was told.
     told: usize,
-    /// Tokens that brought new text.
-    new_tokens: usize,
+    /// ln of the probability of each token that brought new text.
+    log_probabilities: Vec<f32>,
     /// Tokens generated, those that healing took back included.
     generated: usize,
 }
@@ -44,6 +44,8 @@ pub(super) struct Generation<'a, H> {
 struct NextToken {
     /// Its id.
     id: u32,
+    /// ln of its probability, among the tokens that could be chosen.
+    log_probability: f32,
     /// The same on the device, `[1]`.
     on_device: Tensor<1, Int>,
 }
@@ -67,7 +69,7 @@ impl<'a, H: Host> Generation<'a, H> {
             decoder: StreamDecoder::new(),
             text: String::new(),
             told: 0,
-            new_tokens: 0,
+            log_probabilities: Vec::new(),
             generated: 0,
         }
     }
@@ -107,7 +109,7 @@ impl<'a, H: Host> Generation<'a, H> {
 
         let mut launches_per_step = None;
         let (end, stop) = loop {
-            if let Some(stop) = self.accept(chosen.id, emit) {
+            if let Some(stop) = self.accept(&chosen, emit) {
                 break stop;
             }
             cancel.check()?;
@@ -124,15 +126,17 @@ impl<'a, H: Host> Generation<'a, H> {
         let end = self.rule.before_rest(&self.text).max(self.told);
         self.text.truncate(end);
         self.tell(end, emit);
+        let new_tokens = self.log_probabilities.len();
         Ok(Completion {
             text: std::mem::take(&mut self.text),
             prompt_tokens: self.prompt.prompt_tokens,
             soft_tokens: self.prompt.soft_tokens,
             reused_tokens,
-            new_tokens: self.new_tokens,
+            new_tokens,
+            log_probabilities: std::mem::take(&mut self.log_probabilities),
             stop,
             ttft,
-            decode_tokens_per_s: (self.new_tokens > 1).then(|| (self.new_tokens - 1) as f64 / decode_seconds),
+            decode_tokens_per_s: (new_tokens > 1).then(|| (new_tokens - 1) as f64 / decode_seconds),
             launches_per_step,
             prompt: self.prompt.parts.clone(),
         })
@@ -166,14 +170,15 @@ impl<'a, H: Host> Generation<'a, H> {
     /// The likeliest token; while text before the cursor is being written anew, of those that do.
     async fn choose(&self, logits: Tensor<2>) -> Result<NextToken> {
         if self.healing.is_over() {
-            let on_device = kernel::argmax(logits);
-            return Ok(NextToken { id: read_id(&on_device).await?, on_device });
+            let likeliest = kernel::argmax(logits);
+            let (id, log_probability) = read(&likeliest).await?;
+            return Ok(NextToken { id, log_probability, on_device: likeliest.ids });
         }
         let data = logits.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
         let logits: Vec<f32> = data.iter().collect();
         // The text that was taken back is made of tokens, so one of them is allowed.
-        let id = self.healing.choose(&self.engine.tokenizer, &logits).unwrap_or_default();
-        Ok(NextToken { id, on_device: token_ids(&[id], &self.engine.device) })
+        let (id, log_probability) = self.healing.choose(&self.engine.tokenizer, &logits).unwrap_or_default();
+        Ok(NextToken { id, log_probability, on_device: token_ids(&[id], &self.engine.device) })
     }
 
     /// Whether a token brings nothing new: it stands before the cursor, and there is room for more.
@@ -190,8 +195,13 @@ impl<'a, H: Host> Generation<'a, H> {
     }
 
     /// Takes a token in. Says where the text ends once it does, and why.
-    fn accept(&mut self, id: u32, emit: &mut impl FnMut(CompletionEvent)) -> Option<(usize, StopReason)> {
-        self.new_tokens += 1;
+    fn accept(
+        &mut self,
+        chosen: &NextToken,
+        emit: &mut impl FnMut(CompletionEvent),
+    ) -> Option<(usize, StopReason)> {
+        let id = chosen.id;
+        self.log_probabilities.push(chosen.log_probability);
         self.generated += 1;
         if self.engine.tokenizer.is_special(id) {
             return Some((self.text.len(), StopReason::EndOfText));
@@ -219,9 +229,12 @@ impl<'a, H: Host> Generation<'a, H> {
     }
 }
 
-/// Reads one id back: four bytes.
-async fn read_id(id: &Tensor<1, Int>) -> Result<u32> {
-    let data = id.clone().into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-    let id = data.iter::<u32>().next();
-    id.ok_or_else(|| Error::Device { reason: "it gave no token back".into() })
+/// Reads a row's id and log-probability back, eight bytes in one go.
+async fn read(likeliest: &Likeliest) -> Result<(u32, f32)> {
+    let both =
+        Transaction::default().register(likeliest.log_probabilities.clone()).register(likeliest.ids.clone());
+    let data = both.execute_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
+    let log_probability = data.first().and_then(|data| data.iter::<f32>().next());
+    let id = data.get(1).and_then(|data| data.iter::<u32>().next());
+    id.zip(log_probability).ok_or_else(|| Error::Device { reason: "it gave no token back".into() })
 }

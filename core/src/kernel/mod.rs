@@ -36,7 +36,7 @@ use burn::tensor::{Int, Tensor};
 pub use self::{
     cpu::threads,
     gpu::{Shader, check_shaders, launches, shaders},
-    operands::{Heads, LayerCache, LayerStates, Move, RmsNorm, RopeTable, Span},
+    operands::{Heads, LayerCache, LayerStates, Likeliest, Move, RmsNorm, RopeTable, Span},
 };
 use crate::{
     device::{Bodies, bodies},
@@ -159,11 +159,11 @@ pub fn gather_rows(ids: Tensor<1, Int>, weight: &Matrix) -> Tensor<2> {
     on!(ids.device(), gather_rows(ids, weight))
 }
 
-/// Index of the largest value of each row; the lowest index where several are equal.
+/// Index of the largest value of each row, the lowest where several are equal, and its log-probability.
 ///
 /// # Shapes
 /// - `logits`: `[rows, width]`
-/// - result: `[rows]`
-pub fn argmax(logits: Tensor<2>) -> Tensor<1, Int> {
+/// - result: `[rows]` each
+pub fn argmax(logits: Tensor<2>) -> Likeliest {
     on!(logits.device(), argmax(logits))
 }

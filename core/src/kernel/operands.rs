@@ -1,8 +1,8 @@
-//! What the fused operations take beside activations and weight matrices.
+//! What the fused operations take and give beside activations and weight matrices.
 
 use burn::{
     module::{Module, Param},
-    tensor::Tensor,
+    tensor::{Int, Tensor},
 };
 
 /// RMSNorm's weight and epsilon: `y = x / sqrt(mean(x²) + eps) · weight`.
@@ -45,6 +45,15 @@ pub struct RopeTable {
     pub cos: Tensor<2>,
     /// `sin(position · theta^(-2i / head_dim))`.
     pub sin: Tensor<2>,
+}
+
+/// The likeliest token of each row of logits, `[rows]` each.
+#[derive(Debug, Clone)]
+pub struct Likeliest {
+    /// Its id.
+    pub ids: Tensor<1, Int>,
+    /// ln of its probability among all tokens.
+    pub log_probabilities: Tensor<1>,
 }
 
 /// Keys and values of one layer, `[batch, kv_heads, capacity, head_dim]` each.

@@ -63,17 +63,21 @@ impl Healing {
         shorter > 0 && bytes[..shorter] == self.left[..shorter]
     }
 
-    /// The likeliest token that is allowed, by its logits; `None` where none is.
-    pub fn choose(&self, tokenizer: &Tokenizer, logits: &[f32]) -> Option<u32> {
+    /// The likeliest token that is allowed, by its logits, and ln of its probability among those that are;
+    /// `None` where none is.
+    pub fn choose(&self, tokenizer: &Tokenizer, logits: &[f32]) -> Option<(u32, f32)> {
         let allowed = (0..)
             .zip(logits)
             .filter(|(id, _)| !tokenizer.is_special(*id) && self.allows(tokenizer.token_bytes(*id)));
         // The lowest id where several are equal, as `argmax` has it.
-        let best = allowed.fold(None, |best: Option<(u32, f32)>, (id, &logit)| match best {
+        let best = allowed.clone().fold(None, |best: Option<(u32, f32)>, (id, &logit)| match best {
             Some((_, largest)) if logit <= largest || logit.is_nan() => best,
             _ => Some((id, logit)),
         });
-        best.map(|(id, _)| id)
+        best.map(|(id, largest)| {
+            let sum: f32 = allowed.map(|(_, logit)| (logit - largest).exp()).sum();
+            (id, -sum.ln())
+        })
     }
 
     /// Takes a token in; gives how many of its bytes stood before the cursor already.

@@ -94,3 +94,25 @@ async fn wait_for_counts(page: &Page, wanted: (u64, u64)) -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_the_reader_is_unsure_of_is_held_back_until_it_is_asked_for() -> Result<()> {
+    let unsure = crate::with_least_confidence(site()?, 1.0)?;
+    visit("held-back", unsure, "?model=pico&device=cpu", &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        page.go_to_end().await?;
+        page.type_text("\n\ndef station_").await?;
+        let held = "[...document.querySelectorAll('.lane:not([hidden]) .note')].some(note => note.textContent.includes('held back'))";
+        page.wait_until("the suggestion is held back", held, PATIENCE).await?;
+        page.screenshot("held-back").await?;
+        ensure!(page.evaluate("document.querySelector('.cm-ghost') === null").await? == true, "it is shown all the same");
+        let text = page.text("lane-compressed-text").await?;
+        ensure!(!text.trim().is_empty(), "the card does not show it");
+
+        page.press(&[Key::Control, Key::Letter(' ')]).await?;
+        page.wait_for_ghost(PATIENCE).await?;
+        ensure!(page.evaluate(held).await? == false, "it is said to be held back");
+        Ok(())
+    })
+    .await
+}

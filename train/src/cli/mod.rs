@@ -2,6 +2,7 @@
 
 mod compressor;
 mod data;
+mod demo;
 mod outcome;
 mod pair;
 mod reader;
@@ -117,6 +118,8 @@ enum Step {
     Readers(ReadersArguments),
     /// Measure a bundle's reader on these tasks with its chunks read by themselves (the cached lane)
     Cached(CachedArguments),
+    /// Choose where the demo opens, and below which confidence a suggestion is held back
+    Demo(demo::DemoArguments),
     /// Say what the reader could gain from its chunks' vectors, if it read them as well as can be
     Capacity {
         /// Tasks of each kind
@@ -195,6 +198,7 @@ impl Arguments {
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),
             Step::Cached(arguments) => run_cached(work, arguments),
+            Step::Demo(arguments) => demo::run_demo(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),
             Step::Release { bundle, bundle_version, description, placement, chunks, docs, document } => {
                 let layout = pico_prompt(placement.into(), chunks.into());

@@ -14,6 +14,8 @@ use llavacode_core::{
     weights::{FolderFiles, sha256_hex},
 };
 
+use serde_json::Value;
+
 use crate::{prompts::prompt_of, samples::Sample};
 
 /// A reader, and how prompts are laid out for it.
@@ -72,10 +74,8 @@ impl BundleReader {
         let models = pollster::block_on(load_bundle(&files, &Device::flex(), |_| {}))
             .with_context(|| format!("the bundle {} cannot be loaded", folder.display()))?;
         let tokenizer = Arc::new(models.reader_tokenizer);
-        // What was measured of it at its release changes nothing of what it says.
-        let settings = BundleManifest { evaluation: serde_json::Value::Null, ..models.manifest };
-        let mark = sha256_hex(&serde_json::to_vec(&settings)?);
-        Self::new(key(&settings.name), mark[..16].into(), models.reader, tokenizer, settings.prompt)
+        let (mark, name) = (mark(&models.manifest)?, key(&models.manifest.name));
+        Self::new(name, mark, models.reader, tokenizer, models.manifest.prompt)
     }
 
     /// A reader with its tokenizer and prompts.
@@ -170,6 +170,16 @@ impl BundleReader {
         }
         question
     }
+}
+
+/// Tells a bundle from others that say something else. What was measured of it changes nothing of what it
+/// says.
+///
+/// # Errors
+/// None that a manifest has.
+pub fn mark(manifest: &BundleManifest) -> Result<String> {
+    let settings = BundleManifest { evaluation: Value::Null, least_confidence: 0.0, ..manifest.clone() };
+    Ok(sha256_hex(&serde_json::to_vec(&settings)?)[..16].into())
 }
 
 /// A name as keys are written: `SmolLM2 135M` becomes `smollm2-135m`.

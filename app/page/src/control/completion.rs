@@ -51,6 +51,7 @@ impl Control {
     fn leave_place(&self) {
         self.stop();
         self.state.left_out.update(LeftOut::clear);
+        self.state.held_back.set(None);
         self.show_suggestion(Suggestions::leave);
         self.with_editor(Editor::clear_ghost);
     }
@@ -115,10 +116,13 @@ impl Control {
             return;
         };
         self.stop();
+        self.state.held_back.set(None);
         if !again {
             self.show_suggestion(Suggestions::leave);
             self.with_editor(Editor::clear_ghost);
         }
+        // Who opens the demo, or a place of it, wants to see what each model says there.
+        self.inner().wished.set(asked || self.is_at_demo_place(&context.path, &context.prefix));
         let place = Place::of(&context.path, &context.prefix, &context.suffix);
         self.state.left_out.maybe_update(|left_out| left_out.arrive(place));
         let settings = self.state.settings.get_untracked();
@@ -175,7 +179,11 @@ impl Control {
         if let CompletionEvent::Done(done) = &event {
             self.time(lane, done);
         }
-        let done = matches!(event, CompletionEvent::Done(_));
+        let confidence = match &event {
+            CompletionEvent::Done(done) => Some(done.confidence()),
+            _ => None,
+        };
+        let done = confidence.is_some();
         let has_text = done || matches!(event, CompletionEvent::Text { .. });
         let run = self.state.lane(lane);
         run.update(|run| run.apply(event));
@@ -184,13 +192,24 @@ impl Control {
         }
         if has_text && self.inner().ghost.get() == Some(lane) {
             let text = run.with_untracked(|run| run.text.clone());
-            if done && !text.is_empty() {
+            let least = match self.inner().wished.get() {
+                true => 0.0,
+                false => self.state.engine.with_untracked(EngineState::least_confidence),
+            };
+            // How sure its reader is of all of it is known at its end.
+            let sure_enough = least <= 0.0 || confidence.is_some_and(|confidence| confidence >= least);
+            if !sure_enough {
+                let held_back = confidence.filter(|_| !text.trim().is_empty());
+                self.state.held_back.set(held_back.map(|confidence| (lane, confidence)));
+            } else if done && !text.is_empty() {
                 self.state.announcement.set(format!("{} suggests: {text}", title(lane)));
             }
-            if !text.is_empty() {
+            if sure_enough && !text.is_empty() {
                 self.show_suggestion(|suggestions| suggestions.show(lane));
             }
-            self.with_editor(|editor| editor.set_ghost(id, &text));
+            if sure_enough {
+                self.with_editor(|editor| editor.set_ghost(id, &text));
+            }
         }
         if !run.with_untracked(LaneRun::is_awaited) {
             self.take_over();
@@ -240,6 +259,7 @@ impl Control {
         }
         // What another lane still streams does not take its place.
         self.inner().ghost.set(None);
+        self.state.held_back.set(None);
         let text = self.state.lane(lane).with_untracked(|run| run.text.clone());
         self.show_suggestion(|suggestions| {
             suggestions.leave();

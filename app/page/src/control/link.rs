@@ -52,21 +52,25 @@ impl Control {
         }
     }
 
-    /// Shows the link's place, if there is one and the workspace is the demo.
+    /// Shows the link's place, if there is one and the workspace is the demo. Returns whether it is shown.
     pub(super) fn show_linked_place(
         &self,
         workspace: &Workspace,
         tabs: &mut Tabs,
         cursor: &mut (usize, usize),
-    ) {
-        let Some(place) = self.inner().linked_place.take() else { return };
+    ) -> bool {
+        let Some(place) = self.inner().linked_place.take() else { return false };
         if !workspace.is_demo() {
             let text = "The link's place is in the demo. Your own files are open and stay so.";
             self.notify(Severity::Info, text, &[]);
-        } else if workspace.files.contains_key(&place.path) {
+            return false;
+        }
+        let is_there = workspace.files.contains_key(&place.path);
+        if is_there {
             tabs.show(&place.path);
             *cursor = place.cursor;
         }
+        is_there
     }
 
     /// A link to the page with these settings and, in the demo, this place.

@@ -10,6 +10,7 @@ mod library;
 mod link;
 mod measure;
 mod models;
+mod places;
 mod saving;
 mod workspace;
 
@@ -81,6 +82,8 @@ struct Inner {
     restarts: Cell<Restarts>,
     /// The lane whose text is shown in the editor as it comes.
     ghost: Cell<Option<Lane>>,
+    /// The user asked for it: it is shown however unsure its reader is.
+    wished: Cell<bool>,
     /// Waits for the user to pause.
     pause: RefCell<Option<Timeout>>,
     /// Waits to keep what was typed.

@@ -7,6 +7,7 @@ use llavacode_api::completion::ChunkSpan;
 use serde::Deserialize;
 
 use super::Control;
+use super::places::fetch_places;
 use crate::editor::Editor;
 use crate::fetch::fetch_json;
 use crate::files::disk::Folder;
@@ -95,6 +96,11 @@ impl Control {
         let mut tabs =
             Tabs { open: view.open.into_iter().filter(known).collect(), active: view.active.filter(known) };
         self.show_linked_place(&workspace, &mut tabs, &mut cursor);
+        if workspace.is_demo() {
+            let mut places = fetch_places().await;
+            places.find(&workspace);
+            self.state.places.set(places);
+        }
         self.show_workspace(workspace, tabs, cursor);
     }
 
@@ -123,7 +129,8 @@ impl Control {
                     tabs.show(&path);
                 }
                 let mut cursor = demo.cursor.map_or((0, 0), |place| (place.line, place.column));
-                self.show_linked_place(&workspace, &mut tabs, &mut cursor);
+                let linked = self.show_linked_place(&workspace, &mut tabs, &mut cursor);
+                self.open_at_place(fetch_places().await, linked, &mut workspace, &mut tabs, &mut cursor);
                 self.inner().folder.replace(None);
                 self.show_workspace(workspace, tabs, cursor);
                 self.keep_all();

@@ -230,6 +230,7 @@ mod tests {
             ttft: Ttft { prefill_ms, ..Ttft::default() },
             decode_tokens_per_s: None,
             launches_per_step: None,
+            log_probabilities: Vec::new(),
             prompt: Vec::new(),
         }
     }

@@ -46,6 +46,11 @@ impl EngineState {
         if let Self::Ready(info) = self { Some(info.top_k) } else { None }
     }
 
+    /// Below which confidence a suggestion that nobody asked for is held back; 0 for none.
+    pub fn least_confidence(&self) -> f64 {
+        if let Self::Ready(info) = self { info.least_confidence } else { 0.0 }
+    }
+
     /// Whether it can be asked.
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready(_))

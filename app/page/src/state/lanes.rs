@@ -147,6 +147,18 @@ pub fn title(lane: Lane) -> &'static str {
     }
 }
 
+/// A lane's name inside a sentence.
+pub fn in_a_sentence(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Base => "base",
+        Lane::FullRag => "full RAG",
+        Lane::Cached => "cached RAG",
+        Lane::Digest => "digest",
+        Lane::Compressed => "compressed",
+        Lane::Xrag => "xRAG",
+    }
+}
+
 /// What a lane does, in one line.
 pub fn explanation(lane: Lane) -> &'static str {
     match lane {
@@ -188,6 +200,7 @@ mod tests {
             ttft: ttft(12.0),
             decode_tokens_per_s: Some(80.0),
             launches_per_step: Some(42),
+            log_probabilities: Vec::new(),
             prompt: Vec::new(),
         }
     }

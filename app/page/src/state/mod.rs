@@ -19,6 +19,7 @@ pub mod library;
 pub mod link;
 pub mod measure;
 pub mod notices;
+pub mod places;
 pub mod prompt;
 pub mod released;
 pub mod saving;
@@ -40,6 +41,7 @@ use left_out::LeftOut;
 use library::Library;
 use measure::MeasureState;
 use notices::Notices;
+use places::Places;
 use settings::Settings;
 use suggestions::Suggestions;
 use workspace::{Incoming, Tabs, Workspace};
@@ -93,6 +95,10 @@ pub struct State {
     pub beside: RwSignal<Index>,
     /// A better model that is there and would be slow here.
     pub offer: RwSignal<Option<Offer>>,
+    /// The demo's places.
+    pub places: RwSignal<Places>,
+    /// A suggestion that was not shown because its reader is unsure of it: whose, and how sure.
+    pub held_back: RwSignal<Option<(Lane, f64)>>,
     /// Whether the lanes' texts still fit the place of the cursor.
     pub in_place: RwSignal<bool>,
     /// Chunks that the user left out at the place of the cursor.
@@ -137,6 +143,8 @@ impl State {
             timings: RwSignal::new(Timings::default()),
             beside: RwSignal::new(Index::new()),
             offer: RwSignal::new(None),
+            places: RwSignal::new(Places::default()),
+            held_back: RwSignal::new(None),
             in_place: RwSignal::new(false),
             left_out: RwSignal::new(LeftOut::default()),
             suggestions: RwSignal::new(Suggestions::default()),
@@ -169,6 +177,7 @@ impl State {
             lane.set(LaneRun::default());
         }
         self.in_place.set(false);
+        self.held_back.set(None);
         self.left_out.update(LeftOut::clear);
         self.announcement.set(String::new());
         self.suggestions.update(Suggestions::leave);

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use llavacode_api::completion::{Completion, Lane, Ttft};
+use llavacode_api::text::exact_match;
 
 use super::control;
 use super::task_results::piece;
@@ -9,7 +10,8 @@ use crate::control::Control;
 use crate::state::Dialog;
 use crate::state::against::Against;
 use crate::state::axis::Axis;
-use crate::state::lanes::{Phase, explanation, stop_reason, title};
+use crate::state::lanes::{Phase, explanation, in_a_sentence, stop_reason, title};
+use crate::state::places::{DemoPlace, cursor_of};
 use crate::state::suggestions::Suggestions;
 
 /// What stands where there is no number yet.
@@ -41,15 +43,9 @@ fn against(control: Control, lane: Lane, other: Lane) -> Option<String> {
     change(total(lane)?, total(other)?).map(|change| format!("{change} against {}", in_a_sentence(other)))
 }
 
-/// A lane's name inside a sentence.
-fn in_a_sentence(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Base => "base",
-        Lane::FullRag => "full RAG",
-        Lane::Cached => "cached RAG",
-        Lane::Digest => "digest",
-        other => title(other),
-    }
+/// A share in 0..=1.
+fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
 }
 
 /// How much more or less one time is than another, in percent; `None` where there is nothing to compare.
@@ -86,7 +82,13 @@ pub(super) fn LaneCard(lane: Lane, axis: Memo<Axis>) -> impl IntoView {
     let note = move || {
         let others = [Lane::Base, Lane::FullRag].map(|other| against(control, lane, other));
         let encoded = run.with(|run| run.ttft.as_ref().and_then(|ttft| encoded(lane, ttft)));
-        others.into_iter().chain([encoded]).flatten().collect::<Vec<_>>().join(" · ")
+        let held = control
+            .state
+            .held_back
+            .get()
+            .filter(|&(held, _)| held == lane)
+            .map(|(_, sure)| format!("held back: {} sure of it; Ctrl-Space shows it", percent(sure)));
+        others.into_iter().chain([encoded, held]).flatten().collect::<Vec<_>>().join(" · ")
     };
     view! {
         <article
@@ -99,6 +101,7 @@ pub(super) fn LaneCard(lane: Lane, axis: Memo<Axis>) -> impl IntoView {
                 <span class="dot" aria-hidden="true"></span>
                 <h3>{title(lane)}</h3>
                 <span class="hint">{explanation(lane)}</span>
+                <Verdict lane=lane/>
                 <span class="ghost-mark" hidden=move || !is_ghost()>"ghost"</span>
                 <button
                     class="small" data-testid=format!("lane-{key}-prompt") disabled=move || !has_prompt()
@@ -134,6 +137,40 @@ pub(super) fn LaneCard(lane: Lane, axis: Memo<Axis>) -> impl IntoView {
             <p class="note" class:old=move || run.with(|run| run.numbers_are_old())>{note}</p>
             <Numbers lane=lane/>
         </article>
+    }
+}
+
+/// At a place of the demo: whether the lane completes the line as it was written.
+#[component]
+fn Verdict(lane: Lane) -> impl IntoView {
+    let control = control();
+    let run = control.state.lane(lane);
+    let target = Memo::new(move |_| {
+        let state = control.state;
+        let at_place = |place: &DemoPlace| {
+            state.workspace.with(|workspace| workspace.is_demo())
+                && state.tabs.with(|tabs| tabs.active.as_deref() == Some(place.path.as_str()))
+                && state.cursor.get() == cursor_of(place)
+        };
+        let shown = state.places.with(|places| places.shown().cloned());
+        shown.filter(at_place).map(|place| place.target)
+    });
+    let right = Memo::new(move |_| {
+        let target = target.get().filter(|_| control.state.in_place.get())?;
+        run.with(|run| {
+            (run.phase == Phase::Done && !run.text_is_old()).then(|| exact_match(&run.text, &target))
+        })
+    });
+    view! {
+        <span
+            class="verdict" class:right=move || right.get() == Some(true) hidden=move || right.get().is_none()
+            data-testid=format!("lane-{}-verdict", lane.key())
+            title="Against the line as it was written, but for blanks at its ends"
+        >{move || match right.get() {
+            Some(true) => "right",
+            Some(false) => "wrong",
+            None => "",
+        }}</span>
     }
 }
 
@@ -227,6 +264,9 @@ fn Numbers(lane: Lane) -> impl IntoView {
     let of = move |read: fn(&Completion) -> String| {
         move || run.with(|run| run.done.as_ref().map_or(MISSING.to_owned(), read))
     };
+    // The CPU has none.
+    let launches =
+        move || run.with(|run| run.done.as_ref()?.launches_per_step.map(|count| count.to_string()));
     let cell = |name: &'static str, title: &'static str, read: fn(&Completion) -> String| {
         view! { <div title=title><dt>{name}</dt><dd>{of(read)}</dd></div> }
     };
@@ -240,12 +280,15 @@ fn Numbers(lane: Lane) -> impl IntoView {
                 done.reused_tokens.to_string()
             })}
             {cell("new", "Tokens generated", |done| done.new_tokens.to_string())}
+            {cell("sure", "How sure the reader is: the geometric mean of its tokens' probabilities", |done| {
+                percent(done.confidence())
+            })}
             {cell("tokens/s", "Tokens a second after the first", |done| {
                 done.decode_tokens_per_s.map_or(MISSING.to_owned(), |rate| format!("{rate:.1}"))
             })}
-            {cell("launches", "Kernel launches of one decode step", |done| {
-                done.launches_per_step.map_or(MISSING.to_owned(), |count| count.to_string())
-            })}
+            <div title="Kernel launches of one decode step" hidden=move || launches().is_none()>
+                <dt>"launches"</dt><dd>{launches}</dd>
+            </div>
             {cell("stopped by", "Why the completion ended", |done| stop_reason(done.stop).to_owned())}
         </dl>
     }

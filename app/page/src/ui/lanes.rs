@@ -6,6 +6,7 @@ use llavacode_api::completion::Lane;
 use super::chunks::Chunks;
 use super::control;
 use super::lane_card::LaneCard;
+use super::places::Places;
 use super::toggle::Toggle;
 use crate::state::axis::Axis;
 use crate::state::choice::Offer;
@@ -55,6 +56,7 @@ pub(super) fn Lanes() -> impl IntoView {
                 disabled=move || control.state.engine.with(|engine| !engine.is_ready()) on:click=act
             >{move || if busy() { "Stop" } else { "Complete" }}</button>
         </div>
+        <Places/>
         {move || control.state.offer.get().map(|offer| view! { <BetterModel offer/> })}
         <div class="lane-list">{Lane::ALL.map(|lane| view! { <LaneCard lane=lane axis=axis/> })}</div>
         <Chunks/>

@@ -17,6 +17,7 @@ mod lanes;
 mod measure;
 mod models;
 mod notices;
+mod places;
 mod prompt_view;
 mod released;
 mod status;

@@ -1,4 +1,4 @@
-//! The index of each row's largest value.
+//! The index of each row's largest value, and its log-probability.
 
 use super::*;
 
@@ -16,7 +16,16 @@ pub(crate) async fn argmax(bench: &mut Bench) {
             .collect();
         let [x, x_cpu] = bench.both(values, [rows, width]);
         let what = format!("argmax {rows}x{width} (seed {})", bench.seed);
-        assert_eq!(ids_of(kernel::argmax(x)).await, expected, "{what}");
-        assert_eq!(ids_of(reference::argmax(x_cpu)).await, expected, "{what}, the reference");
+        let (found, meant) = (kernel::argmax(x), reference::argmax(x_cpu));
+        assert_eq!(ids_of(found.ids).await, expected, "{what}");
+        assert_eq!(ids_of(meant.ids).await, expected, "{what}, the reference");
+        let [found, meant] = [found.log_probabilities, meant.log_probabilities].map(floats_of);
+        for (found, meant) in found.await.into_iter().zip(meant.await) {
+            // Near nought they are differences of larger numbers.
+            assert!(
+                (found - meant).abs() <= 1e-5 * meant.abs().max(1.0),
+                "{what}: ln p {found}, not {meant}"
+            );
+        }
     }
 }

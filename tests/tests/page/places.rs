@@ -1,0 +1,89 @@
+//! The demo's places: lines whose rest is taken out, one of them where the page opens.
+
+use anyhow::{Context, Result, ensure};
+use llavacode_tests::harness::{PATIENCE, Page, visit};
+use llavacode_tests::server::Site;
+use llavacode_tests::webdriver::BrowserOptions;
+
+use crate::folder::SOON;
+use crate::site;
+
+/// Every lane on show says whether it is right.
+const JUDGED: &str = "(() => { const lanes = [...document.querySelectorAll('.lane:not([hidden])')];\
+    return lanes.length > 2 && lanes.every(lane => lane.dataset.state === 'done' && !lane.querySelector('.verdict').hidden); })()";
+
+#[tokio::test]
+async fn the_demo_opens_at_a_place_and_says_which_lanes_are_right() -> Result<()> {
+    visit("places", Site::built()?, "?model=pico&device=cpu", &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        judged(page).await?;
+        page.screenshot("places").await?;
+        page.wait_for_ghost(PATIENCE).await?;
+        let first = page.text("place-target").await?;
+        let opened = page.editor_text().await?;
+        ensure!(!first.trim().is_empty() && !cursor_line(page).await?.contains(&first), "the line shows {first:?}");
+        let words = page.text("place-words").await?;
+        ensure!(words.starts_with("pico completes it in"), "of the place it is said {words:?}");
+        // What a card says is what it shows.
+        let cards = "[...document.querySelectorAll('.lane:not([hidden])')].map(lane => \
+            [lane.querySelector('.lane-text').textContent.trim(), lane.querySelector('.verdict').textContent])";
+        for card in page.evaluate(cards).await?.as_array().context("no cards")? {
+            let right = card[0].as_str() == Some(first.trim());
+            ensure!((card[1] == "right") == right, "{card} where {first:?} was written");
+        }
+
+        page.element("place-1").await?.click().await?;
+        page.wait_until("another place is shown", &format!("{TARGET} !== {}", serde_json::to_string(&first)?), SOON).await?;
+        judged(page).await?;
+        page.wait_for_ghost(PATIENCE).await?;
+        let second = page.text("place-target").await?;
+        ensure!(!cursor_line(page).await?.contains(&second), "the line still says {second:?}");
+
+        // The line before is whole again, and nothing counts as unsaved.
+        page.element("place-0").await?.click().await?;
+        page.wait_until("the first place is shown", &format!("{TARGET} === {}", serde_json::to_string(&first)?), SOON).await?;
+        ensure!(page.editor_text().await? == opened, "the first file is not as it was");
+        let marks = page.evaluate("document.querySelectorAll('.unsaved:not([hidden])').length").await?;
+        ensure!(marks == 0, "{marks} files count as unsaved");
+
+        // A line that the user changed is the user's.
+        page.type_text("mine").await?;
+        page.element("place-1").await?.click().await?;
+        page.element("place-0").await?.click().await?;
+        page.wait_for_notice(&["was changed", "“Demo” loads it again"], SOON).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_demo_without_places_opens_at_its_unfinished_line() -> Result<()> {
+    let site = site()?.replace("demo/places.json", b"<!doctype html>".to_vec());
+    visit("no-places", site, "?model=pico&device=cpu", &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        page.wait_until(
+            "the unfinished line is shown",
+            "document.querySelector('.cm-activeLine').textContent.includes('estimate = self._analyzer')",
+            SOON,
+        )
+        .await?;
+        let hidden = page.evaluate("document.querySelector(\"[data-testid='places']\").hidden").await?;
+        ensure!(hidden == true, "places are offered where there are none");
+        Ok(())
+    })
+    .await
+}
+
+/// What stood at the place shown.
+const TARGET: &str = "document.querySelector(\"[data-testid='place-target']\").textContent";
+
+async fn judged(page: &Page) -> Result<()> {
+    page.wait_until("every lane is right or wrong", JUDGED, PATIENCE).await.map(|_| ())
+}
+
+/// The line the cursor is in, without a suggestion.
+async fn cursor_line(page: &Page) -> Result<String> {
+    let line = "(() => { const line = document.querySelector('.cm-activeLine').cloneNode(true);\
+        line.querySelectorAll('.cm-ghost').forEach(ghost => ghost.remove()); return line.textContent; })()";
+    Ok(page.evaluate(line).await?.as_str().unwrap_or_default().to_owned())
+}
