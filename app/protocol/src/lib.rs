@@ -44,6 +44,10 @@ pub enum Request {
         workspace: String,
         /// Every file of the workspace.
         files: Vec<SourceFile>,
+        /// The folder of a shared index, absolute and ending in `/`: vectors that are kept there are not
+        /// computed.
+        #[serde(default)]
+        shared: Option<String>,
     },
     /// One file changed. Answers as `Index` does.
     UpdateFile {
@@ -330,6 +334,9 @@ pub struct IndexInfo {
     pub embedded: usize,
     /// Time taken, in milliseconds.
     pub elapsed_ms: f64,
+    /// Parts of chunks whose vectors came from a shared index; `None` if none is in use.
+    #[serde(default)]
+    pub shared: Option<usize>,
     /// Whether it is kept for the next visit.
     pub persisted: bool,
 }

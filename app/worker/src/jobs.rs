@@ -27,7 +27,7 @@ pub(crate) enum Work<H> {
     /// Load a bundle.
     Load { bundle: BundleSource, files: Vec<Beside<H>>, device: DeviceChoice, threads: Option<usize> },
     /// Bring the index to these files.
-    Index { workspace: String, files: Vec<SourceFile> },
+    Index { workspace: String, files: Vec<SourceFile>, shared: Option<String> },
     /// Put one file into the index.
     UpdateFile { workspace: String, file: SourceFile },
     /// Embed the next chunks that have no vectors.
@@ -114,7 +114,9 @@ impl<H> Jobs<H> {
             Request::Load { bundle, device, threads } => {
                 (Kind::Load, Work::Load { bundle, files, device, threads })
             }
-            Request::Index { workspace, files } => (Kind::Index, Work::Index { workspace, files }),
+            Request::Index { workspace, files, shared } => {
+                (Kind::Index, Work::Index { workspace, files, shared })
+            }
             Request::UpdateFile { workspace, file } => (Kind::Update, Work::UpdateFile { workspace, file }),
             Request::Complete { cursor, lanes } => {
                 (Kind::Complete, Work::Complete { place: Box::new(Place::new(cursor)), lanes: lanes.into() })

@@ -5,7 +5,7 @@ use llavacode_core::{
     config::BundleManifest,
     engine::{CancelFlag, Host},
     weights::BundleFiles,
-    workspace::VectorCache,
+    workspace::{SharedSource, VectorCache},
 };
 use llavacode_protocol::{BundleSource, DeviceChoice, Event, ModelFile, RequestId, Step};
 
@@ -42,6 +42,9 @@ pub trait Platform: Host + Clone {
     /// Opens the place where vectors are kept between visits. Where there is none, one in memory and
     /// why.
     async fn cache(&self) -> (Self::Cache, Result<()>);
+
+    /// The folder of a shared index, by its address.
+    fn shared(&self, url: &str) -> Box<dyn SharedSource>;
 
     /// Fetches a file into the store, unless it is there whole.
     ///

@@ -9,7 +9,7 @@ use llavacode_core::{
     index::Ranker,
     kernel::threads,
     tasks::cut_project,
-    workspace::{Embed, Pace, Workspace},
+    workspace::{Embed, Pace, SharedIndex, VectorCache, Workspace},
 };
 use llavacode_protocol::{
     BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, Measurement, ModelFile, RequestId, SourceFile,
@@ -40,6 +40,27 @@ struct Open<C> {
     files: Workspace<C>,
     /// Vectors outlast the visit, as far as is known: a refusal is told once.
     persisted: bool,
+    /// The address of the shared index in use.
+    shared: Option<String>,
+}
+
+impl<C: VectorCache> Open<C> {
+    /// Takes a shared index into use, or none. One that cannot be used is told, and done without.
+    async fn use_shared<P: Platform>(&mut self, platform: &P, id: RequestId, url: Option<String>) {
+        if self.shared == url && self.files.shared().is_some() == url.is_some() {
+            return;
+        }
+        let opened = match &url {
+            Some(url) => SharedIndex::open(platform.shared(url), self.files.model_key()).await.map(Some),
+            None => Ok(None),
+        };
+        let shared = opened.unwrap_or_else(|error| {
+            platform.send(id, Event::Notice { message: error.to_string() });
+            None
+        });
+        self.files.set_shared(shared);
+        self.shared = url;
+    }
 }
 
 /// Whether a job is over or goes back into the queue.
@@ -94,7 +115,7 @@ impl<P: Platform> Runner<P> {
             Work::Load { bundle, files, device, threads } => {
                 self.load(id, bundle, files, (device, threads)).await
             }
-            Work::Index { workspace, files } => self.index(id, workspace, files).await,
+            Work::Index { workspace, files, shared } => self.index(id, workspace, files, shared).await,
             Work::UpdateFile { workspace, file } => self.update(workspace, &file),
             Work::Embed(embedding) => self.embed(id, embedding).await,
             Work::Fetch { files } => self.fetch(id, cancel, files).await,
@@ -186,7 +207,7 @@ impl<P: Platform> Runner<P> {
                     }
                 };
                 let files = Workspace::of_bundle(manifest, cache);
-                Open { name: name.to_owned(), files, persisted }
+                Open { name: name.to_owned(), files, persisted, shared: None }
             }
         };
         Ok(self.workspace.insert(open))
@@ -197,9 +218,18 @@ impl<P: Platform> Runner<P> {
         self.workspace.as_mut().filter(|open| open.name == name).ok_or(Error::Cancelled)
     }
 
-    async fn index(&mut self, id: RequestId, workspace: String, files: Vec<SourceFile>) -> Ran<P> {
+    async fn index(
+        &mut self,
+        id: RequestId,
+        workspace: String,
+        files: Vec<SourceFile>,
+        shared: Option<String>,
+    ) -> Ran<P> {
         let started_ms = self.platform.now_ms();
+        let platform = self.platform.clone();
+        let embeds = self.engine.as_ref().is_some_and(Engine::embeds);
         let open = self.open(id, &workspace).await?;
+        open.use_shared(&platform, id, shared.filter(|_| embeds)).await;
         open.files.set_files(files.iter().map(|file| (file.path.as_str(), file.text.as_str())));
         let total = open.files.waiting();
         Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, embedded: 0, started_ms })))
@@ -223,10 +253,12 @@ impl<P: Platform> Runner<P> {
         let started = platform.now_ms();
         let step = open.files.embed_next(engine, self.pace.batch()).await?;
         self.pace.took(step.embedded, platform.now_ms() - started);
-        if let Some(refusal) = open.files.take_refusal()
-            && std::mem::take(&mut open.persisted)
-        {
-            platform.send(id, Event::Notice { message: refusal.to_string() });
+        if let Some(refusal) = open.files.take_refusal() {
+            // A shared index that fails keeps nothing from being kept.
+            let is_shared = matches!(refusal, Error::SharedIndex { .. });
+            if is_shared || std::mem::take(&mut open.persisted) {
+                platform.send(id, Event::Notice { message: refusal.to_string() });
+            }
         }
         if !step.is_over() {
             job.done += step.chunks;
@@ -241,6 +273,7 @@ impl<P: Platform> Runner<P> {
             reused: stats.chunks.saturating_sub(job.embedded),
             embedded: job.embedded,
             elapsed_ms: platform.now_ms() - job.started_ms,
+            shared: open.files.shared().map(SharedIndex::given),
             persisted: open.persisted,
         })))
     }

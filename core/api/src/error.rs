@@ -158,6 +158,12 @@ pub enum Error {
         /// Why, and what would be accepted.
         reason: String,
     },
+    /// A shared index cannot be used.
+    #[error("the shared index is not used: {reason}. What it would have brought is computed here.")]
+    SharedIndex {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The storage refused.
     #[error(
         "the index could not be kept in storage: {reason}. It works until the program ends; free some space to keep it."

@@ -9,6 +9,7 @@ pub mod completion;
 pub mod demo;
 pub mod error;
 pub mod filter;
+pub mod ignore;
 pub mod report;
 pub mod text;
 

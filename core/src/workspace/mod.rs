@@ -3,7 +3,7 @@
 //!
 //! A change is in the [`Index`] at once: a lexical ranker finds it from then on. Parts of chunks that
 //! are new wait in a [`queue`]. [`Workspace::embed_next`] takes the next few: what a [`VectorCache`] has
-//! of them is recalled, the others are embedded, and put into the cache. Whoever calls it decides what
+//! of them is recalled, or a [`SharedIndex`], the others are embedded, and put into the cache. Whoever calls it decides what
 //! comes between two calls, and with a [`Pace`] how much a call does.
 //!
 //! Vectors belong to a part's text and the models that made them, not to a file or a project: a file
@@ -16,6 +16,7 @@ mod nearness;
 mod pace;
 mod queue;
 mod segments;
+mod shared;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,11 @@ pub use cache::{MemoryCache, VectorCache, decode, encode};
 pub use disk::{DiskCache, SegmentFolder};
 pub use pace::Pace;
 pub use segments::{SegmentCache, SegmentFiles, SegmentLimits, SegmentWriter};
+#[cfg(not(target_family = "wasm"))]
+pub use shared::SharedFolder;
+pub use shared::{
+    Reading, SHARED_MANIFEST, SharedFile, SharedIndex, SharedManifest, SharedPlan, SharedSource,
+};
 
 use crate::{
     Error, Result,
@@ -74,7 +80,9 @@ pub struct Workspace<C> {
     model_key: String,
     cache: C,
     queue: Queue,
-    /// Embedded, and not in the cache yet.
+    /// Asked for what the cache does not have.
+    shared: Option<SharedIndex>,
+    /// Embedded or shared, and not in the cache yet.
     unkept: Vec<(TextHash, Vectors)>,
     /// The file near which texts are embedded first.
     focus: Option<String>,
@@ -88,6 +96,7 @@ impl<C: VectorCache> Workspace<C> {
             index,
             model_key: model_key.into(),
             cache,
+            shared: None,
             queue: Queue::default(),
             unkept: Vec::new(),
             focus: None,
@@ -110,6 +119,21 @@ impl<C: VectorCache> Workspace<C> {
     /// Where vectors are kept.
     pub fn cache(&self) -> &C {
         &self.cache
+    }
+
+    /// Has vectors that the cache lacks taken from here, if it has them; from nowhere else without one.
+    pub fn set_shared(&mut self, shared: Option<SharedIndex>) {
+        self.shared = shared;
+    }
+
+    /// Where vectors are taken from that the cache lacks.
+    pub fn shared(&self) -> Option<&SharedIndex> {
+        self.shared.as_ref()
+    }
+
+    /// Names the models that make its vectors.
+    pub fn model_key(&self) -> &str {
+        &self.model_key
     }
 
     /// Gives the cache back.
@@ -253,13 +277,30 @@ impl<C: VectorCache> Workspace<C> {
         recalled
     }
 
-    /// What the cache has of these texts.
+    /// What the cache has of these texts, and what is shared of the others.
     async fn ask(&mut self, texts: &[TextHash]) -> Vec<Option<Vectors>> {
         let found = self.cache.get_many(&self.model_key, texts).await.unwrap_or_else(|error| {
             self.refusal = Some(error);
             Vec::new()
         });
-        found.into_iter().chain(std::iter::repeat(None)).take(texts.len()).collect()
+        let mut found: Vec<_> = found.into_iter().chain(std::iter::repeat(None)).take(texts.len()).collect();
+        let Some(shared) = &mut self.shared else { return found };
+        let missing: Vec<usize> = (0..texts.len()).filter(|&number| found[number].is_none()).collect();
+        let hashes: Vec<TextHash> = missing.iter().map(|&number| texts[number]).collect();
+        match shared.get_many(&hashes).await {
+            Ok(vectors) => {
+                for (number, vectors) in missing.into_iter().zip(vectors) {
+                    self.unkept.extend(vectors.clone().map(|vectors| (texts[number], vectors)));
+                    found[number] = vectors;
+                }
+            }
+            Err(error) => {
+                // What was read of it stays; the rest is made here.
+                self.shared = None;
+                self.refusal = Some(error);
+            }
+        }
+        found
     }
 
     /// Takes in what was embedded.

@@ -3,6 +3,7 @@
 mod caches;
 mod embedding;
 mod segments;
+mod shared;
 
 use std::cell::{Cell, RefCell};
 

@@ -24,8 +24,10 @@ mod looks;
 mod measuring;
 mod opening;
 mod own_models;
+mod places;
 mod policy;
 mod saving;
+mod shared_index;
 mod suggestions;
 mod threads;
 mod without_storage;
@@ -43,5 +45,15 @@ fn site() -> Result<Site> {
     files.sort_by_key(|file| file["path"] != open);
     files.truncate(4);
     let text = serde_json::to_vec(&demo)?;
-    Ok(site.replace(DEMO, text))
+    // What becomes of suggestions is tested at places where pico may be unsure.
+    with_least_confidence(site.replace(DEMO, text), 0.0)
+}
+
+/// The page with a pico that holds back what it is less sure of.
+fn with_least_confidence(site: Site, least: f64) -> Result<Site> {
+    const MANIFEST: &str = "bundle/bundle.json";
+    let mut manifest: Value = serde_json::from_slice(&site.read(MANIFEST)?)?;
+    manifest["least_confidence"] = least.into();
+    let text = serde_json::to_vec(&manifest)?;
+    Ok(site.replace(MANIFEST, text))
 }

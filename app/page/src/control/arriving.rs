@@ -201,8 +201,7 @@ impl Control {
         if let Some(next) = self.inner().next.borrow_mut().as_mut() {
             next.info = Some(info);
         }
-        let (workspace, files) = self.state.workspace.with_untracked(|w| (w.name.clone(), w.sources()));
-        self.tell_next(|| Request::Index { workspace, files });
+        self.tell_next(|| self.index_request());
     }
 
     fn on_next_failed(&self, message: &str) {

@@ -3,7 +3,7 @@
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 
-use super::Control;
+use super::{Control, absolute};
 use crate::state::engine::IndexState;
 use crate::state::workspace::{Skipped, Workspace};
 use llavacode_protocol::{IndexInfo, Request};
@@ -17,15 +17,16 @@ impl Control {
     pub fn index_all(self) {
         self.inner().reindex.replace(None);
         let ready = self.state.engine.with_untracked(|engine| engine.is_ready());
-        let (workspace, files) = self.state.workspace.with_untracked(|w| (w.name.clone(), w.sources()));
-        if !ready || files.is_empty() {
+        let is_empty = self.state.workspace.with_untracked(|workspace| workspace.files.is_empty());
+        if !ready || is_empty {
             return;
         }
         // Every file is sent with its newest text.
         self.state.workspace.update_untracked(|workspace| drop(workspace.take_unindexed()));
         self.state.index.set(IndexState::Running { done: 0, total: 0 });
-        self.tell_next(|| Request::Index { workspace: workspace.clone(), files: files.clone() });
-        let id = self.send(Request::Index { workspace, files });
+        let request = self.index_request();
+        self.tell_next(|| request.clone());
+        let id = self.send(request);
         self.inner().index.set(id);
         // A suggestion waits for the files to be read, not for their vectors.
         if self.inner().owed.take() {
@@ -33,6 +34,20 @@ impl Control {
         } else if !self.state.in_place.get_untracked() {
             self.wait_for_pause();
         }
+    }
+
+    /// Asks for the index of the workspace as it is.
+    pub(super) fn index_request(&self) -> Request {
+        let (workspace, files) = self.state.workspace.with_untracked(|w| (w.name.clone(), w.sources()));
+        let shared = self.state.settings.with_untracked(|settings| settings.shared_index.clone());
+        // The worker's script lies elsewhere: what is relative is relative to the page.
+        Request::Index { workspace, files, shared: shared.as_deref().map(absolute) }
+    }
+
+    /// Takes the shared index at an address into use, or none.
+    pub fn use_shared_index(self, address: &str) {
+        self.settings(|settings| settings.set_shared_index(address));
+        self.index_all();
     }
 
     pub(super) fn wait_to_index(self) {

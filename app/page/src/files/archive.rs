@@ -11,8 +11,8 @@ use zip::{ZipArchive, ZipWriter};
 
 use super::{Collected, MAX_FILES, holds_patterns, judge, skipped, too_many};
 use crate::state::file::File;
-use crate::state::ignore::Ignored;
 use crate::state::workspace::Skipped;
+use llavacode_api::ignore::Ignored;
 
 /// The largest archive that is taken in: 256 MiB. It is read as a whole.
 pub const MAX_ARCHIVE_BYTES: u64 = 256 << 20;

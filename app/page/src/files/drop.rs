@@ -8,7 +8,7 @@ use web_sys::{
 };
 
 use super::{PickedFile, Selection, holds_patterns, settled, split_root};
-use crate::state::ignore::Ignored;
+use llavacode_api::ignore::Ignored;
 
 /// Whether files are dragged, and not, say, text.
 pub fn carries_files(transfer: &DataTransfer) -> bool {

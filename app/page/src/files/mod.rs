@@ -12,9 +12,9 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::state::file::File;
-use crate::state::ignore::{GITIGNORE, Ignored};
 use crate::state::workspace::Skipped;
 use disk::Folder;
+use llavacode_api::ignore::{GITIGNORE, Ignored};
 use llavacode_browser::describe;
 
 /// More files than this are not taken in: the page would be busy for minutes.

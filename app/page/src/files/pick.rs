@@ -5,7 +5,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{File, FileList, FileSystemDirectoryHandle, FileSystemFileHandle, HtmlInputElement};
 
 use super::{PickedFile, Selection, settled, split_root};
-use crate::state::ignore::{GITIGNORE, Ignored};
+use llavacode_api::ignore::{GITIGNORE, Ignored};
 
 /// The files of an `<input type="file">`, whose choice is then forgotten, so that choosing the same
 /// files again is noticed.

@@ -10,7 +10,6 @@ pub mod find;
 pub mod fit;
 pub mod fuzzy;
 pub mod heartbeat;
-pub mod ignore;
 pub mod keys;
 pub mod known;
 pub mod lanes;

@@ -39,6 +39,8 @@ pub struct Settings {
     pub model: Option<String>,
     /// Fetch and load an encoder with the readers that are known to have one.
     pub with_encoder: bool,
+    /// The folder of the shared index in use, as the user wrote its address.
+    pub shared_index: Option<String>,
     /// Whose text is shown as ghost text.
     pub ghost_lane: Lane,
     /// Run the other lanes too.
@@ -71,6 +73,7 @@ impl Default for Settings {
             theme: None,
             model: None,
             with_encoder: false,
+            shared_index: None,
             ghost_lane: Lane::Compressed,
             compare: true,
             cold: true,
@@ -91,6 +94,12 @@ impl Settings {
     /// Those kept, or the defaults.
     pub fn load() -> Self {
         LocalStorage::get(KEY).unwrap_or_default()
+    }
+
+    /// Takes the address of a shared index's folder, or of its manifest; of nothing but blanks for none.
+    pub fn set_shared_index(&mut self, address: &str) {
+        let folder = address.trim().trim_end_matches("index.json").trim_end_matches('/');
+        self.shared_index = (!folder.is_empty()).then(|| format!("{folder}/"));
     }
 
     /// The ranker to use with a model: one without an encoder has no embeddings to rank by.
@@ -144,6 +153,19 @@ mod tests {
         assert_eq!(settings.top_k, Some(1));
         settings.set_top_k(10, 10);
         assert_eq!(settings.top_k, None, "the bundle's own number");
+    }
+
+    #[test]
+    fn a_shared_index_is_named_by_its_folder_or_its_manifest() {
+        let mut settings = Settings::default();
+        for address in
+            ["https://a.example/team", " https://a.example/team/ ", "https://a.example/team/index.json"]
+        {
+            settings.set_shared_index(address);
+            assert_eq!(settings.shared_index.as_deref(), Some("https://a.example/team/"), "{address}");
+        }
+        settings.set_shared_index(" ");
+        assert_eq!(settings.shared_index, None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The workspace's files, and how others get in.
 
 use leptos::attr::custom::custom_attribute;
+use leptos::ev::SubmitEvent;
 use leptos::html::Input;
 use leptos::prelude::*;
 
@@ -125,7 +126,9 @@ fn Index() -> impl IntoView {
         index.with(|index| match index {
             IndexState::Ready(info) => {
                 let kept = if info.persisted { "kept for the next visit" } else { "not kept" };
-                format!("{} new in {}, {kept}", info.embedded, duration(info.elapsed_ms))
+                let shared = info.shared.map(|parts| format!(", {parts} parts from the shared index"));
+                let shared = shared.unwrap_or_default();
+                format!("{} new in {}{shared}, {kept}", info.embedded, duration(info.elapsed_ms))
             }
             _ => String::new(),
         })
@@ -155,6 +158,38 @@ fn Index() -> impl IntoView {
             </div>
             <progress max="100" prop:value=share class:done=move || !running() aria-label="Indexing"></progress>
             <p class="hint">{detail}</p>
+            <SharedIndex/>
         </section>
+    }
+}
+
+/// Where vectors are read that somebody else has made, folded.
+#[component]
+fn SharedIndex() -> impl IntoView {
+    let control = control();
+    let address = NodeRef::<Input>::new();
+    let in_use = move || control.state.settings.with(|settings| settings.shared_index.clone());
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        if let Some(input) = address.get_untracked() {
+            control.use_shared_index(&input.value());
+        }
+    };
+    view! {
+        <details class="shared-index" data-testid="shared-index">
+            <summary>{move || if in_use().is_some() { "Shared index, in use" } else { "Shared index" }}</summary>
+            <form on:submit=submit>
+                <input
+                    type="text" inputmode="url" spellcheck="false" autocomplete="off" node_ref=address
+                    aria-label="Address of a shared index's folder" placeholder="https://…/index/"
+                    data-testid="shared-index-address" prop:value=move || in_use().unwrap_or_default()
+                />
+                <button class="small" data-testid="shared-index-use">"Use"</button>
+            </form>
+            <p class="hint">
+                "Vectors that your team computed once are read from there instead of being computed here. No source \
+                 text is in them, and none is sent. Leave it empty to use none."
+            </p>
+        </details>
     }
 }

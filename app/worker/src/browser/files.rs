@@ -127,7 +127,11 @@ async fn find(url: &str) -> Result<Blob, String> {
     }
 }
 
-async fn fetch(url: &str) -> Result<Blob, String> {
+/// What the network gives at an address.
+///
+/// # Errors
+/// A sentence.
+pub(super) async fn fetch(url: &str) -> Result<Blob, String> {
     let unreachable = |error| {
         format!(
             "{url} could not be fetched ({}); is the address right, and does its server allow this page (CORS)?",

@@ -7,12 +7,13 @@ mod helpers;
 mod host;
 mod indexed_db;
 mod segments;
+mod shared;
 mod storage;
 mod turn;
 
 use js_sys::WebAssembly::Memory;
 use llavacode_browser::model_store::opfs;
-use llavacode_core::{Result, config::BundleManifest, engine::CancelFlag};
+use llavacode_core::{Result, config::BundleManifest, engine::CancelFlag, workspace::SharedSource};
 use llavacode_protocol::{BundleSource, DeviceChoice, Event, ModelFile, Reply, RequestId, Step};
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{File, MessageEvent};
@@ -21,6 +22,7 @@ use crate::{Beside, OpenDevice, Platform, Worker};
 use files::BrowserFiles;
 pub use helpers::serve;
 use host::scope;
+use shared::SharedUrl;
 use storage::BrowserCache;
 
 /// A dedicated worker's surroundings.
@@ -79,6 +81,10 @@ impl Platform for Browser {
 
     async fn cache(&self) -> (BrowserCache, Result<()>) {
         BrowserCache::open().await
+    }
+
+    fn shared(&self, url: &str) -> Box<dyn SharedSource> {
+        Box::new(SharedUrl(url.to_owned()))
     }
 
     async fn fetch(&self, file: &ModelFile, cancel: &CancelFlag, tell: impl FnMut(Step)) -> Result<()> {

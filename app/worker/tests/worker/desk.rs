@@ -16,7 +16,7 @@ use llavacode_core::{
     engine::{CancelFlag, Host},
     index::{TextHash, Vectors},
     weights::{BundleFiles, FolderFiles, MemoryFiles, MemorySource},
-    workspace::{MemoryCache, VectorCache},
+    workspace::{MemoryCache, SharedFolder, SharedSource, VectorCache},
 };
 use llavacode_protocol::{
     BundleSource, DeviceChoice, Envelope, Event, IndexInfo, ModelFile, Request, RequestId, SourceFile, Step,
@@ -140,6 +140,11 @@ impl Platform for Desk {
         (Cache { kept: MemoryCache::default(), refuses: self.0.cache_refuses.get() }, Ok(()))
     }
 
+    /// The address is a folder's path.
+    fn shared(&self, url: &str) -> Box<dyn SharedSource> {
+        Box::new(SharedFolder { folder: url.into() })
+    }
+
     async fn fetch(&self, file: &ModelFile, cancel: &CancelFlag, mut tell: impl FnMut(Step)) -> Result<()> {
         cancel.check()?;
         self.0.fetched.borrow_mut().push(file.url.clone());
@@ -242,7 +247,7 @@ pub(crate) fn load(folder: &str) -> Request {
 }
 
 pub(crate) fn index(workspace: &str, files: Vec<SourceFile>) -> Request {
-    Request::Index { workspace: workspace.into(), files }
+    Request::Index { workspace: workspace.into(), files, shared: None }
 }
 
 pub(crate) fn update(workspace: &str, file: SourceFile) -> Request {

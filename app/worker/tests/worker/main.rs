@@ -226,6 +226,22 @@ fn a_cache_that_refuses_is_told_once_and_stops_nothing() {
 }
 
 #[test]
+fn a_shared_index_that_is_not_there_is_told_and_done_without() {
+    let desk = Desk::with_files(vec![file("Circle")]);
+    let request = |shared: Option<&str>| Request::Index {
+        workspace: "w".into(),
+        files: vec![file("Square")],
+        shared: shared.map(str::to_owned),
+    };
+    desk.ask(3, request(Some("/nowhere/")));
+    let events = desk.of(3);
+    let told = events.iter().filter(|event| matches!(event, Event::Notice { message } if message.contains("/nowhere/index.json cannot be read")));
+    assert_eq!(told.count(), 1, "{events:?}");
+    let info = desk.indexed(3);
+    assert_eq!((info.chunks, info.embedded, info.shared, info.persisted), (1, 1, None, true));
+}
+
+#[test]
 fn a_request_that_waits_is_cancelled_without_being_begun() {
     let desk = Desk::with_files(many());
     desk.when(is_first_token, 4, index("shapes", [many(), vec![file("New")]].concat()));

@@ -12,7 +12,7 @@
 mod append;
 mod files;
 mod model;
-mod record;
+pub(super) mod record;
 
 use std::cell::RefCell;
 

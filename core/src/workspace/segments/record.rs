@@ -15,24 +15,24 @@ use crc32fast::Hasher;
 /// What a segment begins with: a name and the format's version.
 pub(super) const HEADER: [u8; 8] = *b"LLVSEG\x01\x00";
 /// Bytes of a record before its body.
-pub(super) const FRAME: usize = 24;
+pub(in crate::workspace) const FRAME: usize = 24;
 /// The longest record: what is read at once of a segment holds at least one.
 pub(super) const MOST: usize = 4 << 20;
 
 /// A text's hash, as its bytes.
-pub(super) type Text = [u8; 16];
+pub(in crate::workspace) type Text = [u8; 16];
 
 /// A record in the bytes of a segment.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Record<'a> {
+pub(in crate::workspace) struct Record<'a> {
     /// Bytes of it, its frame included.
-    pub(super) length: usize,
+    pub(in crate::workspace) length: usize,
     /// Text and body; `None` if it is damaged.
-    pub(super) content: Option<(Text, &'a [u8])>,
+    pub(in crate::workspace) content: Option<(Text, &'a [u8])>,
 }
 
 /// Appends a record. Nothing is appended if it would be longer than [`MOST`].
-pub(super) fn append(bytes: &mut Vec<u8>, text: &Text, body: &[u8]) -> Option<usize> {
+pub(in crate::workspace) fn append(bytes: &mut Vec<u8>, text: &Text, body: &[u8]) -> Option<usize> {
     let length = FRAME.checked_add(body.len()).filter(|length| *length <= MOST)?;
     let length_bytes = (length as u32).to_le_bytes();
     bytes.extend_from_slice(&length_bytes);
@@ -43,7 +43,7 @@ pub(super) fn append(bytes: &mut Vec<u8>, text: &Text, body: &[u8]) -> Option<us
 }
 
 /// The first record; `None` where there is no whole one, or its length is none.
-pub(super) fn first(bytes: &[u8]) -> Option<Record<'_>> {
+pub(in crate::workspace) fn first(bytes: &[u8]) -> Option<Record<'_>> {
     let (length_bytes, _) = bytes.split_first_chunk::<4>()?;
     let length = u32::from_le_bytes(*length_bytes) as usize;
     if !(FRAME..=MOST).contains(&length) {

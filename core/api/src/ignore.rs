@@ -1,5 +1,5 @@
 //! Which files of a folder are left out: those in folders that nobody edits
-//! ([`llavacode_api::filter::is_ignored`]), and those that its `.gitignore` files name.
+//! ([`is_ignored`]), and those that its `.gitignore` files name.
 //!
 //! As in git, a `.gitignore` holds for its folder and all below; the deepest one that says something
 //! of a path decides, in it the last line; and what lies in a folder that is left out cannot be taken
@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::filter::is_ignored;
 use gix_glob::Pattern;
 use gix_glob::pattern::Case;
 use gix_glob::wildmatch::Mode;
-use llavacode_api::filter::is_ignored;
 
 /// The name of the files that name what is left out.
 pub const GITIGNORE: &str = ".gitignore";

@@ -1,0 +1,31 @@
+//! A shared index on a server.
+
+use js_sys::Uint8Array;
+use llavacode_browser::describe;
+use llavacode_core::{
+    Error,
+    workspace::{Reading, SharedSource},
+};
+use wasm_bindgen_futures::JsFuture;
+
+use super::files::fetch;
+
+/// The folder of a shared index: an address that ends in `/`.
+pub(super) struct SharedUrl(pub(super) String);
+
+impl SharedSource for SharedUrl {
+    fn read<'a>(&'a self, file: &'a str, most: u64) -> Reading<'a> {
+        let refused = |reason| Error::SharedIndex { reason };
+        Box::pin(async move {
+            let url = format!("{}{file}", self.0);
+            let blob = fetch(&url).await.map_err(refused)?;
+            if blob.size() > most as f64 {
+                return Err(refused(format!("{url} is too long")));
+            }
+            let buffer = JsFuture::from(blob.array_buffer()).await;
+            let buffer =
+                buffer.map_err(|error| refused(format!("{url} cannot be read ({})", describe(error))))?;
+            Ok(Uint8Array::new(&buffer).to_vec())
+        })
+    }
+}
