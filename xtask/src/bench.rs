@@ -1,6 +1,6 @@
 //! Measuring the release page in a browser.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 use clap::Args;
@@ -35,7 +35,10 @@ pub(crate) struct Options {
     /// Which model completes: pico, or one that `cargo xtask models` lists
     #[arg(long, default_value = "pico")]
     model: String,
-    /// Write the table into docs/measurements.md
+    /// A zip archive or wheel of 300 files or more, to measure the first suggestion in
+    #[arg(long)]
+    package: Option<PathBuf>,
+    /// Write the table into docs/measurements.md; of pico on the CPU the report into docs/bench.json, too
     #[arg(long)]
     write: bool,
 }
@@ -62,6 +65,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bench.args(["--model", &options.model]);
     if options.write {
         bench.arg("--document").arg(paths::root().join("docs/measurements.md"));
+        if (options.model.as_str(), options.device.as_str()) == ("pico", "cpu") {
+            bench.arg("--json").arg(paths::root().join("docs/bench.json"));
+        }
+    }
+    if let Some(package) = &options.package {
+        bench.arg("--package").arg(package);
     }
     for (flag, most) in [("--tasks", options.tasks), ("--files", options.files)] {
         if let Some(most) = most {

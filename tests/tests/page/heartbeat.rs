@@ -52,7 +52,10 @@ async fn an_engine_that_hangs_is_started_again_and_completes() -> Result<()> {
 
 #[tokio::test]
 async fn an_engine_that_lost_its_gpu_is_started_again_and_completes() -> Result<()> {
-    let site = with_workers(site()?)?.in_worker_first(
+    // A lane without soft tokens: a software GPU takes long to embed.
+    let settings =
+        "localStorage.setItem('llavacode.settings', '{ \"compare\": false, \"ghost_lane\": \"base\" }')";
+    let site = with_workers(site()?)?.in_page_first(settings)?.in_worker_first(
         "const devices = [];\
          const request = GPUAdapter.prototype.requestDevice;\
          GPUAdapter.prototype.requestDevice = async function (...of) {\

@@ -5,7 +5,7 @@ use llavacode_tests::harness::{PATIENCE, Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 
-use crate::folder::SOON;
+use crate::folder::{SOON, open_file};
 use crate::site;
 
 /// Every lane on show says whether it is right.
@@ -20,8 +20,8 @@ async fn the_demo_opens_at_a_place_and_says_which_lanes_are_right() -> Result<()
         page.screenshot("places").await?;
         page.wait_for_ghost(PATIENCE).await?;
         let first = page.text("place-target").await?;
-        let opened = page.editor_text().await?;
-        ensure!(!first.trim().is_empty() && !cursor_line(page).await?.contains(&first), "the line shows {first:?}");
+        let opened = cursor_line(page).await?;
+        ensure!(!first.trim().is_empty() && !opened.contains(&first), "the line shows {first:?}");
         let words = page.text("place-words").await?;
         ensure!(words.starts_with("pico completes it in"), "of the place it is said {words:?}");
         // What a card says is what it shows.
@@ -42,7 +42,17 @@ async fn the_demo_opens_at_a_place_and_says_which_lanes_are_right() -> Result<()
         // The line before is whole again, and nothing counts as unsaved.
         page.element("place-0").await?.click().await?;
         page.wait_until("the first place is shown", &format!("{TARGET} === {}", serde_json::to_string(&first)?), SOON).await?;
-        ensure!(page.editor_text().await? == opened, "the first file is not as it was");
+        ensure!(cursor_line(page).await? == opened, "the first line is not as it was");
+        let place = page.evaluate("document.querySelector(\"[data-testid='place-1']\").title").await?;
+        let path = place.as_str().and_then(|place| place.split(',').next()).context("it has no title")?.to_owned();
+        open_file(page, &path).await?;
+        let whole = format!(
+            "[...document.querySelectorAll('.cm-line')].some(line => line.textContent.includes({}))",
+            serde_json::to_string(second.trim())?
+        );
+        page.wait_until("the second line is whole again", &whole, SOON).await?;
+        page.element("place-0").await?.click().await?;
+        judged(page).await?;
         let marks = page.evaluate("document.querySelectorAll('.unsaved:not([hidden])').length").await?;
         ensure!(marks == 0, "{marks} files count as unsaved");
 

@@ -98,16 +98,18 @@ pub fn words(place: &DemoPlace, model: &str) -> String {
         (_, wrong) if wrong.is_empty() => {
             format!("{name} completes it in every lane: context makes no difference here.")
         }
-        (right, wrong) => format!("{name} completes it in {}; not in {}.", list(&right), list(&wrong)),
+        (right, wrong) => {
+            format!("{name} completes it in {}, not in {}.", list(&right, "and"), list(&wrong, "or"))
+        }
     }
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn list(names: &[&str]) -> String {
+fn list(names: &[&str], and: &str) -> String {
     match names {
         [] => String::new(),
         [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
     }
 }
 
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_was_measured_is_said_of_the_model_in_use() {
-        assert_eq!(words(&place(), "large 2"), "large completes it in full RAG and compressed; not in base.");
+        assert_eq!(words(&place(), "large 2"), "large completes it in full RAG and compressed, not in base.");
         assert!(words(&place(), "pico 5").ends_with("large does, in some."));
         assert!(words(&place(), "wise").contains("no difference"));
         assert!(words(&place(), "picobello 1").contains("was not measured"));

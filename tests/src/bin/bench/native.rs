@@ -13,7 +13,7 @@ use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::{BrowserOptions, Gpu};
 use serde_json::{Map, Value, json};
 
-use super::table;
+use super::{first, table};
 
 /// The model that is part of the page.
 const PICO: &str = "pico";
@@ -73,6 +73,12 @@ struct Arguments {
     /// Only the first so many files of the demo project, to index less
     #[arg(long)]
     files: Option<usize>,
+    /// A zip archive or wheel of 300 files or more, to measure the first suggestion in
+    #[arg(long)]
+    package: Option<PathBuf>,
+    /// A file for the report without the tasks' texts
+    #[arg(long)]
+    json: Option<PathBuf>,
     /// A document to write the table into, between its lines `<!-- bench-pico-webgpu:begin -->` and
     /// `<!-- bench-pico-webgpu:end -->`, or those of another model and device
     #[arg(long)]
@@ -102,6 +108,10 @@ pub(super) async fn main() -> Result<()> {
     let site = shorten(site, "demo/tasks.json", "", arguments.tasks)?;
     let site = shorten(site, "demo/workspace.json", "/files", arguments.files)?;
     let query = format!("?model={}&device={}", arguments.model, arguments.device.key());
+    let first = match &arguments.package {
+        Some(package) => first::measure(&arguments.dist, package, &query, &options).await?,
+        None => Map::new(),
+    };
     visit("bench", site, &query, &options, async |page| {
         let patience = Duration::from_secs(60 * arguments.minutes);
         wait_for(page, &arguments.model, patience).await?;
@@ -111,10 +121,18 @@ pub(super) async fn main() -> Result<()> {
         report.insert("date".into(), date.clone());
         report.insert("commit".into(), json!(arguments.commit));
         report.insert("browser".into(), json!(page.browser().version()));
+        if !first.is_empty() {
+            report.insert("first_suggestion_ms".into(), json!(first));
+        }
         let date = date.as_str().unwrap_or_default().replace(':', "-");
         let file = keep(&arguments.out, &date, &report).context("the report could not be written")?;
         let measured = serde_json::from_value::<Report>(json!(report))?;
         table::print(&measured, &report);
+        if let Some(json) = &arguments.json {
+            let mut short = report.clone();
+            short.remove("results");
+            fs::write(json, serde_json::to_string_pretty(&short)? + "\n")?;
+        }
         if let Some(document) = &arguments.document {
             let name = format!("bench-{}-{}", arguments.model, arguments.device.key());
             write_between(document, &name, &table::markdown(&measured, &report))?;

@@ -91,6 +91,19 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
             ));
         }
     }
+    if let Some(first) = facts.get("first_suggestion_ms").and_then(Value::as_object) {
+        let seconds = |name: &str| {
+            first.get(name).and_then(Value::as_f64).map_or("–".into(), |ms| format!("{:.1} s", ms / 1e3))
+        };
+        text.push_str(&format!(
+            "- First suggestion: {} after the page is opened again (median of five); after a package is opened, its files \
+             unpacked and read, {} in base, {} in full RAG, {} compressed.\n",
+            seconds("open"),
+            seconds("package_base"),
+            seconds("package_full_rag"),
+            seconds("package_compressed")
+        ));
+    }
     if let Some(launches) = report.launches_per_layer {
         text.push_str(&format!("- Kernel launches of a layer in a decode step: {launches}.\n"));
     }

@@ -1,0 +1,94 @@
+//! How long one waits for the first suggestion: after the page is opened, and after a project is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use llavacode_tests::harness::{Key, Page, visit};
+use llavacode_tests::server::Site;
+use llavacode_tests::webdriver::BrowserOptions;
+use serde_json::{Map, Value, json};
+
+/// The page is opened so often.
+const OPENED: usize = 5;
+/// The longest wait.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Notes when a suggestion is shown the first time, by the page's clock.
+const CLOCK: &str = "new MutationObserver(() => {\
+      if (!window.firstGhost && document.querySelector('.cm-ghost')?.textContent) window.firstGhost = performance.now();\
+    }).observe(document, { subtree: true, childList: true, characterData: true });";
+
+/// Milliseconds to the first suggestion: `open`, the median with everything in the browser's cache, and
+/// `package_<lane>` from the moment a package's archive is chosen, in lanes of their own.
+///
+/// # Errors
+/// If the page does not get so far.
+pub(super) async fn measure(
+    dist: &Path,
+    package: &Path,
+    query: &str,
+    options: &BrowserOptions,
+) -> Result<Map<String, Value>> {
+    let mut found = Map::new();
+    let site = Site::new(dist)?.in_page_first(CLOCK)?;
+    visit("first-open", site, query, options, async |page| {
+        page.wait_until_usable().await?;
+        let mut times = Vec::new();
+        for _ in 0..OPENED {
+            page.reload().await?;
+            times.push(first_ghost(page).await?);
+        }
+        times.sort_by(f64::total_cmp);
+        println!("first suggestion {times:.0?} ms after the page is opened");
+        found.insert("open".into(), json!(times[OPENED / 2]));
+        Ok(())
+    })
+    .await?;
+    for lane in ["base", "full_rag", "compressed"] {
+        let settings = json!({ "ghost_lane": lane, "compare": false }).to_string();
+        let script = format!("localStorage.setItem('llavacode.settings', {});{CLOCK}", json!(settings));
+        let site = Site::new(dist)?.in_page_first(&script)?;
+        visit(&format!("first-{lane}"), site, query, options, async |page| {
+            let ms = in_package(page, package).await.with_context(|| format!("in the lane {lane}"))?;
+            println!("first suggestion {ms:.0} ms after {} is chosen, {lane}", package.display());
+            found.insert(format!("package_{lane}"), json!(ms));
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(found)
+}
+
+/// Opens an archive as a project and asks for a suggestion at the end of its first file.
+async fn in_package(page: &Page, package: &Path) -> Result<f64> {
+    page.wait_until_usable().await?;
+    first_ghost(page).await?;
+    let before = page.text("workspace-name").await?;
+    let chosen = page.evaluate("(() => { window.firstGhost = 0; return performance.now(); })()").await?;
+    page.choose_file("file-input", package).await?;
+    let other = format!(
+        "document.querySelector(\"[data-testid='workspace-name']\").textContent !== {}",
+        json!(before)
+    );
+    page.wait_until("the package is open", &other, PATIENCE).await?;
+    page.go_to_end().await?;
+    page.type_text("\n\ndef ").await?;
+    page.evaluate("(() => { window.firstGhost = 0; })()").await?;
+    page.press(&[Key::Control, Key::Letter(' ')]).await?;
+    let shown = first_ghost(page).await?;
+    let files = page
+        .evaluate("Number(document.querySelector(\"[data-testid='index-state']\").dataset.files)")
+        .await?;
+    ensure!(
+        files.as_u64().is_some_and(|files| files >= 300),
+        "the package has {files} files: give a larger one"
+    );
+    Ok(shown - chosen.as_f64().context("the page has no clock")?)
+}
+
+/// When a suggestion was first shown, by the page's clock.
+async fn first_ghost(page: &Page) -> Result<f64> {
+    let shown = page.wait_until("a suggestion is shown", "window.firstGhost || null", PATIENCE).await?;
+    shown.as_f64().context("the page has no clock")
+}
