@@ -45,12 +45,16 @@ pub(super) async fn measure(
         Ok(())
     })
     .await?;
+    // A wheel is a zip archive by another name, and the page goes by the name.
+    let folder = tempfile::tempdir()?;
+    let archive = folder.path().join("package.zip");
+    std::fs::copy(package, &archive).with_context(|| format!("{} cannot be read", package.display()))?;
     for lane in ["base", "full_rag", "compressed"] {
         let settings = json!({ "ghost_lane": lane, "compare": false }).to_string();
         let script = format!("localStorage.setItem('llavacode.settings', {});{CLOCK}", json!(settings));
         let site = Site::new(dist)?.in_page_first(&script)?;
         visit(&format!("first-{lane}"), site, query, options, async |page| {
-            let ms = in_package(page, package).await.with_context(|| format!("in the lane {lane}"))?;
+            let ms = in_package(page, &archive).await.with_context(|| format!("in the lane {lane}"))?;
             println!("first suggestion {ms:.0} ms after {} is chosen, {lane}", package.display());
             found.insert(format!("package_{lane}"), json!(ms));
             Ok(())
