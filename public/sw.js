@@ -67,6 +67,7 @@ async function keepAll() {
     "helper_bg.wasm",
     "demo/workspace.json",
     "demo/tasks.json",
+    "demo/places.json",
     "bundle/bundle.json",
     "models/index.json",
     ...beside.map((id) => `models/${id}/bundle.json`),

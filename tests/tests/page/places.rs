@@ -61,6 +61,13 @@ async fn the_demo_opens_at_a_place_and_says_which_lanes_are_right() -> Result<()
         page.element("place-1").await?.click().await?;
         page.element("place-0").await?.click().await?;
         page.wait_for_notice(&["was changed", "“Demo” loads it again"], SOON).await?;
+
+        // They are there without a network, too.
+        page.wait_until_kept().await?;
+        page.go_offline();
+        page.reload().await?;
+        let shown = "document.querySelector(\"[data-testid='places']\")?.hidden === false";
+        page.wait_until("the places are there offline", shown, SOON).await?;
         Ok(())
     })
     .await

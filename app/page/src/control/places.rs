@@ -88,16 +88,19 @@ impl Control {
         self.complete(true);
     }
 
-    /// Shows a file with this text. The demo's texts are nobody's work: it counts as saved.
+    /// Shows a file with this text. That is nobody's work: a file that the user did not change counts as saved.
     fn put_text(self, path: &str, text: &str) {
         self.open(path);
+        let changed = self.state.workspace.with_untracked(|workspace| workspace.is_unsaved(path));
         self.with_editor(|editor| {
             if editor.text() != text {
                 editor.replace_text(text);
             }
         });
         self.keep_edits();
-        self.state.workspace.update(|workspace| workspace.set_saved(path, text));
-        self.keep_file(path);
+        if !changed {
+            self.state.workspace.update(|workspace| workspace.set_saved(path, text));
+            self.keep_file(path);
+        }
     }
 }

@@ -98,7 +98,8 @@ impl Settings {
 
     /// Takes the address of a shared index's folder, or of its manifest; of nothing but blanks for none.
     pub fn set_shared_index(&mut self, address: &str) {
-        let folder = address.trim().trim_end_matches("index.json").trim_end_matches('/');
+        let address = address.trim();
+        let folder = address.strip_suffix("/index.json").unwrap_or(address).trim_end_matches('/');
         self.shared_index = (!folder.is_empty()).then(|| format!("{folder}/"));
     }
 
@@ -164,6 +165,8 @@ mod tests {
             settings.set_shared_index(address);
             assert_eq!(settings.shared_index.as_deref(), Some("https://a.example/team/"), "{address}");
         }
+        settings.set_shared_index("https://a.example/our-index.json");
+        assert_eq!(settings.shared_index.as_deref(), Some("https://a.example/our-index.json/"));
         settings.set_shared_index(" ");
         assert_eq!(settings.shared_index, None);
     }
