@@ -174,6 +174,7 @@ fn prompt_config() -> PromptConfig {
         chunk_tokens: 96,
         context_tokens: 512,
         digest_tokens: 0,
+        excerpt_tokens: 0,
         top_k: 10,
         soft_tokens: NonZeroUsize::MIN,
         max_new_tokens: 50,

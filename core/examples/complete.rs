@@ -10,7 +10,6 @@ use burn::tensor::Device;
 use llavacode_core::{
     bundle::{manifest_of, read_manifest},
     engine::{CancelFlag, CompletionRequest, Engine, NativeHost, Place},
-    index::Ranker,
     weights::{FolderFiles, OneFile},
     workspace::{MemoryCache, Pace, Workspace},
 };
@@ -28,17 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let batch = Pace::of_parts(engine.manifest.prompt.soft_tokens).batch();
         while !workspace.embed_next(&engine, batch).await?.is_over() {}
-        let mut place = Place::new(CompletionRequest {
-            path: last.clone(),
-            prefix: fs::read_to_string(last)?,
-            suffix: String::new(),
-            multi_line: false,
-            same_file: false,
-            ranker: Ranker::Jaccard,
-            top_k: None,
-            leave_out: Vec::new(),
-            cold: true,
-        });
+        let cursor = CompletionRequest::at(last, fs::read_to_string(last)?, "");
+        let mut place = Place::new(CompletionRequest { cold: true, ..cursor });
         for lane in engine.lanes() {
             let cancel = CancelFlag::default();
             let found = engine.complete(&mut workspace, &mut place, lane, &cancel, |_| ()).await?;

@@ -17,7 +17,6 @@ use llavacode_api::demo::{DemoPlace, DemoPlaces, Said, Shows};
 use llavacode_core::{
     bundle::read_manifest,
     engine::{CancelFlag, CompletionRequest, Engine, NativeHost, Place},
-    index::Ranker,
     metrics::exact_match,
     tasks::Task,
     weights::FolderFiles,
@@ -149,17 +148,8 @@ fn pico_says_at_the_places_what_is_written_there() {
         while !files.embed_next(&engine, 256).await.unwrap().is_over() {}
         for place in committed_places() {
             let task = committed_tasks().into_iter().find(|task| task.target == place.target).unwrap();
-            let mut cursor = Place::new(CompletionRequest {
-                path: task.path,
-                prefix: task.prefix,
-                suffix: task.suffix,
-                multi_line: false,
-                same_file: false,
-                ranker: Ranker::Jaccard,
-                top_k: None,
-                leave_out: Vec::new(),
-                cold: true,
-            });
+            let cursor = CompletionRequest::at(task.path, task.prefix, task.suffix);
+            let mut cursor = Place::new(CompletionRequest { cold: true, ..cursor });
             for lane in engine.lanes() {
                 let cancel = CancelFlag::default();
                 let found = engine.complete(&mut files, &mut cursor, lane, &cancel, |_| ()).await.unwrap();

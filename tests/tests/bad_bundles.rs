@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use llavacode_core::{
     Error,
     bundle::{MANIFEST, Models, PROJECTOR, load_bundle},
-    config::{BundleManifest, DecoderConfig, FileEntry},
+    config::{BundleManifest, DecoderConfig, EncoderInput, FileEntry},
     weights::{MemoryFiles, sha256_hex},
 };
 use llavacode_tests::parity;
@@ -125,6 +125,55 @@ async fn more_soft_tokens_than_the_reader_has_positions() {
     manifest.prompt.top_k = 1;
     let counts = [(positions - 1, true), (positions, false), (usize::MAX, false)];
     try_soft_tokens(files, manifest, counts, "lower one of them").await;
+}
+
+/// A bundle whose encoder is the reader's layers after which states are pooled; `change` is made to its
+/// files before.
+fn without_encoder(layers: &[usize], change: impl FnOnce(&mut MemoryFiles)) -> MemoryFiles {
+    let mut files = bundle(|files| {
+        files.files.retain(|path, _| !path.starts_with("encoder/"));
+        files.files.insert(PROJECTOR.into(), projector(128, 64).into());
+        let mut json: serde_json::Value = serde_json::from_slice(&tokenizer(100)).expect("JSON");
+        json["added_tokens"] = serde_json::json!([{
+            "id": 100, "content": "last", "special": true, "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false,
+        }]);
+        files.files.insert("reader/tokenizer.json".into(), serde_json::to_vec(&json).expect("JSON").into());
+        change(files);
+    });
+    let mut manifest: BundleManifest = serde_json::from_slice(&files.files[MANIFEST]).expect("a manifest");
+    manifest.encoder = EncoderInput {
+        max_tokens: 64,
+        prepend: "last".into(),
+        reader_layers: layers.into(),
+        append: "".into(),
+    };
+    put_manifest(&mut files, &manifest);
+    files
+}
+
+#[tokio::test]
+async fn the_readers_layers_stand_in_for_an_encoder() {
+    let models = load(&without_encoder(&[0, 1], |_| ())).await.expect("models");
+    let embedder = models.embedder.expect("an encoder");
+    assert_eq!((embedder.encoder.width(), embedder.encoder.config().num_hidden_layers), (128, 1));
+    assert_eq!(models.projector.expect("a projector").input_width(), 128);
+    let input = &models.manifest.encoder;
+    assert_eq!(embedder.input(input, "ab").expect("tokens"), [100, 64, 65]);
+    assert_eq!(embedder.input(input, "").expect("tokens"), [100]);
+
+    let error = refusal(&without_encoder(&[0], |_| ())).await.to_string();
+    assert!(error.contains("takes vectors of 128 numbers and the encoder gives 64"), "{error}");
+    let error = refusal(&without_encoder(&[0, 99], |_| ())).await.to_string();
+    assert!(error.contains("asks for layer 99 and the reader has"), "{error}");
+    let encoder = parity::ENCODERS[0];
+    let both = without_encoder(&[0, 1], |files| {
+        files.files.insert("encoder/model.safetensors".into(), encoder.weights.into());
+    });
+    let error = refusal(&both).await.to_string();
+    assert!(error.contains("leave one of them out"), "{error}");
+    let error = refusal(&without_encoder(&[], |_| ())).await.to_string();
+    assert!(error.contains("no encoder"), "{error}");
 }
 
 /// Loads the bundle with each number of soft tokens a chunk; where it does not fit, the refusal names it

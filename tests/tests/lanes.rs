@@ -44,6 +44,7 @@ const BATCH: usize = 64;
 fn with_every_lane(prompt: &mut PromptConfig) {
     prompt.sink_token = Some("<|endoftext|>".into());
     prompt.digest_tokens = 20;
+    prompt.excerpt_tokens = 40;
 }
 
 /// Gives a chunk so many soft tokens.
@@ -92,17 +93,8 @@ impl Page {
 }
 
 fn request() -> CompletionRequest {
-    CompletionRequest {
-        path: "main.py".into(),
-        prefix: "circle = Circle()\nprint(circle.".into(),
-        suffix: "\n".into(),
-        multi_line: false,
-        same_file: false,
-        ranker: Ranker::Jaccard,
-        top_k: None,
-        leave_out: Vec::new(),
-        cold: true,
-    }
+    let cursor = CompletionRequest::at("main.py", "circle = Circle()\nprint(circle.", "\n");
+    CompletionRequest { cold: true, ..cursor }
 }
 
 /// The projector's file with every weight nought, so that its vectors are nought too.

@@ -48,7 +48,7 @@ impl Sequence {
             match segment {
                 Segment::Tokens(tokens) | Segment::Alone(tokens) => sequence.tokens.extend_from_slice(tokens),
                 Segment::Soft(id) => {
-                    let chunk = (0..chunks).find(|&number| chunk_id(number) == *id).unwrap_or(0);
+                    let chunk = chunk_number(*id, chunks);
                     for i in 0..soft_tokens {
                         sequence.soft.push((sequence.tokens.len(), chunk * soft_tokens + i));
                         sequence.tokens.push(0);
@@ -125,6 +125,7 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         chunk_tokens: 96,
         context_tokens: 512,
         digest_tokens: 0,
+        excerpt_tokens: 0,
         top_k: chunks.top_k,
         soft_tokens: chunks.soft_tokens,
         max_new_tokens: 50,
@@ -151,6 +152,11 @@ pub fn prompt_of(builder: &PromptBuilder, lane: Lane, sample: &Sample) -> Prompt
         .collect();
     let cursor = Cursor { path: &sample.path, prefix: &sample.prefix, suffix: &sample.suffix };
     builder.build(lane, &builder.local_part(cursor), &chunks)
+}
+
+/// Which of a sample's chunks soft tokens stand for.
+pub(crate) fn chunk_number(id: ChunkId, chunks: usize) -> usize {
+    (0..chunks).find(|&number| chunk_id(number) == id).unwrap_or(0)
 }
 
 /// What the soft tokens of a sample's chunk are found by.

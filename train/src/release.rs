@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
+use half::f16;
 use llavacode_core::{
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
     config::{
@@ -15,12 +17,14 @@ use llavacode_core::{
     },
     weights::sha256_hex,
 };
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::json;
 
 use crate::{
     checkpoint::write_whole,
     corpus::Split,
     evaluate::{Report, placement_key},
+    soft::features::MOST_TOKENS,
 };
 
 /// What a release is made of.
@@ -85,7 +89,7 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         files,
         prompt: release.prompt.clone(),
         chunking: ChunkingConfig { lines: 10, stride: 5 },
-        encoder: EncoderInput { max_tokens: 96, append: "<|endoftext|>".into() },
+        encoder: EncoderInput { max_tokens: 96, append: "<|endoftext|>".into(), ..EncoderInput::default() },
         // The step `demo` measures it.
         least_confidence: 0.0,
         quantization: QuantizationConfig {
@@ -101,6 +105,62 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes(),
     )?;
     Ok(manifest)
+}
+
+/// What makes soft tokens for a bundle whose encoder is its reader.
+#[derive(Debug, Clone)]
+pub struct SoftRelease {
+    /// The projector's file, in 32 bits.
+    pub projector: PathBuf,
+    /// Soft tokens of a chunk.
+    pub soft_tokens: NonZeroUsize,
+    /// Depths whose hidden states it reads.
+    pub reader_layers: Vec<usize>,
+    /// The token that parts of chunks are read behind.
+    pub prepend: String,
+}
+
+/// Puts a projector, in 16 bits a number, beside a bundle's manifest and enters it there.
+///
+/// # Errors
+/// If a file cannot be read or written, or is none.
+pub fn release_soft(release: &SoftRelease, bundle: &Path) -> Result<BundleManifest> {
+    let path = bundle.join(MANIFEST);
+    let json = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let mut manifest: BundleManifest = serde_json::from_slice(&json)
+        .with_context(|| format!("{} is no bundle's manifest", path.display()))?;
+    let file = fs::read(&release.projector)
+        .with_context(|| format!("{} cannot be read", release.projector.display()))?;
+    let bytes = in_16_bits(&file)?;
+    write_whole(&bundle.join(PROJECTOR), &bytes)?;
+    let entry = FileEntry { bytes: bytes.len() as u64, sha256: Some(sha256_hex(&bytes)) };
+    manifest.files.insert(PROJECTOR.into(), entry);
+    manifest.prompt.soft_tokens = release.soft_tokens;
+    manifest.encoder = EncoderInput {
+        max_tokens: MOST_TOKENS,
+        append: String::new(),
+        prepend: release.prepend.clone(),
+        reader_layers: release.reader_layers.clone(),
+    };
+    write_whole(&path, (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes())?;
+    Ok(manifest)
+}
+
+/// A file of 32-bit tensors with 16 bits a number.
+fn in_16_bits(file: &[u8]) -> Result<Vec<u8>> {
+    let tensors = SafeTensors::deserialize(file).context("the projector's file is damaged")?;
+    let mut halves = Vec::new();
+    for (name, tensor) in tensors.iter() {
+        ensure!(tensor.dtype() == Dtype::F32, "tensor {name} of the projector has no 32-bit numbers");
+        let numbers = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let bytes: Vec<u8> = numbers.flat_map(|x| f16::from_f32(x).to_le_bytes()).collect();
+        halves.push((name.to_owned(), tensor.shape().to_vec(), bytes));
+    }
+    let views = halves
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F16, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    Ok(safetensors::serialize(views, None)?)
 }
 
 /// The released placement's lanes, under the lanes' own names.

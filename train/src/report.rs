@@ -8,7 +8,7 @@ use plotters::{coord::Shift, prelude::*};
 
 use crate::{
     evaluate::{LaneReport, Report},
-    readers::{ReadersReport, Set, table},
+    readers::{LaneSummary, ReadersReport, Set, table},
 };
 
 /// The table of lanes, in Markdown.
@@ -168,6 +168,71 @@ pub fn plot_readers(report: &ReadersReport, path: &Path) -> Result<()> {
     plot_panels(sets.map(panel).into(), path)
 }
 
+/// A lane's name, its positions beyond base's, and what it keeps of full RAG's gain in nats and in edit
+/// similarity, in percent.
+type Kept = (String, f64, f64, f64);
+
+/// What a bundle's lanes keep of full RAG's gain, against the positions they take, as an SVG: a point a
+/// lane, on lines that need a name only a chunk has.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn plot_kept(report: &ReadersReport, path: &Path) -> Result<()> {
+    let found = report.values().find_map(|sets| sets.get(Set::CrossFile.name()));
+    let rows: Vec<Kept> = found.map(|found| kept(&found.lanes)).unwrap_or_default();
+    let most = rows.iter().map(|row| row.1).fold(64.0, f64::max);
+    let shares = || rows.iter().flat_map(|row| [row.2, row.3]);
+    let (low, high) = (shares().fold(-10.0, f64::min), shares().fold(110.0, f64::max));
+    let draw = || -> Result<(), Box<dyn Error + '_>> {
+        let area = SVGBackend::new(path, (820, 460)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&area)
+            .caption("what is kept of full RAG's gain, by the positions it takes", ("sans-serif", 15))
+            .margin(12)
+            .set_label_area_size(LabelAreaPosition::Left, 60)
+            .set_label_area_size(LabelAreaPosition::Bottom, 40)
+            .build_cartesian_2d(-0.04 * most..1.3 * most, low - 10.0..high + 10.0)?;
+        let mesh = &mut chart.configure_mesh();
+        mesh.x_desc("positions of the prompt beyond base's").y_desc("kept of full RAG's gain, %").draw()?;
+        chart.draw_series(LineSeries::new([(-0.04 * most, 0.0), (1.3 * most, 0.0)], BLACK.mix(0.5)))?;
+        for (index, color, label) in
+            [(0, RGBColor(31, 111, 235), "nats a character"), (1, RGBColor(207, 92, 0), "edit similarity")]
+        {
+            let points = rows.iter().map(|row| (row.1, if index == 0 { row.2 } else { row.3 }));
+            let circles = points.map(|point| Circle::new(point, 5, color.filled()));
+            let series = chart.draw_series(circles)?;
+            series.label(label).legend(move |(x, y)| Circle::new((x + 8, y), 5, color.filled()));
+        }
+        chart.draw_series(rows.iter().map(|(name, x, nats, _)| {
+            EmptyElement::at((*x, *nats)) + Text::new(name.clone(), (9, -6), ("sans-serif", 12))
+        }))?;
+        chart
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.85))
+            .border_style(BLACK.mix(0.2))
+            .position(SeriesLabelPosition::LowerRight)
+            .draw()?;
+        area.present()?;
+        Ok(())
+    };
+    draw().map_err(|error| anyhow!("{} cannot be drawn: {error}", path.display()))
+}
+
+fn kept(lanes: &BTreeMap<String, LaneSummary>) -> Vec<Kept> {
+    let (Some(base), Some(full)) = (lanes.get("base"), lanes.get("full_rag")) else { return Vec::new() };
+    let share = |of: fn(&LaneSummary) -> f64, lane: &LaneSummary| {
+        let whole = of(full) - of(base);
+        if whole == 0.0 { 0.0 } else { 100.0 * (of(lane) - of(base)) / whole }
+    };
+    let row = |(name, lane): (&String, &LaneSummary)| {
+        let nats = share(|lane| lane.cross_entropy_per_character, lane);
+        let similarity = share(|lane| lane.edit_similarity, lane);
+        (table::title(name), lane.positions - base.positions, nats, similarity)
+    };
+    // Variants would stand on their lanes.
+    lanes.iter().filter(|(name, _)| !name.contains('.') && *name != "base").map(row).collect()
+}
+
 fn plot_panels(panels: Vec<(String, Vec<Row>)>, path: &Path) -> Result<()> {
     const ROW: u32 = 44;
     const AROUND: u32 = 100;
@@ -248,4 +313,34 @@ fn panel<'a>(
         .position(SeriesLabelPosition::LowerRight)
         .draw()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_keep_shares_of_full_rags_gain() {
+        let lane = |nats: f64, similarity: f64, positions: f64| LaneSummary {
+            exact_match: 0.0,
+            edit_similarity: similarity,
+            cross_entropy: 0.0,
+            cross_entropy_per_character: nats,
+            positions,
+            against_base: None,
+            against_control: None,
+        };
+        let lanes = BTreeMap::from([
+            ("base".to_owned(), lane(0.6, 30.0, 300.0)),
+            ("full_rag".to_owned(), lane(0.4, 50.0, 800.0)),
+            ("compressed".to_owned(), lane(0.55, 28.0, 364.0)),
+            ("cached.whole".to_owned(), lane(0.4, 50.0, 800.0)),
+        ]);
+        let found = kept(&lanes);
+        let names: Vec<&str> = found.iter().map(|row| row.0.as_str()).collect();
+        assert_eq!(names, ["compressed", "full RAG"]);
+        let (_, positions, nats, similarity) = found[0];
+        assert!((nats - 25.0).abs() < 1e-9 && (similarity + 10.0).abs() < 1e-9 && positions == 64.0);
+        assert!((found[1].2 - 100.0).abs() < 1e-9);
+    }
 }

@@ -13,7 +13,7 @@ use llavacode_train::{
     model::pico_config,
     readers::{
         self, BundleReader, Counts, Task,
-        bundle::Question,
+        bundle::{Question, SOFT_TOKEN},
         tasks::{self, Set},
     },
 };
@@ -91,7 +91,7 @@ fn greedy(reader: &BundleReader, question: &Question) -> String {
 fn questions(reader: &BundleReader) -> Vec<Question> {
     let folder = tempfile::tempdir().expect("a folder");
     let task = tasks(folder.path()).swap_remove(0);
-    reader.lanes().into_iter().map(|lane| reader.question(lane, &task.sample)).collect()
+    reader.lanes().into_iter().map(|lane| reader.question(lane, &task.sample).expect("a question")).collect()
 }
 
 #[test]
@@ -118,15 +118,50 @@ fn a_first_chunk_read_by_itself_is_what_it_is_in_full_rag() {
     let mut sample = tasks(folder.path()).swap_remove(0).sample;
     sample.chunks.truncate(1);
     let mut session = reader.session();
-    let lanes = reader.cheaper_lanes();
+    let lanes = reader.every_lane();
     let judged = lanes.iter().map(|lane| reader.judge(&mut session, *lane, &sample, &[]).expect("an answer"));
     let judged: Vec<_> = judged.collect();
-    let [base, full_rag, short, digest, cached, whole] = judged.try_into().expect("six lanes");
+    let [base, full_rag, short, digest, head, excerpt, longer, cached, whole] =
+        judged.try_into().expect("nine lanes: it has no soft tokens");
+    assert!(head.positions <= short.positions && excerpt.positions <= longer.positions);
     assert!(digest.positions < short.positions && short.positions <= full_rag.positions);
     assert_eq!((&whole.text, whole.positions), (&full_rag.text, full_rag.positions));
     assert!((whole.nats - full_rag.nats).abs() < 1e-3 * full_rag.nats, "{} {}", whole.nats, full_rag.nats);
     assert_eq!(cached.positions, full_rag.positions);
     assert!((base.nats - full_rag.nats).abs() > 1e-3, "the chunk does something");
+}
+
+/// Of pico: its soft tokens do something, another task's do something else, and a session that held others
+/// gives the same answer as a fresh one.
+#[test]
+fn soft_tokens_are_their_chunks_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tasks = tasks(folder.path());
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/bundle");
+    let mut pico = BundleReader::load(&bundle).expect("a bundle");
+    pico.learn_mean(tasks.iter().map(|task| &task.sample)).expect("a mean");
+    let lanes = pico.every_lane();
+    let lane = |name| *lanes.iter().find(|lane| lane.name == name).expect("a lane");
+    let (own, mean) = (lane("compressed"), lane("control_mean"));
+    let one = &tasks[0].sample;
+    let other = tasks.iter().map(|task| &task.sample).find(|other| other.chunks != one.chunks);
+    let other = other.expect("another package's chunks");
+    let question = pico.question(own, one).expect("a question");
+    assert_eq!(question.soft.len(), 8 * one.chunks.len());
+    assert!(question.soft.iter().all(|(position, vector)| {
+        question.tokens[*position] == SOFT_TOKEN && vector.iter().any(|&x| x != 0.0)
+    }));
+    assert_ne!(question.soft, pico.question(own, other).expect("a question").soft);
+    let control = pico.question(mean, one).expect("a question");
+    assert_eq!(control.tokens, question.tokens);
+    assert!(control.soft.windows(2).all(|pair| pair[0].1 == pair[1].1));
+
+    let mut session = pico.session();
+    let mut nats = |lane, sample| pico.judge(&mut session, lane, sample, &[]).expect("an answer").nats;
+    let before = nats(own, one);
+    assert!((before - nats(mean, one)).abs() > 1e-4, "the chunk's vectors do something");
+    nats(own, other);
+    assert!((before - nats(own, one)).abs() < 1e-3, "of the same chunks the same");
 }
 
 #[test]

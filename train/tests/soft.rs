@@ -5,7 +5,8 @@ use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
 use llavacode_core::{
     config::{PromptConfig, PromptStyle},
     engine::Lane,
-    model::projector::ProjectorConfig,
+    index::chunker::parts,
+    model::{encoder::Encoder, projector::ProjectorConfig},
 };
 use llavacode_train::{
     gguf::GgufReader,
@@ -172,8 +173,8 @@ fn a_chunk_is_read_once_and_every_part_has_features() {
     assert_eq!(features.len(), 3 * 2 * width);
     let of = |chunk: usize, part: usize| &features[(2 * chunk + part) * width..][..width];
     assert!(of(0, 0) != of(0, 1), "two lines, two parts");
-    // The first part of one line has no line: `parts` gives it to the second.
-    assert_eq!(of(1, 0), of(1, 1));
+    // The first part of one line has no line: its features are those of the token before it.
+    assert!(of(1, 0) != of(1, 1) && of(1, 0).iter().all(|x| x.is_finite()));
     assert_eq!((of(0, 0), of(0, 1)), (of(2, 0), of(2, 1)));
     // Each state was divided by its root mean square, so no mean is larger than 1.
     let square = of(0, 0).iter().map(|x| x * x).sum::<f32>() / width as f32;
@@ -182,6 +183,26 @@ fn a_chunk_is_read_once_and_every_part_has_features() {
     let mut forgetful = chunk_reader(&reader, &model, 0);
     forgetful.features(&texts[1..2]);
     assert_eq!(forgetful.features(&texts), features, "read again");
+}
+
+/// What the projector learns from is what the page's encoder gives.
+#[test]
+fn features_are_what_the_engine_gives_of_the_same_parts() {
+    let reader = reader();
+    let model = Model::of_reader(&reader.reader).expect("a tied head");
+    let end = reader.tokenizer.encode("\n")[0];
+    let texts = ["def tide():\n    return level + 1\n\n", "x"].map(String::from);
+    let ours = chunk_reader(&reader, &model, usize::MAX).features(&texts);
+    let encoder = Encoder::of_reader(&reader.reader, vec![0, 1]);
+    let parts = texts.iter().flat_map(|text| parts(text, SOFT_TOKENS.get()));
+    let sequences: Vec<Vec<u32>> =
+        parts.map(|part| [&[end][..], &reader.tokenizer.encode(&part)].concat()).collect();
+    assert_eq!(encoder.width() * sequences.len(), ours.len());
+    let theirs: Vec<f32> = encoder.encode(&sequences).into_data().iter::<f32>().collect();
+    let off = ours.iter().zip(&theirs).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+    assert!(off < 2e-2, "{off}");
+    let mean = ours.iter().map(|x| x.abs()).sum::<f32>() / ours.len() as f32;
+    assert!(off < 0.05 * mean, "{off} of {mean}");
 }
 
 #[test]

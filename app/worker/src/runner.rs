@@ -46,12 +46,20 @@ struct Open<C> {
 
 impl<C: VectorCache> Open<C> {
     /// Takes a shared index into use, or none. One that cannot be used is told, and done without.
-    async fn use_shared<P: Platform>(&mut self, platform: &P, id: RequestId, url: Option<String>) {
+    async fn use_shared<P: Platform>(
+        &mut self,
+        platform: &P,
+        id: RequestId,
+        url: Option<String>,
+        widths: Vec<usize>,
+    ) {
         if self.shared == url && self.files.shared().is_some() == url.is_some() {
             return;
         }
         let opened = match &url {
-            Some(url) => SharedIndex::open(platform.shared(url), self.files.model_key()).await.map(Some),
+            Some(url) => {
+                SharedIndex::open(platform.shared(url), self.files.model_key(), widths).await.map(Some)
+            }
             None => Ok(None),
         };
         let shared = opened.unwrap_or_else(|error| {
@@ -228,8 +236,9 @@ impl<P: Platform> Runner<P> {
         let started_ms = self.platform.now_ms();
         let platform = self.platform.clone();
         let embeds = self.engine.as_ref().is_some_and(Engine::embeds);
+        let widths = self.engine.as_ref().map(Engine::vector_widths).unwrap_or_default();
         let open = self.open(id, &workspace).await?;
-        open.use_shared(&platform, id, shared.filter(|_| embeds)).await;
+        open.use_shared(&platform, id, shared.filter(|_| embeds), widths).await;
         open.files.set_files(files.iter().map(|file| (file.path.as_str(), file.text.as_str())));
         let total = open.files.waiting();
         Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, embedded: 0, started_ms })))

@@ -16,6 +16,9 @@ pub enum Lane {
     Cached,
     /// As signatures, and names that do not stand around the cursor already, within a smaller budget.
     Digest,
+    /// As the few of their lines that look most like what comes next, within a budget as small as soft
+    /// tokens'.
+    Excerpt,
     /// As soft tokens.
     Compressed,
     /// The same, by the projector of xRAG (arXiv 2405.13792): the baseline of the paper.
@@ -24,8 +27,8 @@ pub enum Lane {
 
 impl Lane {
     /// Every lane, in the order they are shown and measured.
-    pub const ALL: [Self; 6] =
-        [Self::Base, Self::FullRag, Self::Cached, Self::Digest, Self::Compressed, Self::Xrag];
+    pub const ALL: [Self; 7] =
+        [Self::Base, Self::FullRag, Self::Cached, Self::Digest, Self::Excerpt, Self::Compressed, Self::Xrag];
 
     /// Whether it has retrieved chunks in its prompt.
     pub fn retrieves(self) -> bool {
@@ -37,13 +40,14 @@ impl Lane {
         matches!(self, Self::Compressed | Self::Xrag)
     }
 
-    /// Its name in JSON: `base`, `full_rag`, `cached`, `digest`, `compressed`, `xrag`.
+    /// Its name in JSON: `base`, `full_rag`, `cached`, `digest`, `excerpt`, `compressed`, `xrag`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Base => "base",
             Self::FullRag => "full_rag",
             Self::Cached => "cached",
             Self::Digest => "digest",
+            Self::Excerpt => "excerpt",
             Self::Compressed => "compressed",
             Self::Xrag => "xrag",
         }
@@ -151,6 +155,23 @@ pub struct CompletionRequest {
     pub leave_out: Vec<ChunkSpan>,
     /// Start from an empty KV cache, as a measurement of cold TTFT does.
     pub cold: bool,
+}
+
+impl CompletionRequest {
+    /// One line at this cursor, as the page asks for it: everything else is as a user finds it.
+    pub fn at(path: impl Into<String>, prefix: impl Into<String>, suffix: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            prefix: prefix.into(),
+            suffix: suffix.into(),
+            multi_line: false,
+            same_file: false,
+            ranker: Ranker::default(),
+            top_k: None,
+            leave_out: Vec::new(),
+            cold: false,
+        }
+    }
 }
 
 /// A line to complete: `prefix` and `suffix` are cut from the file at `path`, `target` is what

@@ -136,17 +136,7 @@ fn lines_before(request: &CompletionRequest, lines: usize) -> CompletionRequest 
 }
 
 fn request(task: &Task, ranker: Ranker, cold: bool) -> CompletionRequest {
-    CompletionRequest {
-        path: task.path.clone(),
-        prefix: task.prefix.clone(),
-        suffix: task.suffix.clone(),
-        multi_line: false,
-        same_file: false,
-        ranker,
-        top_k: None,
-        leave_out: Vec::new(),
-        cold,
-    }
+    CompletionRequest { ranker, cold, ..CompletionRequest::at(&task.path, &task.prefix, &task.suffix) }
 }
 
 impl Samples {
@@ -193,6 +183,8 @@ fn differences(samples: &BTreeMap<Lane, Samples>) -> BTreeMap<String, Difference
         (Lane::Cached, Lane::Base),
         (Lane::Digest, Lane::FullRag),
         (Lane::Digest, Lane::Base),
+        (Lane::Excerpt, Lane::FullRag),
+        (Lane::Excerpt, Lane::Base),
         (Lane::FullRag, Lane::Base),
     ];
     let compare = |(a, b): (Lane, Lane)| {

@@ -1,23 +1,37 @@
 //! What must fit together in a bundle.
 
-use std::collections::BTreeMap;
-
 use super::layout::{MANIFEST, PROJECTOR, XRAG_PROJECTOR, has_encoder};
 use crate::{
     Error, Result,
-    config::{BundleManifest, DecoderConfig, FileEntry},
+    config::{BundleManifest, DecoderConfig},
     model::projector::ProjectorConfig,
     tokenize::Tokenizer,
 };
 
-/// A projector without an encoder has nothing to project.
-pub(super) fn parts(files: &BTreeMap<String, FileEntry>) -> Result<()> {
+/// A projector without an encoder has nothing to project, and a chunk has one encoder.
+pub(super) fn parts(manifest: &BundleManifest) -> Result<()> {
+    let BundleManifest { files, encoder, .. } = manifest;
     let projector = [PROJECTOR, XRAG_PROJECTOR].into_iter().find(|file| files.contains_key(*file));
-    match projector {
-        Some(projector) if !has_encoder(files) => Err(Error::Format {
+    let reason = match (has_encoder(files), encoder.reader_layers.is_empty(), projector) {
+        (false, true, Some(projector)) => {
+            format!("its `files` lists {projector} but no encoder, whose vectors that projects")
+        }
+        (true, false, _) => {
+            "its `files` lists an encoder and `encoder.reader_layers` makes one of the reader: leave one of them out"
+                .into()
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Format { file: MANIFEST.into(), format: "a bundle's manifest", reason })
+}
+
+/// The layers that are the encoder must be there.
+pub(super) fn reader_layers(manifest: &BundleManifest, reader: &DecoderConfig) -> Result<()> {
+    let (deepest, layers) = (manifest.encoder.reader_layers.iter().max(), reader.num_hidden_layers);
+    match deepest {
+        Some(&deepest) if deepest > layers => Err(Error::UnsupportedConfig {
             file: MANIFEST.into(),
-            format: "a bundle's manifest",
-            reason: format!("its `files` lists {projector} but no encoder, whose vectors that projects"),
+            reason: format!("`encoder.reader_layers` asks for layer {deepest} and the reader has {layers}"),
         }),
         _ => Ok(()),
     }

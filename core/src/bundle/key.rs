@@ -9,7 +9,8 @@ use crate::config::BundleManifest;
 /// into the encoder, the formats it is computed in, and how files and chunks are cut.
 pub fn model_key(bundle: &BundleManifest) -> String {
     let mut hash = Sha256::new();
-    for (path, entry) in bundle.files.iter().filter(|(path, _)| makes_vectors(path)) {
+    let with_reader = !bundle.encoder.reader_layers.is_empty();
+    for (path, entry) in bundle.files.iter().filter(|(path, _)| makes_vectors(path, with_reader)) {
         // A file without a hash is told by its length.
         hash.update(match &entry.sha256 {
             Some(sha256) => format!("{path} {sha256}\n"),

@@ -21,7 +21,9 @@ pub(super) fn has_encoder(files: &BTreeMap<String, FileEntry>) -> bool {
     files.keys().any(|path| path.strip_prefix(ENCODER).is_some_and(|below| below.starts_with('/')))
 }
 
-/// Whether a chunk's vectors depend on this file: the encoder's and every projector's.
-pub(super) fn makes_vectors(path: &str) -> bool {
-    path.starts_with(ENCODER) || path.starts_with("projector")
+/// Whether a chunk's vectors depend on this file: the encoder's and every projector's; the reader's too
+/// where its layers are the encoder.
+pub(super) fn makes_vectors(path: &str, with_reader: bool) -> bool {
+    let folder = if with_reader { READER } else { ENCODER };
+    path.starts_with(folder) || path.starts_with("projector")
 }

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! `model.gguf` may stand in the place of a `model.safetensors`; then `config.json` and
-//! `tokenizer.json` may be left out, since such a file holds both. Encoder and projector may be left
-//! out too: such a bundle has the lanes that need no soft tokens.
+//! `tokenizer.json` may be left out, since such a file holds both. The encoder may be the reader's own
+//! first layers, and then has no files. Encoder and projector may be left out altogether: such a bundle
+//! has the lanes that need no soft tokens.
 //!
 //! Checkpoints without a manifest are loaded by one made for them: [`arrange`] says which file is what,
 //! [`manifest_of`] makes the manifest.
@@ -27,7 +28,7 @@ use burn::tensor::Device;
 
 use crate::{
     Error, Result,
-    config::{BundleManifest, FileEntry, PromptConfig},
+    config::{BundleManifest, EncoderInput, FileEntry, PromptConfig},
     model::{decoder::DecoderFormats, encoder::Encoder, projector::Projector, reader::Reader},
     tokenize::Tokenizer,
     weights::{BundleFiles, ByteSource},
@@ -68,6 +69,27 @@ pub struct Embedder {
     pub tokenizer: Tokenizer,
 }
 
+impl Embedder {
+    /// A text's tokens as the encoder was trained on them. Never empty.
+    ///
+    /// # Errors
+    /// [`Error::MissingToken`] if the tokenizer lacks one that `input` names.
+    pub fn input(&self, input: &EncoderInput, text: &str) -> Result<Vec<u32>> {
+        let mut ids = self.tokenizer.encode(text);
+        ids.truncate(input.max_tokens);
+        if !input.prepend.is_empty() {
+            ids.insert(0, self.tokenizer.special(&input.prepend)?);
+        }
+        if !input.append.is_empty() {
+            ids.push(self.tokenizer.special(&input.append)?);
+        }
+        if ids.is_empty() {
+            ids.push(0);
+        }
+        Ok(ids)
+    }
+}
+
 /// How far loading is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -104,7 +126,7 @@ pub async fn load_models<F: BundleFiles>(
     device: &Device,
     progress: impl FnMut(Progress),
 ) -> Result<Models> {
-    checks::parts(&manifest.files)?;
+    checks::parts(&manifest)?;
     let entries = manifest.files.clone();
     let mut loader = Loader::new(files, &entries, device, progress);
     let formats = manifest.quantization;
@@ -114,6 +136,7 @@ pub async fn load_models<F: BundleFiles>(
         .decoder(layout::READER, |config, prefix| Reader::plan(config, linear_and_head, prefix))
         .await?;
     checks::soft_tokens(&manifest, &found.config)?;
+    checks::reader_layers(&manifest, &found.config)?;
     if manifest.prompt == PromptConfig::default() {
         // Nobody chose these budgets for this reader.
         manifest.prompt = manifest.prompt.within(found.config.max_position_embeddings);
@@ -129,10 +152,13 @@ pub async fn load_models<F: BundleFiles>(
             loader.decoder(layout::ENCODER, |config, prefix| Encoder::plan(config, both, prefix)).await?;
         let encoder = Encoder::from_weights(&found.config, &mut found.weights)?;
         embedder = Some(Embedder { encoder, tokenizer: found.tokenizer });
+    } else if !manifest.encoder.reader_layers.is_empty() {
+        let encoder = Encoder::of_reader(&reader, manifest.encoder.reader_layers.clone());
+        embedder = Some(Embedder { encoder, tokenizer: reader_tokenizer.clone() });
     }
     let [mut projector, mut xrag_projector] = [None, None];
     if let Some(Embedder { encoder, .. }) = &embedder {
-        let widths = (encoder.config().hidden_size, reader.config().hidden_size);
+        let widths = (encoder.width(), reader.config().hidden_size);
         for (file, place) in [(PROJECTOR, &mut projector), (XRAG_PROJECTOR, &mut xrag_projector)] {
             if entries.contains_key(file) {
                 *place = Some(loader.projector(file, widths).await?);

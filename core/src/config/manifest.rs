@@ -75,7 +75,8 @@ pub struct PromptConfig {
     pub chunk_order: ChunkOrder,
     /// Text before the prompt's retrieved part, if the reader was trained with one.
     pub context_header: String,
-    /// A token that the cached lane puts before everything, and before each chunk that is read by itself.
+    /// A token that the cached lane puts before everything, and before each chunk that is read by itself;
+    /// a causal prompt's soft tokens stand behind it too.
     /// Readers attend to the first position for want of anything better (StreamingLLM, arXiv 2309.17453,
     /// calls it the attention sink); without such a token each chunk would bring one of its own. If it
     /// is left out: the end of text, where the tokenizer has it, which is what begins a document in many
@@ -95,6 +96,9 @@ pub struct PromptConfig {
     /// Most tokens of what the digest lane says of the chunks; 0 for a bundle without that lane.
     #[serde(skip_serializing_if = "is_nought")]
     pub digest_tokens: usize,
+    /// Most tokens of the excerpt lane's context; 0 for a bundle without that lane.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub excerpt_tokens: usize,
     /// Chunks retrieved.
     pub top_k: usize,
     /// Soft tokens of a chunk in the lanes that have any, one for each of so many parts of its lines
@@ -124,6 +128,7 @@ impl Default for PromptConfig {
             chunk_tokens: 128,
             context_tokens: 512,
             digest_tokens: 0,
+            excerpt_tokens: 0,
             top_k: 8,
             soft_tokens: NonZeroUsize::MIN,
             max_new_tokens: 50,
@@ -148,6 +153,7 @@ impl PromptConfig {
             self.suffix_tokens = lower(self.suffix_tokens);
             self.context_tokens = lower(self.context_tokens);
             self.digest_tokens = lower(self.digest_tokens);
+            self.excerpt_tokens = lower(self.excerpt_tokens);
             self.chunk_tokens = lower(self.chunk_tokens);
         }
         self
@@ -219,12 +225,20 @@ pub struct EncoderInput {
     pub max_tokens: usize,
     /// A token appended to it, whose hidden state is pooled; empty for none.
     pub append: String,
+    /// A token put before it, whose hidden state is not; empty for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub prepend: String,
+    /// The encoder is the reader's own first layers, pooled after so many of them, 0 being the input
+    /// vectors ([`Pooling::MeanAfter`](crate::model::encoder::Pooling::MeanAfter)); empty where the bundle
+    /// brings an encoder of its own, or has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reader_layers: Vec<usize>,
 }
 
 impl Default for EncoderInput {
     /// The paper's: 512 tokens, and no token of its own for pooling.
     fn default() -> Self {
-        Self { max_tokens: 512, append: String::new() }
+        Self { max_tokens: 512, append: String::new(), prepend: String::new(), reader_layers: Vec::new() }
     }
 }
 

@@ -8,9 +8,8 @@ use llavacode_api::completion::Lane;
 use super::{Engine, Host};
 use crate::{
     Error, Result,
-    bundle::Embedder,
     index::{ChunkId, Index, Vectors, chunker::parts, dense::dot, vectors::Row},
-    model::{encoder::Encoder, token_ids},
+    model::{encoder::Encoder, projector::Projector, token_ids},
     workspace::Embed,
 };
 
@@ -28,7 +27,14 @@ impl<H: Host> Embed for Engine<H> {
 }
 
 impl<H: Host> Engine<H> {
-    /// Each text's embedding (width: the encoder's hidden size, length 1) and its projections: by each
+    /// Numbers of each of a text's vectors, the embedding's first: what [`Self::embed_texts`] gives.
+    pub fn vector_widths(&self) -> Vec<usize> {
+        let embedding = self.embedder.as_ref().map(|embedder| embedder.encoder.width());
+        let projectors = self.projector.iter().chain(&self.xrag_projector);
+        embedding.into_iter().chain(projectors.map(Projector::output_width)).collect()
+    }
+
+    /// Each text's embedding (width: the encoder's, length 1) and its projections: by each
     /// projector, xRAG's behind the paper's, a vector of the reader's hidden size. A text is what a soft
     /// token stands for: a part of a chunk ([`parts`](crate::index::chunker::parts)). None at all where
     /// the bundle has no encoder.
@@ -39,12 +45,15 @@ impl<H: Host> Engine<H> {
         let Some(embedder) = self.embedder.as_ref().filter(|_| !texts.is_empty()) else {
             return Ok(Vec::new());
         };
-        let sequences =
-            texts.iter().map(|text| self.encoder_input(embedder, text)).collect::<Result<Vec<_>>>()?;
-        let embeddings = self.encode(&embedder.encoder, &sequences);
+        let sequences = texts
+            .iter()
+            .map(|text| embedder.input(&self.manifest.encoder, text))
+            .collect::<Result<Vec<_>>>()?;
+        let encoded = self.encode(&embedder.encoder, &sequences);
         let projectors = self.projector.iter().chain(&self.xrag_projector);
-        let projections = projectors.map(|projector| projector.forward(embeddings.clone()));
-        let vectors: Vec<Tensor<2>> = std::iter::once(embeddings.clone()).chain(projections).collect();
+        let projections = projectors.map(|projector| projector.forward(encoded.clone()));
+        let embeddings = embedder.encoder.embeddings(encoded.clone());
+        let vectors: Vec<Tensor<2>> = std::iter::once(embeddings).chain(projections).collect();
         let widths: Vec<usize> = vectors.iter().map(|vectors| vectors.dims()[1]).collect();
         // One read for all of them: a read waits for the device.
         let data = Tensor::cat(vectors, 1).into_data_async().await;
@@ -92,25 +101,11 @@ impl<H: Host> Engine<H> {
     /// embedded yet, or the lane has no soft tokens.
     pub(super) fn soft_vectors(&self, index: &Index, lane: Lane, id: ChunkId) -> Option<Vec<f32>> {
         let projector = match lane {
-            Lane::Base | Lane::FullRag | Lane::Cached | Lane::Digest => return None,
+            Lane::Base | Lane::FullRag | Lane::Cached | Lane::Digest | Lane::Excerpt => return None,
             Lane::Compressed => 0,
             Lane::Xrag => usize::from(self.projector.is_some()),
         };
         index.projections(id, projector)
-    }
-
-    /// A text's tokens as the encoder was trained on them. Never empty.
-    fn encoder_input(&self, embedder: &Embedder, text: &str) -> Result<Vec<u32>> {
-        let input = &self.manifest.encoder;
-        let mut ids = embedder.tokenizer.encode(text);
-        ids.truncate(input.max_tokens);
-        if !input.append.is_empty() {
-            ids.push(embedder.tokenizer.special(&input.append)?);
-        }
-        if ids.is_empty() {
-            ids.push(0);
-        }
-        Ok(ids)
     }
 }
 

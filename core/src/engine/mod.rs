@@ -111,6 +111,7 @@ impl<H: Host> Engine<H> {
             Lane::Base | Lane::FullRag => true,
             Lane::Cached => self.prompts.sink().is_some(),
             Lane::Digest => self.manifest.prompt.digest_tokens > 0,
+            Lane::Excerpt => self.manifest.prompt.excerpt_tokens > 0,
             Lane::Compressed => self.projector.is_some(),
             Lane::Xrag => self.xrag_projector.is_some(),
         };

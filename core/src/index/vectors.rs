@@ -22,6 +22,11 @@ impl Vectors {
         Self { rows }
     }
 
+    /// Numbers of each.
+    pub fn widths(&self) -> impl Iterator<Item = usize> {
+        self.rows.iter().map(|row| row.values.len())
+    }
+
     /// The embedding, then the projections.
     pub fn rows(&self) -> &[Row] {
         &self.rows

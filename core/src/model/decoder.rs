@@ -82,14 +82,30 @@ impl Decoder {
     ///
     /// # Panics
     /// If the span ends beyond the cache's capacity.
-    pub fn forward(&self, mut x: Tensor<2>, cache: &mut Cache, span: Span) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, cache: &mut Cache, span: Span) -> Tensor<2> {
+        self.forward_seen(x, cache, span, |_, _| ())
+    }
+
+    /// The same; `see` gets the rows after so many layers, from 0 on.
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn forward_seen(
+        &self,
+        mut x: Tensor<2>,
+        cache: &mut Cache,
+        span: Span,
+        mut see: impl FnMut(usize, &Tensor<2>),
+    ) -> Tensor<2> {
         let end = span.start + span.len;
         assert!(end <= cache.capacity, "span ends at {end}, the cache holds {}", cache.capacity);
         // Taken out so that each layer owns its cache and may write in place.
         let layers = std::mem::take(&mut cache.layers);
-        for (layer, layer_cache) in self.layers.iter().zip(layers) {
+        see(0, &x);
+        for (number, (layer, layer_cache)) in self.layers.iter().zip(layers).enumerate() {
             let (y, layer_cache) = layer.forward(x, &cache.rope, layer_cache, span);
             cache.layers.push(layer_cache);
+            see(number + 1, &y);
             x = y;
         }
         cache.len = end;

@@ -1,14 +1,18 @@
-//! The encoder: a chunk's tokens become one embedding (Qwen3-Embedding's architecture and
-//! pooling, arXiv 2506.05176).
+//! The encoder: a chunk's tokens become one embedding.
+//!
+//! It is a model of its own (Qwen3-Embedding's architecture and pooling, arXiv 2506.05176), or the reader's
+//! first layers, whose hidden states are pooled by their mean: no second download, and mean pooling is
+//! what compresses best (arXiv 2510.20797).
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor},
+    tensor::{Device, Tensor, TensorData},
 };
 
 use super::{
     decoder::{Decoder, DecoderFormats},
     ids::token_ids,
+    reader::Reader,
 };
 use crate::{
     Result,
@@ -20,11 +24,28 @@ use crate::{
 /// Under the norm that divides an embedding, as in PyTorch's `normalize`.
 const MIN_NORM: f64 = 1e-12;
 
-/// A Qwen3 stack whose last token's hidden state is the embedding.
+/// Under the root mean square that divides a hidden state.
+const MIN_MEAN_SQUARE: f64 = 1e-12;
+
+/// A stack of layers, and what of its hidden states is the embedding.
 #[derive(Module, Debug)]
 pub struct Encoder {
     /// Embedding, layers and final norm.
     pub decoder: Decoder,
+    /// Which hidden states.
+    #[module(skip)]
+    pub pooling: Pooling,
+}
+
+/// Which hidden states become an embedding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pooling {
+    /// The last token's after the final norm, divided by its length.
+    LastToken,
+    /// Those after so many layers, 0 being the input vectors: each token's divided by its root mean square,
+    /// the mean of all but the first, and what the depths say side by side. The first token is the
+    /// attention sink, and its states say nothing of the text.
+    MeanAfter(Vec<usize>),
 }
 
 impl Encoder {
@@ -52,7 +73,33 @@ impl Encoder {
     }
 
     fn new(config: &DecoderConfig, formats: DecoderFormats, mut tensors: Tensors<'_>) -> Result<Self> {
-        Ok(Self { decoder: Decoder::new(config, formats, tensors.stack())? })
+        let decoder = Decoder::new(config, formats, tensors.stack())?;
+        Ok(Self { decoder, pooling: Pooling::LastToken })
+    }
+
+    /// The reader's layers up to the deepest of `depths`, pooled after each of these. The weights are the
+    /// reader's own, not copied.
+    ///
+    /// # Panics
+    /// If the reader has fewer layers.
+    pub fn of_reader(reader: &Reader, depths: Vec<usize>) -> Self {
+        let Decoder { embedding, layers, norm, config } = &reader.decoder;
+        let deepest = depths.iter().copied().max().unwrap_or(0);
+        let decoder = Decoder {
+            embedding: embedding.clone(),
+            layers: layers[..deepest].to_vec(),
+            norm: norm.clone(),
+            config: DecoderConfig { num_hidden_layers: deepest, ..config.clone() },
+        };
+        Self { decoder, pooling: Pooling::MeanAfter(depths) }
+    }
+
+    /// Width of what [`Self::encode`] gives.
+    pub fn width(&self) -> usize {
+        match &self.pooling {
+            Pooling::LastToken => self.config().hidden_size,
+            Pooling::MeanAfter(depths) => depths.len() * self.config().hidden_size,
+        }
     }
 
     /// Sizes.
@@ -65,14 +112,13 @@ impl Encoder {
         self.decoder.device()
     }
 
-    /// Embeds token sequences: the hidden state of each one's last token after the final norm,
-    /// divided by its length.
+    /// Embeds token sequences, as [`Pooling`] says.
     ///
     /// Sequences are padded on the right to the longest; attention is causal, so no token sees the
     /// padding behind it. The work is that of `n` longest sequences: give it similar lengths.
     ///
     /// # Shapes
-    /// - result: `[sequences, hidden]`, rows of length 1
+    /// - result: `[sequences, width]`; rows of length 1 where the last token is pooled
     ///
     /// # Panics
     /// If there is no sequence, or an empty one.
@@ -81,18 +127,66 @@ impl Encoder {
         assert!(sequences.iter().all(|s| !s.is_empty()) && longest > 0, "nothing to encode");
         let span = Span { batch: sequences.len(), start: 0, len: longest };
         let mut padded = vec![0; span.batch * longest];
-        let mut last = Vec::with_capacity(span.batch);
-        for (i, sequence) in sequences.iter().enumerate() {
-            padded[i * longest..][..sequence.len()].copy_from_slice(sequence);
-            last.push((i * longest + sequence.len() - 1) as u32);
+        for (row, sequence) in padded.chunks_exact_mut(longest).zip(sequences) {
+            row[..sequence.len()].copy_from_slice(sequence);
         }
         let device = self.device();
         let x = self.decoder.embed(token_ids(&padded, &device));
         let mut cache = self.decoder.cache(span.batch, longest);
-        let hidden = self.decoder.forward(x, &mut cache, span);
-        let pooled = hidden.select(0, token_ids(&last, &device));
-        l2_normalise(kernel::rms_norm(pooled, &self.decoder.norm))
+        let lengths = sequences.iter().map(Vec::len);
+        match &self.pooling {
+            Pooling::LastToken => {
+                let last = lengths.enumerate().map(|(i, len)| (i * longest + len - 1) as u32);
+                let hidden = self.decoder.forward(x, &mut cache, span);
+                let pooled = hidden.select(0, token_ids(&last.collect::<Vec<_>>(), &device));
+                l2_normalise(kernel::rms_norm(pooled, &self.decoder.norm))
+            }
+            Pooling::MeanAfter(depths) => {
+                let shares = Tensor::from_data(shares(lengths, longest), &device);
+                let mut pooled = vec![None; depths.len()];
+                self.decoder.forward_seen(x, &mut cache, span, |depth, states| {
+                    for (place, _) in pooled.iter_mut().zip(depths).filter(|(_, at)| **at == depth) {
+                        *place = Some(weighted_sums(states.clone(), shares.clone(), span.batch));
+                    }
+                });
+                Tensor::cat(pooled.into_iter().flatten().collect(), 1)
+            }
+        }
     }
+
+    /// What [`Self::encode`] gives, with rows of length 1: what texts are compared by.
+    pub fn embeddings(&self, encoded: Tensor<2>) -> Tensor<2> {
+        match self.pooling {
+            Pooling::LastToken => encoded,
+            Pooling::MeanAfter(_) => l2_normalise(encoded),
+        }
+    }
+}
+
+/// How much each row counts in its sequence's mean, `[sequences · longest, 1]`: the first token does not,
+/// unless it is the only one, and padding never does.
+fn shares(lengths: impl Iterator<Item = usize>, longest: usize) -> TensorData {
+    let mut shares = Vec::new();
+    for len in lengths {
+        let counted = if len > 1 { 1..len } else { 0..1 };
+        let share = 1.0 / counted.len() as f32;
+        shares.extend((0..longest).map(|row| if counted.contains(&row) { share } else { 0.0 }));
+    }
+    let rows = shares.len();
+    TensorData::new(shares, [rows, 1])
+}
+
+/// Of each sequence the sum of its rows, each divided by its root mean square and multiplied by its share.
+///
+/// # Shapes
+/// - `states`: `[sequences · longest, hidden]`
+/// - `shares`: `[sequences · longest, 1]`
+/// - result: `[sequences, hidden]`
+fn weighted_sums(states: Tensor<2>, shares: Tensor<2>, sequences: usize) -> Tensor<2> {
+    let [rows, hidden] = states.dims();
+    let mean_square = states.clone().powi_scalar(2).mean_dim(1);
+    let scaled = states * (shares / (mean_square + MIN_MEAN_SQUARE).sqrt());
+    scaled.reshape([sequences, rows / sequences, hidden]).sum_dim(1).squeeze_dim(1)
 }
 
 /// A text's embedding from those of its `parts`: their mean, of length one.
@@ -113,4 +207,77 @@ pub fn mean_of_parts(embeddings: Tensor<2>, parts: usize) -> Tensor<2> {
 pub fn l2_normalise(x: Tensor<2>) -> Tensor<2> {
     let length = x.clone().powi_scalar(2).sum_dim(1).sqrt().clamp_min(MIN_NORM);
     x / length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ModelType;
+
+    fn reader() -> Reader {
+        let config = DecoderConfig {
+            model_type: ModelType::Llama,
+            vocab_size: 40,
+            hidden_size: 32,
+            intermediate_size: 64,
+            num_hidden_layers: 3,
+            num_attention_heads: 4,
+            num_key_value_heads: 2,
+            head_dim: None,
+            max_position_embeddings: 64,
+            rms_norm_eps: 1e-5,
+            rope_theta: 1e4,
+            tie_word_embeddings: true,
+        };
+        Reader::init(&config, &Device::flex()).expect("it is valid")
+    }
+
+    fn floats(tensor: Tensor<2>) -> Vec<f32> {
+        tensor.into_data().iter::<f32>().collect()
+    }
+
+    /// The mean of rows divided by their root mean square, in f64.
+    fn mean_of(rows: &[f32], width: usize) -> Vec<f64> {
+        let (mut mean, count) = (vec![0.0; width], (rows.len() / width) as f64);
+        for row in rows.chunks_exact(width) {
+            let square = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / width as f64;
+            mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / square.sqrt() / count);
+        }
+        mean
+    }
+
+    #[test]
+    fn the_readers_states_are_pooled_text_by_text() {
+        let reader = reader();
+        let encoder = Encoder::of_reader(&reader, vec![0, 2]);
+        assert_eq!((encoder.width(), encoder.config().num_hidden_layers), (64, 2));
+        let texts: [Vec<u32>; 3] = [vec![9, 1, 2, 3, 4, 5], vec![9, 7], vec![9]];
+        let found = floats(encoder.encode(&texts));
+        for (text, found) in texts.iter().zip(found.chunks_exact(64)) {
+            let ids = token_ids(text, &Device::flex());
+            let inputs = reader.embed(ids);
+            let mut cache = reader.cache(1, text.len());
+            let span = cache.next(1, text.len());
+            let mut after_two = None;
+            reader.decoder.forward_seen(inputs.clone(), &mut cache, span, |depth, states| {
+                if depth == 2 {
+                    after_two = Some(states.clone());
+                }
+            });
+            // Without the first, unless it is all there is.
+            let skipped = usize::from(text.len() > 1) * 32;
+            let expected = [inputs, after_two.expect("two layers")]
+                .map(|states| mean_of(&floats(states)[skipped..], 32))
+                .concat();
+            let off = found
+                .iter()
+                .zip(&expected)
+                .fold(0.0, |most, (a, b)| f64::max(most, (f64::from(*a) - b).abs()));
+            assert!(off < 1e-4, "{text:?}: {off}");
+        }
+        let lengths = floats(encoder.embeddings(encoder.encode(&texts)));
+        for row in lengths.chunks_exact(64) {
+            assert!((row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-4);
+        }
+    }
 }

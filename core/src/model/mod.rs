@@ -3,7 +3,7 @@
 //! | model | architecture | gives |
 //! |---|---|---|
 //! | [`reader::Reader`] | Qwen2, Llama | logits of the next token |
-//! | [`encoder::Encoder`] | Qwen3 | one embedding a chunk |
+//! | [`encoder::Encoder`] | Qwen3, or the reader's first layers | one embedding of each part of a chunk |
 //! | [`projector::Projector`] | MLP | the embedding as a vector in the reader's input space |
 //!
 //! Reader and encoder are both a [`decoder::Decoder`]: a stack of [`layers::DecoderLayer`]s,

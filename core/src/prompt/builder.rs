@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::HashSet, sync::Arc};
 use super::{
     Cursor, LocalPart, Prompt, PromptChunk,
     digest::digest,
+    excerpt::{before_word, excerpt},
     healing::take_back,
     window::{first_tokens, prefix_tokens},
 };
@@ -30,7 +31,7 @@ pub struct PromptBuilder {
     config: PromptConfig,
     layout: Layout,
     header: Vec<u32>,
-    /// Before everything in the cached lane.
+    /// Before everything in the cached lane, and before soft tokens in a causal prompt.
     sink: Option<(u32, String)>,
 }
 
@@ -109,7 +110,8 @@ impl PromptBuilder {
     /// new tokens.
     pub fn max_prompt_tokens(&self) -> usize {
         let soft = self.config.top_k.saturating_mul(self.config.soft_tokens.get());
-        let context = self.config.context_tokens.max(self.config.digest_tokens).max(soft);
+        let text = self.config.digest_tokens.max(self.config.excerpt_tokens);
+        let context = self.config.context_tokens.max(text).max(soft);
         let around = match &self.layout {
             Layout::Fim { .. } => self.config.suffix_tokens.saturating_add(3),
             Layout::Causal { blank_line } if self.config.suffix_as_context => {
@@ -148,7 +150,14 @@ impl PromptBuilder {
     pub fn build(&self, lane: Lane, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Prompt {
         let LocalPart { path, before, after, taken_back } = local;
         let mut prompt = Prompt { taken_back: taken_back.clone(), ..Prompt::default() };
-        if let (Lane::Cached, Some((id, text))) = (lane, &self.sink) {
+        // A soft vector is no attention sink either; other layouts begin with a token of their own, or were
+        // trained without.
+        let with_sink = match (lane, &self.layout) {
+            (Lane::Cached, _) => true,
+            (Lane::Compressed | Lane::Xrag, Layout::Causal { .. }) => !chunks.is_empty(),
+            _ => false,
+        };
+        if let (true, Some((id, text))) = (with_sink, &self.sink) {
             prompt.push_special(*id, text);
         }
         match &self.layout {
@@ -181,12 +190,16 @@ impl PromptBuilder {
         let chunks = &chunks[..chunks.len().min(self.config.top_k)];
         match lane {
             Lane::Base => {}
-            Lane::FullRag | Lane::Cached | Lane::Digest => {
+            Lane::FullRag | Lane::Cached | Lane::Digest | Lane::Excerpt => {
                 let texts = match lane {
                     Lane::Digest => self.digests(local, chunks),
+                    Lane::Excerpt => Vec::from_iter(self.excerpt(local, chunks)),
                     _ => self.within_budget(chunks, self.config.context_tokens, |chunk| chunk.text.into()),
                 };
-                self.push_header(prompt, texts.len());
+                // Any of the chunks may have a line in an excerpt.
+                let used =
+                    if lane == Lane::Excerpt && !texts.is_empty() { chunks.len() } else { texts.len() };
+                self.push_header(prompt, used);
                 let separator = match &self.layout {
                     Layout::Fim { file_separator: Some(Special { id, text }), .. } => Some((*id, *text)),
                     _ => None,
@@ -223,6 +236,26 @@ impl PromptBuilder {
         let mut known: HashSet<String> =
             around.iter().flat_map(|text| words(text)).map(str::to_owned).collect();
         self.within_budget(chunks, self.config.digest_tokens, |chunk| digest(chunk.text, &mut known).into())
+    }
+
+    /// What the excerpt lane says of all chunks, best first.
+    fn excerpt(&self, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Option<ChunkText> {
+        let (before, after, separator) = match &self.layout {
+            Layout::Fim { file_separator: Some(_), .. } => (Vec::new(), Vec::new(), 1),
+            Layout::Fim { line_break, .. } => (Vec::new(), line_break.clone(), 0),
+            // A reader of whole files expects a text to begin with something of its own.
+            Layout::Causal { blank_line } => (self.path_line(OTHER_FILES), blank_line.clone(), 0),
+        };
+        let around = before.len() + after.len() + separator;
+        let room = self.config.excerpt_tokens.saturating_sub(around);
+        let [above, behind] = [&local.before, &local.after].map(|ids| self.tokenizer.decode(ids));
+        let above = above + &local.taken_back;
+        let above = before_word(&above);
+        let cost = |line: &str| self.tokenizer.encode(&format!("{line}\n")).len();
+        let best_last = self.config.chunk_order == ChunkOrder::BestLast;
+        let text = excerpt(chunks, above, &[above, &behind], room, best_last, cost);
+        let text = first_tokens(&self.tokenizer, &text, room);
+        (!text.is_empty()).then_some(ChunkText { before, text, after })
     }
 
     /// Of the chunks' texts, made by `text`, what the budget allows, best first.
@@ -301,6 +334,8 @@ impl Layout {
 
 /// What stands between documents in many readers' training.
 const END_OF_TEXT: &str = "<|endoftext|>";
+/// What an excerpt's lines are introduced as where nothing else parts them from the text.
+const OTHER_FILES: &str = "other files";
 const FILE_SEPARATOR: &str = "<|file_sep|>";
 const FIM_TOKENS: [&str; 3] = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"];
 

@@ -93,6 +93,7 @@ fn no_text_exceeds_a_budget() {
             suffix_tokens: random.random_range(0..50),
             chunk_tokens: random.random_range(0..60),
             context_tokens: random.random_range(0..200),
+            excerpt_tokens: random.random_range(0..100),
             top_k: random.random_range(0..8),
             ..if random.random_bool(0.5) { config() } else { after_suffix() }
         };
@@ -117,6 +118,7 @@ fn no_text_exceeds_a_budget() {
             let budget = match lane {
                 Lane::FullRag | Lane::Cached => config.context_tokens,
                 Lane::Digest => config.digest_tokens,
+                Lane::Excerpt => config.excerpt_tokens,
                 _ => config.top_k,
             };
             assert!(context <= budget + header, "{lane:?}: {context}");

@@ -106,7 +106,7 @@ fn a_chunk_has_as_many_soft_tokens_as_the_bundle_gives_it() {
         assert_eq!(shown(&prompt), format!("{{2.py}}{{1.py}}{{0.py}}{}", shown(&base)), "a part a chunk");
     }
     // Where there is little room for text, the soft tokens decide how long a prompt can be.
-    let no_text = PromptConfig { context_tokens: 0, digest_tokens: 0, top_k: 3, ..config };
+    let no_text = PromptConfig { context_tokens: 0, digest_tokens: 0, excerpt_tokens: 0, top_k: 3, ..config };
     let positions = |soft_tokens| {
         let config = PromptConfig { soft_tokens, ..no_text.clone() };
         PromptBuilder::new(tokenizer(), config).expect("a builder").max_prompt_tokens()
@@ -138,4 +138,45 @@ fn a_digest_says_what_stands_nowhere_else() {
     let without = PromptConfig { digest_tokens: 0, ..config };
     let builder = PromptBuilder::new(tokenizer(), without).expect("a builder");
     assert_eq!(shown(&builder.build_at(Lane::Digest, place, &chunks.as_chunks())), shown(&base));
+}
+
+#[test]
+fn an_excerpt_is_of_the_chunks_that_have_something_to_say() {
+    let mut chunks = Chunks::new(2, 1);
+    let texts = ["port = open_port(name)\nlevel = port.read_level()\nreturn level\n", "zebra = quagga\n"];
+    for ((_, text), said) in chunks.0.iter_mut().zip(texts) {
+        *text = said.to_owned();
+    }
+    let place = cursor("port = open_port(other)\nlev", "\n");
+    let built = |config: PromptConfig| {
+        let builder = PromptBuilder::new(tokenizer(), config).expect("a builder");
+        [Lane::Base, Lane::Excerpt].map(|lane| builder.build_at(lane, place, &chunks.as_chunks()))
+    };
+    let [base, excerpt] = built(PromptConfig { excerpt_tokens: 200, ..config() });
+    assert_truthful(&excerpt, &tokenizer());
+    let lines = "port = open_port(name)\nlevel = port.read_level()\nreturn level";
+    assert_eq!(shown(&excerpt), format!("<|file_sep|>{lines}{}", shown(&base)));
+    let [base, none] = built(PromptConfig { excerpt_tokens: 0, ..config() });
+    assert_eq!((shown(&none), none.chunks), (shown(&base), 0));
+
+    // A causal reader is told that other files' lines come.
+    let causal = PromptConfig { style: Some(PromptStyle::Causal), ..config() };
+    let [base, excerpt] = built(PromptConfig { excerpt_tokens: 200, ..causal });
+    assert_eq!(shown(&excerpt), format!("# other files\n{lines}\n\n{}", shown(&base)));
+}
+
+#[test]
+fn soft_tokens_of_a_causal_prompt_stand_behind_the_sink() {
+    let causal = PromptConfig {
+        style: Some(PromptStyle::Causal),
+        sink_token: Some("<|endoftext|>".into()),
+        ..config()
+    };
+    let chunks = Chunks::new(1, 1);
+    let builder = PromptBuilder::new(tokenizer(), causal).expect("a builder");
+    let [base, soft] = [Lane::Base, Lane::Compressed]
+        .map(|lane| builder.build_at(lane, cursor("x = ", "\n"), &chunks.as_chunks()));
+    assert_eq!(shown(&soft), format!("<|endoftext|>{{0.py}}{}", shown(&base)));
+    let none = builder.build_at(Lane::Compressed, cursor("x = ", "\n"), &[]);
+    assert_eq!(shown(&none), shown(&base), "nothing stands behind it");
 }

@@ -35,6 +35,7 @@ fn config() -> PromptConfig {
         chunk_tokens: 96,
         context_tokens: 512,
         digest_tokens: 24,
+        excerpt_tokens: 24,
         top_k: 10,
         soft_tokens: NonZeroUsize::MIN,
         max_new_tokens: 50,

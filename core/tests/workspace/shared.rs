@@ -54,8 +54,13 @@ fn manifest(folder: &Path) -> SharedManifest {
 }
 
 fn open(folder: &Path) -> Result<SharedIndex, Error> {
+    // As wide as those that the embedder makes.
+    open_with(folder, [2, 3])
+}
+
+fn open_with(folder: &Path, widths: [usize; 2]) -> Result<SharedIndex, Error> {
     let source = Box::new(SharedFolder { folder: folder.into() });
-    pollster::block_on(SharedIndex::open(source, &model_key(&bundle())))
+    pollster::block_on(SharedIndex::open(source, &model_key(&bundle()), widths.into()))
 }
 
 fn workspace(shared: Option<SharedIndex>, cache: MemoryCache) -> Workspace<MemoryCache> {
@@ -81,6 +86,19 @@ fn what_is_shared_is_not_embedded_and_is_kept() {
     let mut again = self::workspace(None, workspace.into_cache());
     again.set_files(files.iter().map(|(path, text)| (&path[..], &text[..])));
     assert_eq!(embed_all(&mut again, &embedder), (texts + 1, 0));
+}
+
+#[test]
+fn vectors_of_other_widths_are_made_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = build(folder.path());
+    let shared = open_with(folder.path(), [2, 4]).unwrap();
+    let mut workspace = workspace(Some(shared), MemoryCache::default());
+    let files = files();
+    workspace.set_files(files.iter().map(|(path, text)| (&path[..], &text[..])));
+    let embedder = Embedder::default();
+    assert_eq!(embed_all(&mut workspace, &embedder), (0, texts));
+    assert_eq!(workspace.shared().unwrap().given(), 0);
 }
 
 #[test]

@@ -43,7 +43,7 @@ async fn pico_answers_first_and_smollm2_takes_over_without_a_flicker() -> Result
         let second = page.wait_for_ghost(PATIENCE).await?;
         println!("pico suggests {first:?}, SmolLM2 {second:?}");
         ensure!(page.evaluate("window.ghostless").await? == 0, "the ghost text went away for a while");
-        for (lane, hidden) in [("lane-full_rag", false), ("lane-compressed", true)] {
+        for (lane, hidden) in [("lane-full_rag", false), ("lane-excerpt", false), ("lane-compressed", true)] {
             let shown = page.element(lane).await?.is_displayed().await?;
             ensure!(shown != hidden, "{lane} is shown: {shown}");
         }

@@ -32,7 +32,7 @@ use self::{
     data::{make_corpus, make_samples, make_tokenizer},
     outcome::{make_release, run_bench, run_capacity, run_evaluation, run_frozen_bench},
     reader::{ReaderArguments, train_reader},
-    readers::{CachedArguments, ReadersArguments, RecentArguments, make_recent, run_cached, run_readers},
+    readers::{LanesArguments, ReadersArguments, RecentArguments, make_recent, run_lanes, run_readers},
 };
 
 /// Rows of a micro-batch: about what a processor's second-level cache and its share of the third
@@ -116,8 +116,8 @@ enum Step {
     Recent(RecentArguments),
     /// Measure any bundles' readers on these tasks: base and full RAG
     Readers(ReadersArguments),
-    /// Measure a bundle's reader on these tasks with its chunks read by themselves (the cached lane)
-    Cached(CachedArguments),
+    /// Measure every lane of one bundle on these tasks, and the controls of its soft tokens
+    Lanes(LanesArguments),
     /// Choose where the demo opens, and below which confidence a suggestion is held back
     Demo(demo::DemoArguments),
     /// Say what the reader could gain from its chunks' vectors, if it read them as well as can be
@@ -147,6 +147,8 @@ enum Step {
         #[arg(long, default_value = "docs/measurements.md")]
         document: PathBuf,
     },
+    /// Enter what the step `soft` trained in its reader's bundle
+    ReleaseSoft(soft::ReleaseArguments),
     /// Measure how fast the reader trains, against the machine's matrix products and burn's autodiff
     Bench {
         /// Length of the sequences
@@ -194,10 +196,11 @@ impl Arguments {
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
             Step::Soft(arguments) => soft::train_soft(work, arguments),
+            Step::ReleaseSoft(arguments) => soft::release(work, arguments),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),
-            Step::Cached(arguments) => run_cached(work, arguments),
+            Step::Lanes(arguments) => run_lanes(work, arguments),
             Step::Demo(arguments) => demo::run_demo(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),
             Step::Release { bundle, bundle_version, description, placement, chunks, docs, document } => {

@@ -1,4 +1,4 @@
-//! `recent`, `readers`.
+//! `recent`, `readers`, `lanes`.
 
 use std::{
     fs,
@@ -132,9 +132,9 @@ pub(super) fn run_readers(work: &Path, arguments: ReadersArguments) -> Result<()
     write_down(&found, &arguments.docs, &arguments.readme)
 }
 
-/// Arguments of `cached`.
+/// Arguments of `lanes`.
 #[derive(Args)]
-pub(super) struct CachedArguments {
+pub(super) struct LanesArguments {
     /// Folder of the bundle
     #[arg(long)]
     bundle: PathBuf,
@@ -144,37 +144,55 @@ pub(super) struct CachedArguments {
     /// Lines that need a name only a chunk has
     #[arg(long, default_value_t = 100)]
     cross_file: usize,
+    /// Lanes to measure, as the report calls them; all if left out. `base` and `full_rag` are what the
+    /// others are compared with
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Only write down what was measured so far
     #[arg(long)]
     report: bool,
     /// Where the scores are kept, in the work folder
-    #[arg(long, default_value = "cached")]
+    #[arg(long, default_value = "lanes")]
     out: PathBuf,
     /// What was found, as JSON
-    #[arg(long, default_value = "docs/cached.json")]
+    #[arg(long, default_value = "docs/lanes.json")]
     json: PathBuf,
-    /// Document into which the table is written, between its marks `cached:begin` and `:end`
+    /// Document into which the table is written, between its marks `lanes:begin` and `:end`
     #[arg(long, default_value = "docs/measurements.md")]
     document: PathBuf,
 }
 
-/// What reading chunks by themselves costs.
-pub(super) fn run_cached(work: &Path, arguments: CachedArguments) -> Result<()> {
+/// Tasks whose chunks' soft vectors the control is the mean of.
+const MEAN_OF: usize = 40;
+
+/// What each of a bundle's lanes gains and costs, with the controls of the soft tokens.
+pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
     let (samples, mark) = open_samples(&folder(work), Split::Test)
         .context("there are no tasks from newer packages: run the step `recent` first")?;
-    let CachedArguments { any, cross_file, .. } = arguments;
+    let LanesArguments { any, cross_file, .. } = arguments;
     let tasks = tasks::choose(&samples, Counts { whole: any - any / 2, inside: any / 2, cross_file })?;
     let mut reader = [BundleReader::load(&arguments.bundle)?];
+    reader[0].learn_mean(tasks.iter().take(MEAN_OF).map(|task| &task.sample))?;
     let measured = if arguments.report { &[] } else { &tasks[..] };
     let scores = work.join(&arguments.out).join("scores.jsonl");
-    let lanes = BundleReader::cheaper_lanes;
+    let is_wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    for only in &arguments.only {
+        let known = reader[0].every_lane();
+        let names: Vec<&str> = known.iter().map(|lane| lane.name).collect();
+        ensure!(names.contains(&only.as_str()), "there is no lane {only}; there is: {}", names.join(", "));
+    }
+    let lanes =
+        |reader: &BundleReader| reader.every_lane().into_iter().filter(|lane| is_wanted(lane.name)).collect();
     let tell = |line: &str| println!("{line}");
     let records = readers::measure(&mut reader, lanes, measured, &mark[..16], &scores, tell)?;
+    // Tasks count that all lanes have done.
+    let records: Vec<_> = records.into_iter().filter(|record| is_wanted(&record.key.lane)).collect();
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
     write_whole(&arguments.json, (serde_json::to_string_pretty(&found)? + "\n").as_bytes())?;
+    report::plot_kept(&found, &arguments.json.with_extension("svg"))?;
     let table = table::markdown(&found);
-    write_between(&arguments.document, "cached", &table)?;
+    write_between(&arguments.document, "lanes", &table)?;
     println!("{table}");
     Ok(())
 }

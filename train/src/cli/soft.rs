@@ -19,6 +19,7 @@ use llavacode_train::{
     model::Model,
     projector::TrainedProjector,
     random::SplitMix64,
+    release::{SoftRelease, release_soft},
     soft::{
         self, Learning, SoftOptions, ValidationSet,
         asking::{Asking, Terms},
@@ -44,11 +45,8 @@ pub(super) struct SoftArguments {
     soft_tokens: NonZeroUsize,
     /// Depths at which hidden states are pooled, 0 being the input vectors; the deepest is how many of
     /// the reader's layers the encoder has
-    #[arg(long, value_delimiter = ',', default_value = "0,6")]
+    #[arg(long, value_delimiter = ',', default_value = "0,4")]
     layers: Vec<usize>,
-    /// Text before the soft tokens
-    #[arg(long, default_value = "# Code of other files:")]
-    header: String,
     /// Most tokens before the cursor while it learns; the manifest's in validation
     #[arg(long, default_value_t = 192)]
     prefix_tokens: usize,
@@ -110,6 +108,39 @@ pub(super) struct SoftArguments {
     out: PathBuf,
 }
 
+/// Arguments of `release-soft`.
+#[derive(Args)]
+pub(super) struct ReleaseArguments {
+    /// Folder in the work folder where the projector is
+    #[arg(long, default_value = "soft")]
+    out: PathBuf,
+    /// Folder of the bundle's manifest
+    #[arg(long, default_value = "public/models/smollm2-135m")]
+    bundle: PathBuf,
+    /// Soft tokens of a chunk that it was trained with
+    #[arg(long)]
+    soft_tokens: NonZeroUsize,
+    /// Depths that it was trained with
+    #[arg(long, value_delimiter = ',')]
+    layers: Vec<usize>,
+}
+
+/// Puts the projector into the bundle.
+pub(super) fn release(work: &Path, arguments: ReleaseArguments) -> Result<()> {
+    let release = SoftRelease {
+        projector: work.join(&arguments.out).join("projector.safetensors"),
+        soft_tokens: arguments.soft_tokens,
+        reader_layers: arguments.layers,
+        prepend: END_OF_TEXT.into(),
+    };
+    let manifest = release_soft(&release, &arguments.bundle)?;
+    println!("{} has soft tokens now; measure them with the step `lanes`.", manifest.name);
+    Ok(())
+}
+
+/// What parts of chunks are read behind.
+const END_OF_TEXT: &str = "<|endoftext|>";
+
 /// Numbers of chunks' features that are kept in memory: 2 GB.
 const FEATURE_ROOM: usize = 500_000_000;
 
@@ -140,11 +171,7 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
     );
 
     let threads = arguments.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let soft = PromptConfig {
-        soft_tokens: arguments.soft_tokens,
-        context_header: arguments.header.clone(),
-        ..prompt.clone()
-    };
+    let soft = PromptConfig { soft_tokens: arguments.soft_tokens, ..prompt.clone() };
     let lay_out = |config: PromptConfig| Tasks::new(Arc::clone(&tokenizer), config);
     let tasks = lay_out(PromptConfig { prefix_tokens: arguments.prefix_tokens, ..soft.clone() })?;
     let text = |tokens| lay_out(PromptConfig { context_tokens: tokens, ..prompt.clone() });
@@ -170,7 +197,7 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
     let validation =
         ValidationSet::new(&held_out, arguments.validation, lay_out(soft)?, fixed, (&kept, &held_out_mark))?;
 
-    let end = tokenizer.special("<|endoftext|>")?;
+    let end = tokenizer.special(END_OF_TEXT)?;
     let chunks = ChunkReader::new(
         &model,
         arguments.layers.clone(),

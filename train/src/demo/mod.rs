@@ -22,7 +22,6 @@ pub use llavacode_api::demo::{DemoPlace, DemoPlaces, Said, Shows};
 use llavacode_core::{
     bundle::read_manifest,
     engine::{CancelFlag, CompletionRequest, Engine, NativeHost, Place},
-    index::Ranker,
     metrics::exact_match,
     tasks::Task,
     weights::{FolderFiles, sha256_hex},
@@ -138,15 +137,8 @@ pub async fn ask(
     task: &Task,
 ) -> Result<BTreeMap<String, Said>> {
     let mut place = Place::new(CompletionRequest {
-        path: task.path.clone(),
-        prefix: task.prefix.clone(),
-        suffix: task.suffix.clone(),
-        multi_line: false,
-        same_file: false,
-        ranker: Ranker::Jaccard,
-        top_k: None,
-        leave_out: Vec::new(),
         cold: true,
+        ..CompletionRequest::at(&task.path, &task.prefix, &task.suffix)
     });
     let mut lanes = BTreeMap::new();
     for lane in engine.lanes() {

@@ -5,10 +5,11 @@ use std::{ops::Range, path::Path, sync::Arc};
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use llavacode_core::{
-    bundle::load_bundle,
-    config::{BundleManifest, PromptConfig},
+    bundle::{Embedder, load_bundle},
+    config::{BundleManifest, EncoderInput, PromptConfig},
     engine::{CACHED_TAIL, Lane},
-    model::reader::Reader,
+    index::{chunker::parts, vectors::Row},
+    model::{projector::Projector, reader::Reader},
     prompt::{PromptBuilder, Segment},
     tokenize::Tokenizer,
     weights::{FolderFiles, sha256_hex},
@@ -16,7 +17,10 @@ use llavacode_core::{
 
 use serde_json::Value;
 
-use crate::{prompts::prompt_of, samples::Sample};
+use crate::{
+    prompts::{chunk_number, prompt_of},
+    samples::Sample,
+};
 
 /// A reader, and how prompts are laid out for it.
 #[derive(Debug)]
@@ -31,12 +35,23 @@ pub struct BundleReader {
     prompts: PromptBuilder,
     /// The same without token healing.
     unhealed: PromptBuilder,
-    /// With a budget of [`SHORT`] for text and digest.
-    short: PromptBuilder,
+    /// With each of the budgets of [`SHORT`] for text, digest and excerpt.
+    short: Vec<PromptBuilder>,
+    soft: Option<SoftTokens>,
+}
+
+/// What makes a bundle's soft tokens.
+#[derive(Debug)]
+struct SoftTokens {
+    embedder: Embedder,
+    projector: Projector,
+    input: EncoderInput,
+    /// The mean of some vectors, for the control.
+    mean: Vec<f32>,
 }
 
 /// Tokens of context in the lanes that have few.
-const SHORT: usize = 128;
+const SHORT: [usize; 2] = [64, 128];
 
 /// A way to ask a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +62,25 @@ pub struct Asking {
     pub(super) healing: bool,
     /// In the cached lane, how many positions before the cursor are read with the chunks in sight.
     pub(super) tail: usize,
-    /// Whether the context is short.
-    pub(super) short: bool,
+    /// Which of [`SHORT`] the context has; the bundle's own budget without it.
+    pub(super) short: Option<usize>,
+    /// Whose vectors the soft tokens are.
+    pub(super) vectors: SoftVectors,
+}
+
+/// Whose vectors stand in a lane of soft tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SoftVectors {
+    /// The chunks' own.
+    Own,
+    /// A control: the same vector everywhere, the mean of many.
+    Mean,
+    /// A control: another package's chunks.
+    Other,
 }
 
 /// What a reader reads before the first token it chooses.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Question {
     /// A position each.
     pub tokens: Vec<u32>,
@@ -62,7 +90,13 @@ pub struct Question {
     pub alone: Vec<Range<usize>>,
     /// Tokens before everything.
     pub sink: usize,
+    /// Positions that read a vector in the place of a token's, ascending; the token there is
+    /// [`SOFT_TOKEN`].
+    pub soft: Vec<(usize, Vec<f32>)>,
 }
+
+/// Stands where a vector is read. No tokenizer has it.
+pub const SOFT_TOKEN: u32 = u32::MAX;
 
 impl BundleReader {
     /// Loads a bundle onto the CPU: its weights are rounded as on the page.
@@ -75,7 +109,12 @@ impl BundleReader {
             .with_context(|| format!("the bundle {} cannot be loaded", folder.display()))?;
         let tokenizer = Arc::new(models.reader_tokenizer);
         let (mark, name) = (mark(&models.manifest)?, key(&models.manifest.name));
-        Self::new(name, mark, models.reader, tokenizer, models.manifest.prompt)
+        let input = models.manifest.encoder;
+        let made = models.embedder.zip(models.projector);
+        let mut reader = Self::new(name, mark, models.reader, tokenizer, models.manifest.prompt)?;
+        reader.soft =
+            made.map(|(embedder, projector)| SoftTokens { embedder, projector, input, mean: Vec::new() });
+        Ok(reader)
     }
 
     /// A reader with its tokenizer and prompts.
@@ -93,9 +132,15 @@ impl BundleReader {
         let prompts = PromptBuilder::new(Arc::clone(&tokenizer), config.clone())?;
         let without = PromptConfig { token_healing: false, ..config.clone() };
         let unhealed = PromptBuilder::new(Arc::clone(&tokenizer), without)?;
-        let few = PromptConfig { context_tokens: SHORT, digest_tokens: SHORT, ..config.clone() };
-        let short = PromptBuilder::new(Arc::clone(&tokenizer), few)?;
-        Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed, short })
+        let few = |tokens| PromptConfig {
+            context_tokens: tokens,
+            digest_tokens: tokens,
+            excerpt_tokens: tokens,
+            ..config.clone()
+        };
+        let short = SHORT.into_iter().map(|tokens| PromptBuilder::new(Arc::clone(&tokenizer), few(tokens)));
+        let short = short.collect::<llavacode_core::Result<_>>()?;
+        Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed, short, soft: None })
     }
 
     /// The model.
@@ -105,7 +150,8 @@ impl BundleReader {
 
     /// What it is asked, in this order.
     pub fn lanes(&self) -> Vec<Asking> {
-        let lane = |name, lane, healing| Asking { name, lane, healing, tail: 0, short: false };
+        let own = SoftVectors::Own;
+        let lane = |name, lane, healing| Asking { name, lane, healing, tail: 0, short: None, vectors: own };
         if !self.config.token_healing {
             return vec![lane("base", Lane::Base, false), lane("full_rag", Lane::FullRag, false)];
         }
@@ -117,22 +163,57 @@ impl BundleReader {
         ]
     }
 
-    /// What it is asked to see what cheaper ways to the chunks' text cost: `full_rag_128` and `digest` have
-    /// a quarter of full RAG's budget for the text, and for the digest of it; `cached` as the page does at a
+    /// What it is asked to see what cheaper ways to the chunks' text cost: `full_rag_128`, `full_rag_64`
+    /// have less of the text, `digest`, `excerpt` and `excerpt_128` say in 128, 64 and 128 tokens what the
+    /// lanes of these names do; `cached` as the page does at a
     /// place whose chunks and text it has read before, `cached.whole` with all text before the cursor read
-    /// with the chunks in sight, as on the first time.
-    pub fn cheaper_lanes(&self) -> Vec<Asking> {
+    /// with the chunks in sight, as on the first time. `compressed` where the bundle has soft tokens, and
+    /// its two controls, `control_mean` and `control_other`: what they do is not the chunks' doing.
+    pub fn every_lane(&self) -> Vec<Asking> {
         let healing = self.config.token_healing;
-        let lane = |name, lane, tail| Asking { name, lane, healing, tail, short: false };
-        let short = |name, lane| Asking { name, lane, healing, tail: 0, short: true };
-        vec![
+        let own = SoftVectors::Own;
+        let lane = |name, lane, tail| Asking { name, lane, healing, tail, short: None, vectors: own };
+        let [least, few] = [0, 1].map(|short| {
+            move |name, lane| Asking { name, lane, healing, tail: 0, short: Some(short), vectors: own }
+        });
+        let soft = |name, vectors| Asking { vectors, ..lane(name, Lane::Compressed, 0) };
+        let mut lanes = vec![
             lane("base", Lane::Base, 0),
             lane("full_rag", Lane::FullRag, 0),
-            short("full_rag_128", Lane::FullRag),
-            short("digest", Lane::Digest),
+            few("full_rag_128", Lane::FullRag),
+            few("digest", Lane::Digest),
+            least("full_rag_64", Lane::FullRag),
+            least("excerpt", Lane::Excerpt),
+            few("excerpt_128", Lane::Excerpt),
             lane("cached", Lane::Cached, CACHED_TAIL),
             lane("cached.whole", Lane::Cached, usize::MAX),
-        ]
+        ];
+        if self.soft.is_some() {
+            lanes.push(soft("compressed", SoftVectors::Own));
+            lanes.push(soft("control_mean", SoftVectors::Mean));
+            lanes.push(soft("control_other", SoftVectors::Other));
+        }
+        lanes
+    }
+
+    /// Takes the mean of these samples' soft vectors for the control.
+    ///
+    /// # Errors
+    /// If a chunk cannot be embedded.
+    pub fn learn_mean<'a>(&mut self, samples: impl IntoIterator<Item = &'a Sample>) -> Result<()> {
+        let Some(soft) = &self.soft else { return Ok(()) };
+        let (mut mean, mut count) = (vec![0f64; soft.projector.output_width()], 0usize);
+        for chunk in samples.into_iter().flat_map(|sample| &sample.chunks) {
+            for vector in soft.vectors(&chunk.text, self.config.soft_tokens.get())? {
+                mean.iter_mut().zip(&vector).for_each(|(sum, &x)| *sum += f64::from(x));
+                count += 1;
+            }
+        }
+        let mean = mean.into_iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
+        if let Some(soft) = &mut self.soft {
+            soft.mean = mean;
+        }
+        Ok(())
     }
 
     /// Most positions a question and its answer take.
@@ -143,9 +224,12 @@ impl BundleReader {
     }
 
     /// A task in a lane.
-    pub fn question(&self, lane: Asking, sample: &Sample) -> Question {
+    ///
+    /// # Errors
+    /// If a chunk cannot be embedded.
+    pub fn question(&self, lane: Asking, sample: &Sample) -> Result<Question> {
         let prompts = match lane {
-            Asking { short: true, .. } => &self.short,
+            Asking { short: Some(short), .. } => &self.short[short],
             Asking { healing: true, .. } => &self.prompts,
             _ => &self.unhealed,
         };
@@ -159,8 +243,19 @@ impl BundleReader {
                     question.tokens.extend(tokens);
                     question.alone.push(start..question.tokens.len());
                 }
-                // None of these lanes has any.
-                Segment::Soft(_) => {}
+                Segment::Soft(id) => {
+                    let Some(soft) = &self.soft else { continue };
+                    let chunk = &sample.chunks[chunk_number(id, sample.chunks.len())];
+                    let (text, tokens) = (&chunk.text, self.config.soft_tokens.get());
+                    let vectors = match lane.vectors {
+                        SoftVectors::Mean => vec![soft.mean.clone(); tokens],
+                        _ => soft.vectors(text, tokens)?,
+                    };
+                    for vector in vectors {
+                        question.soft.push((question.tokens.len(), vector));
+                        question.tokens.push(SOFT_TOKEN);
+                    }
+                }
             }
         }
         if let Some(last) = question.alone.last() {
@@ -168,7 +263,18 @@ impl BundleReader {
             let local = last.end..question.tokens.len().saturating_sub(lane.tail).max(last.end);
             question.alone.extend((!local.is_empty()).then_some(local));
         }
-        question
+        Ok(question)
+    }
+}
+
+impl SoftTokens {
+    /// A chunk's vectors, in 8 bits as the index keeps them.
+    fn vectors(&self, text: &str, count: usize) -> Result<Vec<Vec<f32>>> {
+        let inputs = parts(text, count).map(|part| self.embedder.input(&self.input, &part));
+        let encoded = self.embedder.encoder.encode(&inputs.collect::<llavacode_core::Result<Vec<_>>>()?);
+        let numbers: Vec<f32> = self.projector.forward(encoded).into_data().iter::<f32>().collect();
+        let rows = numbers.chunks_exact(self.projector.output_width());
+        Ok(rows.map(|row| Row::quantize(row).numbers().collect()).collect())
     }
 }
 

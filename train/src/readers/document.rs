@@ -56,6 +56,7 @@ mod tests {
             cross_entropy_per_character: 0.5,
             positions: 300.25,
             against_base: None,
+            against_control: None,
         };
         let set = SetReport { tasks: 4, inside_a_line: 2, lanes: BTreeMap::from([("base".into(), lane)]) };
         BTreeMap::from([("pico".into(), BTreeMap::from([("any".into(), set)]))])

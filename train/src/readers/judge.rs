@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use llavacode_core::model::{reader::Cache, token_ids};
 
 use super::{
-    bundle::{Asking, BundleReader, Question},
+    bundle::{Asking, BundleReader, Question, SOFT_TOKEN},
     held::{keep_agreeing, likeliest, nats},
 };
 use crate::samples::Sample;
@@ -90,7 +90,7 @@ impl BundleReader {
         sample: &Sample,
         drafts: &[String],
     ) -> Result<Judged> {
-        self.answer(session, &self.question(lane, sample), &sample.target, drafts)
+        self.answer(session, &self.question(lane, sample)?, &sample.target, drafts)
     }
 
     /// Answers a question whose true answer is `target`.
@@ -108,7 +108,12 @@ impl BundleReader {
         // greedy completion as long as both agree.
         let natural = self.tokenizer.encode(&format!("{}{target}", question.held));
         self.read_alone(session, question);
-        let mut rows = self.read(session, &question.tokens, &natural)?;
+        if let Some(&(first, _)) = question.soft.first() {
+            // A soft token's vector may be another one than the last question's.
+            session.cache.truncate(first);
+            session.tokens.truncate(first);
+        }
+        let mut rows = self.read(session, question, &question.tokens, &natural)?;
         let mut answer = Answer::new(self, question);
         let (mut sum, mut target_tokens, mut said) = (0.0, 0, Vec::new());
         for (row, &token) in rows.iter_mut().zip(&natural) {
@@ -168,15 +173,21 @@ impl BundleReader {
             }
             let before = [&question.tokens[..], &answer.tokens].concat();
             let guess = guess[said..].to_vec();
-            let mut rows = self.read(session, &before, &guess)?;
+            let mut rows = self.read(session, question, &before, &guess)?;
             answer.follow(&guess, &mut rows);
         }
         Ok(())
     }
 
-    /// Reads `before` and `after`, as far as the session does not hold it; gives the logits that
-    /// follow `before` and each token of `after`.
-    fn read(&self, session: &mut Session, before: &[u32], after: &[u32]) -> Result<Vec<Vec<f32>>> {
+    /// Reads `before`, which begins with the question, and `after`, as far as the session does not hold
+    /// it; gives the logits that follow `before` and each token of `after`.
+    fn read(
+        &self,
+        session: &mut Session,
+        question: &Question,
+        before: &[u32],
+        after: &[u32],
+    ) -> Result<Vec<Vec<f32>>> {
         let tokens = [before, after].concat();
         let wanted = after.len() + 1;
         ensure!(!before.is_empty(), "the prompt is empty");
@@ -194,7 +205,7 @@ impl BundleReader {
         let mut hidden = Vec::new();
         for rows in tokens[from..].chunks(ROWS) {
             let span = session.cache.next(1, rows.len());
-            let inputs = self.reader.embed(token_ids(rows, &self.reader.device()));
+            let inputs = self.inputs(question, session.tokens.len(), rows);
             let out = self.reader.forward(inputs, &mut session.cache, span);
             session.tokens.extend_from_slice(rows);
             let keep = (session.tokens.len() + wanted).saturating_sub(tokens.len()).min(rows.len());
@@ -209,6 +220,26 @@ impl BundleReader {
         let speed = if read == 1 { &mut session.one } else { &mut session.many };
         speed.add(read, started.elapsed());
         Ok(values.chunks_exact(width).map(<[f32]>::to_vec).collect())
+    }
+}
+
+impl BundleReader {
+    /// Input vectors of tokens that stand from position `at` on.
+    fn inputs(&self, question: &Question, at: usize, tokens: &[u32]) -> Tensor<2> {
+        let device = self.reader.device();
+        let known: Vec<u32> = tokens.iter().map(|&id| if id == SOFT_TOKEN { 0 } else { id }).collect();
+        let inputs = self.reader.embed(token_ids(&known, &device));
+        let here = at..at + tokens.len();
+        let mut soft = question.soft.iter().filter(|(position, _)| here.contains(position)).peekable();
+        if soft.peek().is_none() {
+            return inputs;
+        }
+        let [rows, width] = inputs.dims();
+        let mut values: Vec<f32> = inputs.into_data().iter::<f32>().collect();
+        for (position, vector) in soft {
+            values[(position - at) * width..][..width].copy_from_slice(vector);
+        }
+        Tensor::from_data(TensorData::new(values, [rows, width]), &device)
     }
 }
 

@@ -42,7 +42,8 @@ use std::{
 use anyhow::Result;
 use llavacode_core::metrics::{edit_similarity, exact_match};
 
-pub use bundle::{Asking, BundleReader};
+use crate::samples::Sample;
+pub use bundle::{Asking, BundleReader, SoftVectors};
 use judge::{Judged, Session};
 use record::{Key, Record, Records};
 pub use summary::{AgainstBase, LaneSummary, ReadersReport, SetReport, summarise};
@@ -95,7 +96,11 @@ pub fn measure(
                     said.push(known.text.clone());
                     continue;
                 }
-                let judged = reader.judge(session, *lane, &task.sample, &said)?;
+                let sample = match lane.vectors {
+                    SoftVectors::Other => &with_other_chunks(tasks, done),
+                    _ => &task.sample,
+                };
+                let judged = reader.judge(session, *lane, sample, &said)?;
                 records.append(score(key(lane.name), &task.sample.target, &judged))?;
                 said.push(judged.text);
             }
@@ -123,6 +128,17 @@ pub fn measure(
         readers.iter().any(of)
     };
     Ok(records.into_all().into_iter().filter(wanted).collect())
+}
+
+/// A task with the chunks of the next one that is of another package.
+fn with_other_chunks(tasks: &[Task], number: usize) -> Sample {
+    let own = &tasks[number].sample;
+    let behind = tasks.iter().cycle().skip(number + 1).take(tasks.len());
+    let chunks = behind
+        .map(|task| &task.sample)
+        .find(|other| other.package != own.package && other.chunks.len() >= own.chunks.len())
+        .map_or_else(Vec::new, |other| other.chunks.clone());
+    Sample { chunks, ..own.clone() }
 }
 
 fn score(key: Key, target: &str, judged: &Judged) -> Record {

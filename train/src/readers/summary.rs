@@ -40,6 +40,9 @@ pub struct LaneSummary {
     pub positions: f64,
     /// Paired differences from `base`; none for it.
     pub against_base: Option<AgainstBase>,
+    /// Those of soft tokens from their control, the same mean vector everywhere: what the chunks do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against_control: Option<AgainstBase>,
 }
 
 /// Differences with their 95 % intervals: means over the tasks.
@@ -79,11 +82,15 @@ pub fn summarise(records: &[Record], tasks: &[Task]) -> ReadersReport {
             };
             let scores: BTreeMap<String, Vec<Record>> =
                 lanes.iter().map(|(&name, scores)| (name.to_owned(), lane(scores))).collect();
-            let base = scores.get("base");
-            let lanes = scores
-                .iter()
-                .map(|(name, scores)| (name.clone(), summarise_lane(scores, base.filter(|_| name != "base"))))
-                .collect();
+            let (base, control) = (scores.get("base"), scores.get("control_mean"));
+            let summary = |name: &str, scores: &Vec<Record>| LaneSummary {
+                against_base: base.filter(|_| name != "base").and_then(|base| differences(scores, base)),
+                against_control: control
+                    .filter(|_| name == "compressed")
+                    .and_then(|control| differences(scores, control)),
+                ..summarise_lane(scores)
+            };
+            let lanes = scores.iter().map(|(name, scores)| (name.clone(), summary(name, scores))).collect();
             (set.name().to_owned(), SetReport { tasks: done.len(), inside_a_line: inside, lanes })
         };
         sets.into_iter().map(report).filter(|(_, report)| report.tasks > 0).collect()
@@ -91,28 +98,33 @@ pub fn summarise(records: &[Record], tasks: &[Task]) -> ReadersReport {
     found.into_iter().map(|(reader, by_set)| (reader.to_owned(), sets(by_set))).collect()
 }
 
-fn summarise_lane(scores: &[Record], base: Option<&Vec<Record>>) -> LaneSummary {
-    let column = |scores: &[Record], of: fn(&Record) -> f64| scores.iter().map(of).collect::<Vec<f64>>();
+fn column(scores: &[Record], of: fn(&Record) -> f64) -> Vec<f64> {
+    scores.iter().map(of).collect()
+}
+
+fn summarise_lane(scores: &[Record]) -> LaneSummary {
     let average = |of| mean(&column(scores, of)).unwrap_or_default();
     let sum = |of| column(scores, of).iter().sum::<f64>();
-    let between = |of| paired_bootstrap(&column(scores, of), &column(base?, of), RESAMPLES, SEED);
     let nats = sum(|score| score.nats);
-    let against_base = || {
-        Some(AgainstBase {
-            exact_match: between(|score| score.exact_match)?,
-            edit_similarity: between(|score| score.edit_similarity)?,
-            cross_entropy: between(|score| score.nats / score.target_tokens.max(1) as f64)?,
-            cross_entropy_per_character: between(|score| score.nats / score.target_characters.max(1) as f64)?,
-        })
-    };
     LaneSummary {
         exact_match: average(|score| score.exact_match),
         edit_similarity: average(|score| score.edit_similarity),
         cross_entropy: nats / sum(|score| score.target_tokens as f64).max(1.0),
         cross_entropy_per_character: nats / sum(|score| score.target_characters as f64).max(1.0),
         positions: average(|score| score.positions as f64),
-        against_base: against_base(),
+        against_base: None,
+        against_control: None,
     }
+}
+
+fn differences(scores: &[Record], base: &[Record]) -> Option<AgainstBase> {
+    let between = |of| paired_bootstrap(&column(scores, of), &column(base, of), RESAMPLES, SEED);
+    Some(AgainstBase {
+        exact_match: between(|score| score.exact_match)?,
+        edit_similarity: between(|score| score.edit_similarity)?,
+        cross_entropy: between(|score| score.nats / score.target_tokens.max(1) as f64)?,
+        cross_entropy_per_character: between(|score| score.nats / score.target_characters.max(1) as f64)?,
+    })
 }
 
 #[cfg(test)]
@@ -157,6 +169,9 @@ mod tests {
             records.push(record(n, Set::Any, "base", n == 0, 4.0));
             records.push(record(n, Set::Any, "full_rag", n < 2, 2.0));
         }
+        for (lane, nats) in [("compressed", 3.0), ("control_mean", 3.5)] {
+            records.extend((0..4).map(|n| record(n, Set::Any, lane, false, nats)));
+        }
         // Only half done: it counts for nothing.
         records.push(record(4, Set::CrossFile, "base", true, 1.0));
         records.push(record(5, Set::CrossFile, "base", true, 3.0));
@@ -174,6 +189,9 @@ mod tests {
         assert!(against.exact_match.low <= 25.0 && against.exact_match.high >= 25.0);
         assert_eq!(against.cross_entropy.difference, -1.0);
         assert!((against.cross_entropy_per_character.difference + 0.4).abs() < 1e-12);
+        let control =
+            |lane: &str| any.lanes[lane].against_control.as_ref().map(|d| d.cross_entropy.difference);
+        assert_eq!([control("compressed"), control("full_rag")], [Some(-0.25), None]);
         assert_eq!(report["pico"]["cross_file"].tasks, 1);
         assert_eq!(report["pico"]["cross_file"].lanes["base"].cross_entropy, 1.5);
 

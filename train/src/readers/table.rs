@@ -42,10 +42,21 @@ pub fn markdown(report: &ReadersReport) -> String {
         text.push_str(
             "| reader | lane | exact match, % | edit similarity, % | nats a character | positions | Δ exact match | Δ edit similarity | Δ nats a character |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
         );
-        for (reader, found) in of_set {
+        for (reader, found) in &of_set {
             for (name, lane) in &found.lanes {
                 push_row(&mut text, reader, name, lane);
             }
+        }
+        for (name, lane) in of_set.iter().flat_map(|(_, found)| &found.lanes) {
+            let Some(d) = &lane.against_control else { continue };
+            let _ = writeln!(
+                text,
+                "\n{} against its control, the same mean vector everywhere: exact match {}, edit similarity {}, nats a character {}.",
+                title(name),
+                interval(d.exact_match, 1),
+                interval(d.edit_similarity, 1),
+                interval(d.cross_entropy_per_character, 3),
+            );
         }
     }
     text
@@ -77,7 +88,12 @@ pub(crate) fn title(name: &str) -> String {
     let lane = match lane {
         "full_rag" => "full RAG",
         "full_rag_128" => "full RAG, 128 tokens of text",
+        "full_rag_64" => "full RAG, 64 tokens of text",
         "digest" => "digest, 128 tokens",
+        "excerpt" => "excerpt, 64 tokens",
+        "excerpt_128" => "excerpt, 128 tokens",
+        "control_mean" => "control: the mean vector",
+        "control_other" => "control: another package's chunks",
         other => other,
     };
     match variant {

@@ -1,15 +1,16 @@
 //! What the projector reads of a chunk: hidden states of the reader's first layers, pooled over each
 //! part of its lines.
 //!
-//! A chunk is read once, whole, behind one token that ends a text: a reader's first position takes
-//! attention that goes nowhere else, and its hidden state, many times as long as the others', says
-//! nothing. Each other position's state is divided by its root mean square, and a part's features are
-//! the mean of its tokens'. A part without tokens has those of the whole chunk.
+//! Each part is read by itself, as at indexing: neighbouring chunks share parts, and a part is read once.
+//! It stands behind one token that ends a text: a reader's first position takes attention that goes
+//! nowhere else, and its hidden state, many times as long as the others', says nothing. Each other
+//! position's state is divided by its root mean square, and a part's features are the mean of its
+//! tokens'. A part without tokens has the features of that first token.
 
-use std::{collections::HashMap, ops::Range, sync::Arc, sync::Mutex};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, sync::Mutex};
 
 use llavacode_core::{
-    index::{TextHash, chunker::part_spans},
+    index::{TextHash, chunker::parts},
     tokenize::Tokenizer,
 };
 
@@ -23,10 +24,10 @@ use crate::{
     prompts::Sequence,
 };
 
-/// Most tokens of a chunk that are read.
-const MOST_TOKENS: usize = 256;
+/// Most tokens of a part that are read.
+pub const MOST_TOKENS: usize = 64;
 
-/// The reader's first layers, and what they said of chunks.
+/// The reader's first layers, and what they said of chunks' parts.
 #[derive(Debug)]
 pub struct ChunkReader {
     decoder: Decoder<f32>,
@@ -42,16 +43,9 @@ pub struct ChunkReader {
     room: usize,
 }
 
-/// A chunk to be read.
-struct Reading {
-    tokens: Vec<u32>,
-    /// Positions of each part.
-    parts: Vec<Range<usize>>,
-}
-
 impl ChunkReader {
     /// Reads chunks in `soft_tokens` parts and takes the hidden states after each of `depths` layers, 0
-    /// being the input vectors, side by side. `room`: numbers kept of chunks that were read.
+    /// being the input vectors, side by side. `room`: numbers kept of parts that were read.
     ///
     /// # Panics
     /// If the model has fewer layers.
@@ -77,47 +71,34 @@ impl ChunkReader {
 
     /// Features of chunks, `[chunks · soft tokens, width]`.
     pub fn features(&mut self, chunks: &[String]) -> Vec<f32> {
-        let hashes: Vec<TextHash> = chunks.iter().map(|text| TextHash::of(text)).collect();
-        let mut new: Vec<(TextHash, &String)> = Vec::new();
-        for (&hash, text) in hashes.iter().zip(chunks) {
-            if !self.cache.contains_key(&hash) && !new.iter().any(|(other, _)| *other == hash) {
-                new.push((hash, text));
+        let parts: Vec<Cow<'_, str>> = chunks.iter().flat_map(|text| parts(text, self.soft_tokens)).collect();
+        let hashes: Vec<TextHash> = parts.iter().map(|part| TextHash::of(part)).collect();
+        let mut new: HashMap<TextHash, Vec<u32>> = HashMap::new();
+        for (&hash, part) in hashes.iter().zip(&parts) {
+            if !self.cache.contains_key(&hash) {
+                new.entry(hash).or_insert_with(|| self.tokens(part));
             }
         }
-        let readings: Vec<Reading> = new.iter().map(|(_, text)| self.reading(text)).collect();
+        let (new, readings): (Vec<TextHash>, Vec<Vec<u32>>) = new.into_iter().unzip();
         let found = self.read(&readings);
-        let size = self.soft_tokens * self.width();
-        if (self.cache.len() + new.len()) * size > self.room {
-            // Chunks of one step are seldom those of the next: a fresh start costs little.
+        if (self.cache.len() + new.len()) * self.width() > self.room {
+            // Parts of one step are seldom those of the next: a fresh start costs little.
             self.cache.retain(|hash, _| hashes.contains(hash));
         }
-        for ((hash, _), features) in new.into_iter().zip(found) {
-            self.cache.insert(hash, features);
-        }
+        self.cache.extend(new.into_iter().zip(found));
         hashes.iter().flat_map(|hash| self.cache[hash].iter().copied()).collect()
     }
 
-    fn reading(&self, text: &str) -> Reading {
-        let mut tokens = self.tokenizer.encode(text);
+    /// What is read of a part.
+    fn tokens(&self, part: &str) -> Vec<u32> {
+        let mut tokens = self.tokenizer.encode(part);
         tokens.truncate(MOST_TOKENS);
-        let mut ends = part_spans(text, self.soft_tokens).map(|span| span.end);
-        let (mut at, mut end) = (0, ends.next().unwrap_or(0));
-        let mut bounds = vec![1];
-        for (position, &token) in tokens.iter().enumerate() {
-            // A token belongs to the part in which it begins.
-            while at >= end && bounds.len() < self.soft_tokens {
-                bounds.push(position + 1);
-                end = ends.next().unwrap_or(usize::MAX);
-            }
-            at += self.tokenizer.token_bytes(token).len();
-        }
-        bounds.resize(self.soft_tokens + 1, tokens.len() + 1);
         tokens.insert(0, self.end);
-        Reading { tokens, parts: bounds.windows(2).map(|pair| pair[0]..pair[1]).collect() }
+        tokens
     }
 
-    fn read(&mut self, readings: &[Reading]) -> Vec<Vec<f32>> {
-        let sequence = |reading: &Reading| Sequence { tokens: reading.tokens.clone(), ..Sequence::default() };
+    fn read(&mut self, readings: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let sequence = |tokens: &Vec<u32>| Sequence { tokens: tokens.clone(), ..Sequence::default() };
         let sequences: Vec<Sequence> = readings.iter().map(sequence).collect();
         let batches = micro_batches(&sequences, &[], self.micro_batch);
         let found = Mutex::new(vec![Vec::new(); readings.len()]);
@@ -125,8 +106,8 @@ impl ChunkReader {
         self.workers.run(&batches, 0, |batch: &MicroBatch, worker| {
             decoder.forward(parameters, batch.input(&[]), &mut worker.scratch);
             for (&number, &start) in batch.numbers.iter().zip(&batch.starts) {
-                let features =
-                    pooled(&worker.scratch, &readings[number], start, depths, decoder.shape.hidden);
+                let span = (start, readings[number].len());
+                let features = pooled(&worker.scratch, span, depths, decoder.shape.hidden);
                 if let Ok(mut found) = found.lock() {
                     found[number] = features;
                 }
@@ -137,23 +118,18 @@ impl ChunkReader {
     }
 }
 
-/// Features of one chunk's parts, `[parts, depths · hidden]`.
-fn pooled(tape: &Tape<f32>, reading: &Reading, start: usize, depths: &[usize], hidden: usize) -> Vec<f32> {
-    let whole = 1..reading.tokens.len();
-    let mut features = Vec::with_capacity(reading.parts.len() * depths.len() * hidden);
-    for part in &reading.parts {
-        let positions = if part.is_empty() { whole.clone() } else { part.clone() };
-        let count = positions.len().max(1) as f32;
-        for &depth in depths {
-            let states = tape.after(depth);
-            let at = features.len();
-            features.resize(at + hidden, 0.0);
-            for position in positions.clone() {
-                let state = &states[(start + position) * hidden..][..hidden];
-                let square = state.iter().map(|x| x * x).sum::<f32>() / hidden as f32;
-                let scale = 1.0 / (count * (square + 1e-12).sqrt());
-                features[at..].iter_mut().zip(state).for_each(|(sum, &x)| *sum += scale * x);
-            }
+/// Features of one part, `[depths · hidden]`, which was read in `len` rows from `start` on.
+fn pooled(tape: &Tape<f32>, (start, len): (usize, usize), depths: &[usize], hidden: usize) -> Vec<f32> {
+    let rows = if len > 1 { start + 1..start + len } else { start..start + len };
+    let count = rows.len().max(1) as f32;
+    let mut features = vec![0.0; depths.len() * hidden];
+    for (&depth, features) in depths.iter().zip(features.chunks_exact_mut(hidden)) {
+        let states = tape.after(depth);
+        for row in rows.clone() {
+            let state = &states[row * hidden..][..hidden];
+            let square = state.iter().map(|x| x * x).sum::<f32>() / hidden as f32;
+            let scale = 1.0 / (count * (square + 1e-12).sqrt());
+            features.iter_mut().zip(state).for_each(|(sum, &x)| *sum += scale * x);
         }
     }
     features

@@ -142,6 +142,7 @@ pub fn title(lane: Lane) -> &'static str {
         Lane::FullRag => "Full RAG",
         Lane::Cached => "Cached RAG",
         Lane::Digest => "Digest",
+        Lane::Excerpt => "Excerpt",
         Lane::Compressed => "Compressed",
         Lane::Xrag => "xRAG",
     }
@@ -154,6 +155,7 @@ pub fn in_a_sentence(lane: Lane) -> &'static str {
         Lane::FullRag => "full RAG",
         Lane::Cached => "cached RAG",
         Lane::Digest => "digest",
+        Lane::Excerpt => "excerpt",
         Lane::Compressed => "compressed",
         Lane::Xrag => "xRAG",
     }
@@ -166,6 +168,7 @@ pub fn explanation(lane: Lane) -> &'static str {
         Lane::FullRag => "retrieved chunks as text",
         Lane::Cached => "chunks as text, read once and kept",
         Lane::Digest => "chunks as signatures and names",
+        Lane::Excerpt => "the chunks' few lines that fit best",
         Lane::Compressed => "as soft tokens",
         Lane::Xrag => "by xRAG's projector",
     }

@@ -165,8 +165,9 @@ impl State {
             Lane::FullRag => self.lanes[1],
             Lane::Cached => self.lanes[2],
             Lane::Digest => self.lanes[3],
-            Lane::Compressed => self.lanes[4],
-            Lane::Xrag => self.lanes[5],
+            Lane::Excerpt => self.lanes[4],
+            Lane::Compressed => self.lanes[5],
+            Lane::Xrag => self.lanes[6],
         }
     }
 
@@ -182,12 +183,12 @@ impl State {
         self.suggestions.update(Suggestions::leave);
     }
 
-    /// Whose text is shown as ghost text: the user's choice, where the model offers it; else the
-    /// lane with the most context of those it offers.
+    /// Whose text is shown as ghost text: the user's choice, where the model offers it; else the excerpt,
+    /// which keeps most of what text gains for half the wait, or text itself.
     pub fn ghost_lane(&self) -> Lane {
         let chosen = self.settings.with(|settings| settings.ghost_lane);
         self.offered.with(|lanes| {
-            let in_order = [chosen, Lane::Compressed, Lane::FullRag];
+            let in_order = [chosen, Lane::Excerpt, Lane::Compressed, Lane::FullRag];
             in_order.into_iter().find(|lane| lanes.contains(lane)).unwrap_or(Lane::Base)
         })
     }

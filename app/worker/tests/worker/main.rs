@@ -32,17 +32,7 @@ fn many() -> Vec<SourceFile> {
 }
 
 fn complete(lanes: &[Lane]) -> Request {
-    let cursor = CompletionRequest {
-        path: "main.py".into(),
-        prefix: "circle = Circle3()\nprint(circle.".into(),
-        suffix: "\n".into(),
-        multi_line: false,
-        same_file: false,
-        ranker: Ranker::Jaccard,
-        top_k: None,
-        leave_out: Vec::new(),
-        cold: false,
-    };
+    let cursor = CompletionRequest::at("main.py", "circle = Circle3()\nprint(circle.", "\n");
     Request::Complete { cursor, lanes: lanes.to_vec() }
 }
 

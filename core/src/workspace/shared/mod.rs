@@ -45,6 +45,7 @@ pub struct SharedIndex {
     manifest: SharedManifest,
     /// Beginnings of texts' hashes and the shards they are in, sorted.
     directory: Vec<(u32, u32)>,
+    widths: Vec<usize>,
     /// The newest last.
     held: VecDeque<Held>,
     read: usize,
@@ -65,11 +66,12 @@ impl fmt::Debug for SharedIndex {
 }
 
 impl SharedIndex {
-    /// Opens one whose vectors the models named by `models` made.
+    /// Opens one whose vectors the models named by `models` made. A text's vectors are as wide as `widths`
+    /// says, the embedding's first; those of other widths are none.
     ///
     /// # Errors
     /// [`Error::SharedIndex`] if it cannot be read, is damaged, or is of other models or another version.
-    pub async fn open(source: Box<dyn SharedSource>, models: &str) -> Result<Self> {
+    pub async fn open(source: Box<dyn SharedSource>, models: &str, widths: Vec<usize>) -> Result<Self> {
         let json = source.read(SHARED_MANIFEST, MOST_MANIFEST).await?;
         let manifest: SharedManifest = serde_json::from_slice(&json)
             .map_err(|error| refused(format!("{SHARED_MANIFEST} describes none ({error})")))?;
@@ -93,7 +95,7 @@ impl SharedIndex {
         let bytes = read(&*source, &manifest.texts, MOST_DIRECTORY).await?;
         let directory = format::read_directory(&bytes, manifest.shards.len())
             .ok_or_else(|| refused(format!("{} is no directory of its shards", manifest.texts.file)))?;
-        Ok(Self { source, manifest, directory, held: VecDeque::new(), read: 0, given: 0 })
+        Ok(Self { source, manifest, directory, widths, held: VecDeque::new(), read: 0, given: 0 })
     }
 
     /// What it is.
@@ -124,13 +126,14 @@ impl SharedIndex {
             .collect();
         wanted.sort_unstable();
         for of_shard in wanted.chunk_by(|a, b| a.0 == b.0) {
-            let models = self.manifest.models.clone();
+            let (models, widths) = (self.manifest.models.clone(), self.widths.clone());
             let held = self.hold(of_shard[0].0).await?;
             let mut given = 0;
             for &(_, number) in of_shard {
                 let text = texts[number];
                 let Some(place) = held.places.get(text.bytes()) else { continue };
-                if let Some(vectors) = decode(&models, text, &held.bytes[place.clone()]) {
+                let decoded = decode(&models, text, &held.bytes[place.clone()]);
+                if let Some(vectors) = decoded.filter(|vectors| vectors.widths().eq(widths.iter().copied())) {
                     given += 1;
                     found[number] = Some(vectors);
                 }
