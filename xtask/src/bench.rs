@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// A zip archive or wheel of 300 files or more, to measure the first suggestion in
     #[arg(long)]
     package: Option<PathBuf>,
+    /// Measure nothing: show a report that was made before, such as target/bench/latest.json
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// Write the table into docs/measurements.md; of pico on the CPU the report into docs/bench.json, too
     #[arg(long)]
     write: bool,
@@ -46,7 +49,7 @@ pub(crate) struct Options {
 /// Builds the page and runs `tests/src/bin/bench.rs` on it.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let browser = setup::browser()?;
-    if !options.no_build {
+    if !options.no_build && options.report.is_none() {
         page::build(&setup::for_page()?)?;
     }
     let sizes: Map<_, _> = page::sizes()?
@@ -68,6 +71,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if (options.model.as_str(), options.device.as_str()) == ("pico", "cpu") {
             bench.arg("--json").arg(paths::root().join("docs/bench.json"));
         }
+    }
+    if let Some(report) = &options.report {
+        bench.arg("--report").arg(report);
     }
     if let Some(package) = &options.package {
         bench.arg("--package").arg(package);

@@ -1,5 +1,6 @@
 //! The command line: one subcommand a step, in the order they are run.
 
+mod budgets;
 mod compressor;
 mod data;
 mod demo;
@@ -118,6 +119,8 @@ enum Step {
     Readers(ReadersArguments),
     /// Measure every lane of one bundle on these tasks, and the controls of its soft tokens
     Lanes(LanesArguments),
+    /// Say what validation lines cost a GGUF file's reader by its context: text and excerpts of few tokens
+    Budgets(budgets::BudgetsArguments),
     /// Choose where the demo opens, and below which confidence a suggestion is held back
     Demo(demo::DemoArguments),
     /// Say what the reader could gain from its chunks' vectors, if it read them as well as can be
@@ -201,6 +204,7 @@ impl Arguments {
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),
             Step::Lanes(arguments) => run_lanes(work, arguments),
+            Step::Budgets(arguments) => budgets::run_budgets(work, arguments),
             Step::Demo(arguments) => demo::run_demo(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),
             Step::Release { bundle, bundle_version, description, placement, chunks, docs, document } => {

@@ -146,8 +146,8 @@ const FEATURE_ROOM: usize = 500_000_000;
 
 /// What of a bundle's manifest matters here.
 #[derive(serde::Deserialize)]
-struct Layout {
-    prompt: PromptConfig,
+pub(super) struct Layout {
+    pub(super) prompt: PromptConfig,
 }
 
 /// Trains the projector.

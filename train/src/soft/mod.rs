@@ -48,7 +48,7 @@ use features::ChunkReader;
 use standard::Standard;
 use task::{Task, Tasks};
 use teacher::Teacher;
-pub use validation::{Lanes, ValidationSet};
+pub use validation::{Cost, Lanes, ValidationSet, cost};
 
 /// What a run is started with.
 #[derive(Debug, Clone, Serialize)]

@@ -132,7 +132,8 @@ impl ValidationSet {
     }
 }
 
-fn cost(asking: &mut Asking, tasks: &[Task], vectors: &[f32]) -> Cost {
+/// What tasks cost with these soft vectors.
+pub fn cost(asking: &mut Asking, tasks: &[Task], vectors: &[f32]) -> Cost {
     let Asked { nats, .. } = asking.ask(tasks, vectors, None);
     let nats: f64 = nats.iter().sum();
     let sum = |of: fn(&Task) -> usize| tasks.iter().map(of).sum::<usize>().max(1) as f64;

@@ -76,6 +76,9 @@ struct Arguments {
     /// A zip archive or wheel of 300 files or more, to measure the first suggestion in
     #[arg(long)]
     package: Option<PathBuf>,
+    /// Measure nothing: show a report that was made before, and write its table where one is asked for
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// A file for the report without the tasks' texts
     #[arg(long)]
     json: Option<PathBuf>,
@@ -98,6 +101,10 @@ fn shorten(site: Site, path: &str, list: &str, most: Option<usize>) -> Result<Si
 #[tokio::main]
 pub(super) async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(file) = &arguments.report {
+        let json = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        return show(&arguments, &serde_json::from_slice(&json).context("that is no report")?);
+    }
     let sizes: Value = serde_json::from_str(&arguments.wasm_sizes).context("--wasm-sizes is no JSON")?;
     let gpu = match arguments.chrome_flag.as_slice() {
         [] => Gpu::Software,
@@ -126,21 +133,27 @@ pub(super) async fn main() -> Result<()> {
         }
         let date = date.as_str().unwrap_or_default().replace(':', "-");
         let file = keep(&arguments.out, &date, &report).context("the report could not be written")?;
-        let measured = serde_json::from_value::<Report>(json!(report))?;
-        table::print(&measured, &report);
-        if let Some(json) = &arguments.json {
-            let mut short = report.clone();
-            short.remove("results");
-            fs::write(json, serde_json::to_string_pretty(&short)? + "\n")?;
-        }
-        if let Some(document) = &arguments.document {
-            let name = format!("bench-{}-{}", arguments.model, arguments.device.key());
-            write_between(document, &name, &table::markdown(&measured, &report))?;
-        }
+        show(&arguments, &report)?;
         println!("\nall of it: {}", file.display());
         Ok(())
     })
     .await
+}
+
+/// Prints a report, and writes it where that is asked for.
+fn show(arguments: &Arguments, report: &Map<String, Value>) -> Result<()> {
+    let measured = serde_json::from_value::<Report>(json!(report))?;
+    table::print(&measured, report);
+    if let Some(json) = &arguments.json {
+        let mut short = report.clone();
+        short.remove("results");
+        fs::write(json, serde_json::to_string_pretty(&short)? + "\n")?;
+    }
+    if let Some(document) = &arguments.document {
+        let name = format!("bench-{}-{}", arguments.model, arguments.device.key());
+        write_between(document, &name, &table::markdown(&measured, report))?;
+    }
+    Ok(())
 }
 
 /// Waits until the model is in use: pico is at first, and any other takes its place.

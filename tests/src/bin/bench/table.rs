@@ -1,21 +1,26 @@
 //! The report as a user reads it.
 
 use llavacode_core::bench::{LaneSummary, Report};
+use llavacode_core::engine::Lane;
 use llavacode_core::metrics::Interval;
 use serde_json::{Map, Value};
 
-/// The lanes as they stand beside each other, and their names for a user.
-const LANES: [(&str, &str); 5] = [
-    ("base", "base"),
-    ("full_rag", "full RAG"),
-    ("cached", "cached RAG"),
-    ("compressed", "compressed"),
-    ("xrag", "xRAG"),
-];
+/// A lane's name for a user.
+fn name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Base => "base",
+        Lane::FullRag => "full RAG",
+        Lane::Cached => "cached RAG",
+        Lane::Digest => "digest",
+        Lane::Excerpt => "excerpt",
+        Lane::Compressed => "compressed",
+        Lane::Xrag => "xRAG",
+    }
+}
 
-/// Those that were measured.
+/// The lanes that were measured, as they stand beside each other.
 fn measured(report: &Report) -> impl Iterator<Item = (&'static str, &LaneSummary)> {
-    LANES.into_iter().filter_map(|(key, name)| Some((name, report.lanes.get(key)?)))
+    Lane::ALL.into_iter().filter_map(|lane| Some((name(lane), report.lanes.get(lane.key())?)))
 }
 
 /// A row's name and what it shows of a lane.
@@ -72,8 +77,8 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
         }
     }
     text.push('\n');
-    for (other, change) in changes(report) {
-        let pair = report.differences.get(&format!("compressed-{other}"));
+    for Change { lane, other, percent } in changes(report) {
+        let pair = report.differences.get(&format!("{}-{}", lane.key(), other.key()));
         let interval = pair.map_or(String::new(), |d| {
             let ttft = d.ttft_cold_ms;
             format!(
@@ -81,13 +86,15 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
                 ttft.difference, ttft.low, ttft.high
             )
         });
-        text.push_str(&format!("- Cold TTFT, compressed against {other}: {change:+.1} %{interval}.\n"));
+        let (lane, other) = (name(lane), name(other));
+        text.push_str(&format!("- Cold TTFT, {lane} against {other}: {percent:+.1} %{interval}.\n"));
     }
-    for (lane, name) in &LANES[1..3] {
-        if let Some(found) = report.differences.get(&format!("{lane}-base")) {
+    for lane in [Lane::FullRag, Lane::Cached, Lane::Digest, Lane::Excerpt] {
+        if let Some(found) = report.differences.get(&format!("{}-base", lane.key())) {
             let (exact, similar) = (points(found.exact_match), points(found.edit_similarity));
+            let lane = name(lane);
             text.push_str(&format!(
-                "- {name} against base: exact match {exact}, edit similarity {similar}.\n"
+                "- {lane} against base: exact match {exact}, edit similarity {similar}.\n"
             ));
         }
     }
@@ -140,11 +147,20 @@ fn wasm_size(facts: &Map<String, Value>, program: &str) -> Option<(u64, u64)> {
     Some((size("raw_bytes")?, size("gzip_bytes")?))
 }
 
-/// Percent by which compressed's median cold TTFT differs from the other lanes'.
-fn changes(report: &Report) -> Vec<(&'static str, f64)> {
-    let median = |lane: &str| report.lanes.get(lane).map(|lane| lane.ttft_cold_ms.median);
-    let change = |other| Some((other, (median("compressed")? / median(other)? - 1.0) * 100.0));
-    ["full_rag", "base"].into_iter().filter_map(change).collect()
+/// How one lane's cold time to the first token differs from another's.
+struct Change {
+    lane: Lane,
+    other: Lane,
+    percent: f64,
+}
+
+/// Of the lanes whose prompts are to be short, of those that were measured.
+fn changes(report: &Report) -> Vec<Change> {
+    let median = |lane: Lane| report.lanes.get(lane.key()).map(|lane| lane.ttft_cold_ms.median);
+    let change =
+        |(lane, other)| Some(Change { lane, other, percent: (median(lane)? / median(other)? - 1.0) * 100.0 });
+    let of = |lane| [Lane::FullRag, Lane::Base].map(|other| (lane, other));
+    [Lane::Excerpt, Lane::Compressed].into_iter().flat_map(of).filter_map(change).collect()
 }
 
 fn rows() -> [Row; 11] {
@@ -176,8 +192,8 @@ fn lanes(report: &Report) {
         line(name, measured(report).map(|(_, lane)| show(lane)).collect());
     }
     println!();
-    for (other, change) in changes(report) {
-        println!("cold TTFT, compressed against {other}: {change:+.1} %");
+    for Change { lane, other, percent } in changes(report) {
+        println!("cold TTFT, {} against {}: {percent:+.1} %", name(lane), name(other));
     }
 }
 
