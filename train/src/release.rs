@@ -185,3 +185,48 @@ fn evaluation(report: &Report, placement: ContextPlacement) -> Result<serde_json
         "quantized_needing_context": released(&report.quantized_needing_context)?,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use llavacode_core::model::projector::ProjectorConfig;
+
+    use super::*;
+    use crate::{projector::TrainedProjector, random::SplitMix64};
+
+    #[test]
+    fn soft_tokens_are_entered_in_their_readers_bundle() {
+        let folder = tempfile::tempdir().unwrap();
+        let projector = folder.path().join("trained.safetensors");
+        let form = ProjectorConfig::three_layer(8, 4);
+        TrainedProjector::init(form, 1.0, &mut SplitMix64::new(3)).save(&projector).unwrap();
+        let bundle = folder.path().join("bundle");
+        fs::create_dir_all(&bundle).unwrap();
+        let before = include_str!("../../public/models/smollm2-135m/bundle.json");
+        fs::write(bundle.join(MANIFEST), before).unwrap();
+        let release = SoftRelease {
+            projector: projector.clone(),
+            soft_tokens: NonZeroUsize::new(8).unwrap(),
+            reader_layers: vec![0, 4],
+            prepend: "<|endoftext|>".into(),
+        };
+        let written = release_soft(&release, &bundle).unwrap();
+        let read: BundleManifest = serde_json::from_slice(&fs::read(bundle.join(MANIFEST)).unwrap()).unwrap();
+        assert_eq!(read, written);
+        assert_eq!((read.prompt.soft_tokens.get(), &read.encoder.reader_layers), (8, &vec![0, 4]));
+        let known: BundleManifest = serde_json::from_str(before).unwrap();
+        assert_eq!((read.evaluation, read.prompt.top_k), (known.evaluation, known.prompt.top_k));
+
+        let (whole, halves) = (fs::read(projector).unwrap(), fs::read(bundle.join(PROJECTOR)).unwrap());
+        assert_eq!(read.files[PROJECTOR].sha256.as_deref(), Some(&sha256_hex(&halves)[..]));
+        let [whole, halves] = [&whole, &halves].map(|file| SafeTensors::deserialize(file).unwrap());
+        for (name, tensor) in whole.iter() {
+            let half = halves.tensor(name).unwrap();
+            assert_eq!((half.dtype(), half.shape()), (Dtype::F16, tensor.shape()), "{name}");
+            let numbers = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            let rounded = half.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32());
+            assert!(numbers.zip(rounded).all(|(a, b)| (a - b).abs() <= a.abs() / 1000.0), "{name}");
+        }
+        let none = SoftRelease { projector: folder.path().join("none"), ..release };
+        assert!(release_soft(&none, &bundle).unwrap_err().to_string().contains("cannot be read"));
+    }
+}

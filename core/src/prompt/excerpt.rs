@@ -1,6 +1,6 @@
 //! Of all chunks the few lines that say most of how the text goes on: compression without training.
 //!
-//! A line's score is the sum of two, each at most about 1:
+//! A line's score is the sum of two, the first at most 3, the second at most 1:
 //! - **place**: how much it is like what stands in the cursor's line, and the lines before it are like the
 //!   lines before that. Code repeats itself, and then what follows here is like what follows there.
 //! - **words**: how many words it shares with these lines, rare and near ones first; twice as much if it
@@ -30,6 +30,8 @@ const WORD_LINES: usize = 6;
 const WORD_DECAY: f64 = 0.7;
 /// What a word counts that means the same in every project.
 const COMMON_WORD: f64 = 0.3;
+/// A line of more bytes is data, or written by a machine: it is left out.
+const MOST_LINE: usize = 400;
 /// What the last of all chunks loses against the first.
 const RANK_LOSS: f64 = 0.3;
 
@@ -43,8 +45,9 @@ struct Line<'a> {
     words: Vec<&'a str>,
 }
 
-/// Lines of the chunks, which come best first, joined by line breaks; the best chunk's last if `best_last`. `before` is the text before the word at the cursor and `around` what
-/// stands around that. `cost` says what a line takes of the `room`.
+/// Lines of the chunks, which come best first, joined by line breaks; the best chunk's last if `best_last`.
+/// `before` is the text before the word at the cursor and `around` what stands around that. `cost` says
+/// what a line takes of the `room`.
 pub(super) fn excerpt(
     chunks: &[PromptChunk<'_>],
     before: &str,
@@ -60,10 +63,11 @@ pub(super) fn excerpt(
     let mut taken = vec![false; lines.len()];
     for line in by_score {
         for line in with_next(&lines, line) {
-            if taken[line] || lines[line].text.trim().is_empty() {
+            let text = lines[line].text;
+            if taken[line] || text.len() > MOST_LINE || text.trim().is_empty() {
                 continue;
             }
-            let needed = cost(lines[line].text);
+            let needed = cost(text);
             if needed <= room {
                 room -= needed;
                 taken[line] = true;
@@ -97,7 +101,8 @@ fn lines_of<'a>(chunks: &[PromptChunk<'a>]) -> Vec<Line<'a>> {
     for (chunk, PromptChunk { span, text, .. }) in chunks.iter().enumerate() {
         for (number, text) in (span.start_line..).zip(text.lines()) {
             if seen.insert((&span.path, number)) {
-                lines.push(Line { chunk, number, text, words: distinct(text) });
+                let words = if text.len() > MOST_LINE { Vec::new() } else { distinct(text) };
+                lines.push(Line { chunk, number, text, words });
             }
         }
     }
@@ -240,6 +245,20 @@ mod tests {
         let last = of(&chunks, before, 100, true);
         assert!(last.find("read_level") > last.find("other_port"), "{last}");
         assert!(last.find("open_port") < last.find("read_level"), "a chunk's lines stay in order: {last}");
+    }
+
+    #[test]
+    fn a_line_without_end_is_left_out_and_costs_nothing() {
+        let data = format!("port = [{}]", "1, ".repeat(400_000));
+        let text = format!("port = open_port(name)\n{data}\nlevel = port.read_level()\n");
+        let span = span("a.py", 0, &text);
+        let chunk = PromptChunk { id: ChunkId::new(0, 0), span: &span, text: &text };
+        let before = "port = open_port(other)\n";
+        let found = excerpt(&[chunk], before, &[before], 20, false, |line| {
+            assert!(line.len() <= MOST_LINE, "it is not even tokenised");
+            line.split_whitespace().count()
+        });
+        assert_eq!(found, "port = open_port(name)\nlevel = port.read_level()");
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! | full RAG, causal | a chunk: `# path`, its text and a blank line |
 //! | cached | as full RAG; the bundle's `sink_token` before everything |
 //! | digest | as full RAG; of a chunk's text its signatures, and names that stand nowhere else |
-//! | excerpt | one text: of all chunks the few lines that look most like what comes next ([`excerpt`]) |
+//! | excerpt | one text: of all chunks the few lines that look most like what comes next (`excerpt.rs`) |
 //! | compressed | a chunk: its soft tokens, no separator |
 //!
 //! The bundle's `context_header`, if it has one, stands before the context on a line of its own.
