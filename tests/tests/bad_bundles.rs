@@ -166,6 +166,8 @@ async fn the_readers_layers_stand_in_for_an_encoder() {
     assert!(error.contains("takes vectors of 128 numbers and the encoder gives 64"), "{error}");
     let error = refusal(&without_encoder(&[0, 99], |_| ())).await.to_string();
     assert!(error.contains("asks for layer 99 and the reader has"), "{error}");
+    let error = refusal(&without_encoder(&[0, 1, 0], |_| ())).await.to_string();
+    assert!(error.contains("names layer 0 twice"), "{error}");
     let encoder = parity::ENCODERS[0];
     let both = without_encoder(&[0, 1], |files| {
         files.files.insert("encoder/model.safetensors".into(), encoder.weights.into());

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, error::Error, fmt::Write as _, ops::Range, path
 
 use anyhow::{Result, anyhow};
 use llavacode_core::metrics::Interval;
-use plotters::{coord::Shift, prelude::*};
+use plotters::{
+    coord::{Shift, types::RangedCoordf64},
+    prelude::*,
+};
 
 use crate::{
     evaluate::{LaneReport, Report},
@@ -168,8 +171,8 @@ pub fn plot_readers(report: &ReadersReport, path: &Path) -> Result<()> {
     plot_panels(sets.map(panel).into(), path)
 }
 
-/// A lane's name, its positions beyond base's, and what it keeps of full RAG's gain in nats and in edit
-/// similarity, in percent.
+/// A lane's name, its positions beyond base's, and what it keeps of full RAG's gain in exact match and in
+/// edit similarity, in percent.
 type Kept = (String, f64, f64, f64);
 
 /// What a bundle's lanes keep of full RAG's gain, against the positions they take, as an SVG: a point a
@@ -195,23 +198,16 @@ pub fn plot_kept(report: &ReadersReport, path: &Path) -> Result<()> {
         let mesh = &mut chart.configure_mesh();
         mesh.x_desc("positions of the prompt beyond base's").y_desc("kept of full RAG's gain, %").draw()?;
         chart.draw_series(LineSeries::new([(-0.04 * most, 0.0), (1.3 * most, 0.0)], BLACK.mix(0.5)))?;
-        for (index, color, label) in
-            [(0, RGBColor(31, 111, 235), "nats a character"), (1, RGBColor(207, 92, 0), "edit similarity")]
-        {
+        for (index, (color, label)) in METRICS.into_iter().enumerate() {
             let points = rows.iter().map(|row| (row.1, if index == 0 { row.2 } else { row.3 }));
             let circles = points.map(|point| Circle::new(point, 5, color.filled()));
             let series = chart.draw_series(circles)?;
             series.label(label).legend(move |(x, y)| Circle::new((x + 8, y), 5, color.filled()));
         }
-        chart.draw_series(rows.iter().map(|(name, x, nats, _)| {
-            EmptyElement::at((*x, *nats)) + Text::new(name.clone(), (9, -6), ("sans-serif", 12))
+        chart.draw_series(rows.iter().map(|(name, x, exact, _)| {
+            EmptyElement::at((*x, *exact)) + Text::new(name.clone(), (9, -6), ("sans-serif", 12))
         }))?;
-        chart
-            .configure_series_labels()
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.2))
-            .position(SeriesLabelPosition::LowerRight)
-            .draw()?;
+        draw_legend(&mut chart)?;
         area.present()?;
         Ok(())
     };
@@ -225,9 +221,9 @@ fn kept(lanes: &BTreeMap<String, LaneSummary>) -> Vec<Kept> {
         if whole == 0.0 { 0.0 } else { 100.0 * (of(lane) - of(base)) / whole }
     };
     let row = |(name, lane): (&String, &LaneSummary)| {
-        let nats = share(|lane| lane.cross_entropy_per_character, lane);
+        let exact = share(|lane| lane.exact_match, lane);
         let similarity = share(|lane| lane.edit_similarity, lane);
-        (table::title(name), lane.positions - base.positions, nats, similarity)
+        (table::title(name), lane.positions - base.positions, exact, similarity)
     };
     // Variants would stand on their lanes.
     lanes.iter().filter(|(name, _)| !name.contains('.') && *name != "base").map(row).collect()
@@ -294,18 +290,28 @@ fn panel<'a>(
         .x_desc("percent points against base, 95 % interval")
         .draw()?;
     chart.draw_series(LineSeries::new([(0.0, 0.0), (0.0, count)], BLACK))?;
-    for (index, color, label) in
-        [(0, RGBColor(31, 111, 235), "exact match"), (1, RGBColor(207, 92, 0), "edit similarity")]
-    {
+    for (index, (color, label)) in METRICS.into_iter().enumerate() {
         let bars = rows.iter().enumerate().flat_map(|(row, (_, em, es))| {
             let found = if index == 0 { em } else { es };
-            let y = count - row as f64 - 0.36 - 0.28 * f64::from(index);
+            let y = count - row as f64 - 0.36 - 0.28 * index as f64;
             let line = PathElement::new(vec![(found.low, y), (found.high, y)], color.stroke_width(3));
             [line.into_dyn(), Circle::new((found.difference, y), 5, color.filled()).into_dyn()]
         });
         let series = chart.draw_series(bars)?;
         series.label(label).legend(move |(x, y)| Circle::new((x + 8, y), 5, color.filled()));
     }
+    draw_legend(&mut chart)
+}
+
+/// A chart of numbers.
+type Chart<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Exact match and edit similarity, in every plot.
+const METRICS: [(RGBColor, &str); 2] =
+    [(RGBColor(31, 111, 235), "exact match"), (RGBColor(207, 92, 0), "edit similarity")];
+
+/// Says which colour is what.
+fn draw_legend<'a>(chart: &mut Chart<'a, 'a>) -> Result<(), Box<dyn Error + 'a>> {
     chart
         .configure_series_labels()
         .background_style(WHITE.mix(0.85))
@@ -321,26 +327,26 @@ mod tests {
 
     #[test]
     fn lanes_keep_shares_of_full_rags_gain() {
-        let lane = |nats: f64, similarity: f64, positions: f64| LaneSummary {
-            exact_match: 0.0,
+        let lane = |exact: f64, similarity: f64, positions: f64| LaneSummary {
+            exact_match: exact,
             edit_similarity: similarity,
             cross_entropy: 0.0,
-            cross_entropy_per_character: nats,
+            cross_entropy_per_character: 0.0,
             positions,
             against_base: None,
             against_control: None,
         };
         let lanes = BTreeMap::from([
-            ("base".to_owned(), lane(0.6, 30.0, 300.0)),
-            ("full_rag".to_owned(), lane(0.4, 50.0, 800.0)),
-            ("compressed".to_owned(), lane(0.55, 28.0, 364.0)),
-            ("cached.whole".to_owned(), lane(0.4, 50.0, 800.0)),
+            ("base".to_owned(), lane(4.0, 30.0, 300.0)),
+            ("full_rag".to_owned(), lane(24.0, 50.0, 800.0)),
+            ("compressed".to_owned(), lane(9.0, 28.0, 364.0)),
+            ("cached.whole".to_owned(), lane(24.0, 50.0, 800.0)),
         ]);
         let found = kept(&lanes);
         let names: Vec<&str> = found.iter().map(|row| row.0.as_str()).collect();
         assert_eq!(names, ["compressed", "full RAG"]);
-        let (_, positions, nats, similarity) = found[0];
-        assert!((nats - 25.0).abs() < 1e-9 && (similarity + 10.0).abs() < 1e-9 && positions == 64.0);
+        let (_, positions, exact, similarity) = found[0];
+        assert!((exact - 25.0).abs() < 1e-9 && (similarity + 10.0).abs() < 1e-9 && positions == 64.0);
         assert!((found[1].2 - 100.0).abs() < 1e-9);
     }
 }

@@ -40,6 +40,19 @@ impl Lane {
         matches!(self, Self::Compressed | Self::Xrag)
     }
 
+    /// Its name for a user, as it stands inside a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::FullRag => "full RAG",
+            Self::Cached => "cached RAG",
+            Self::Digest => "digest",
+            Self::Excerpt => "excerpt",
+            Self::Compressed => "compressed",
+            Self::Xrag => "xRAG",
+        }
+    }
+
     /// Its name in JSON: `base`, `full_rag`, `cached`, `digest`, `excerpt`, `compressed`, `xrag`.
     pub fn key(self) -> &'static str {
         match self {

@@ -25,16 +25,20 @@ pub(super) fn parts(manifest: &BundleManifest) -> Result<()> {
     Err(Error::Format { file: MANIFEST.into(), format: "a bundle's manifest", reason })
 }
 
-/// The layers that are the encoder must be there.
+/// The layers that are the encoder must be there, each named once.
 pub(super) fn reader_layers(manifest: &BundleManifest, reader: &DecoderConfig) -> Result<()> {
-    let (deepest, layers) = (manifest.encoder.reader_layers.iter().max(), reader.num_hidden_layers);
-    match deepest {
-        Some(&deepest) if deepest > layers => Err(Error::UnsupportedConfig {
-            file: MANIFEST.into(),
-            reason: format!("`encoder.reader_layers` asks for layer {deepest} and the reader has {layers}"),
-        }),
-        _ => Ok(()),
-    }
+    let layers = reader.num_hidden_layers;
+    let mut named = manifest.encoder.reader_layers.clone();
+    named.sort_unstable();
+    let twice = named.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    let reason = match (named.last(), twice) {
+        (Some(&deepest), _) if deepest > layers => {
+            format!("`encoder.reader_layers` asks for layer {deepest} and the reader has {layers}")
+        }
+        (_, Some(layer)) => format!("`encoder.reader_layers` names layer {layer} twice: once will do"),
+        _ => return Ok(()),
+    };
+    Err(Error::UnsupportedConfig { file: MANIFEST.into(), reason })
 }
 
 /// Each of a chunk's soft tokens stands for whole lines of it, and all of them have to leave the

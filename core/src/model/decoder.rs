@@ -248,7 +248,7 @@ fn rope_table(dim: usize, theta: f64, positions: usize, device: &Device) -> Rope
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         config::{DecoderConfig, ModelType},
@@ -284,7 +284,7 @@ mod tests {
         }
     }
 
-    fn small() -> DecoderConfig {
+    pub(in crate::model) fn small() -> DecoderConfig {
         DecoderConfig {
             model_type: ModelType::Llama,
             vocab_size: 16,

@@ -212,25 +212,7 @@ pub fn l2_normalise(x: Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ModelType;
-
-    fn reader() -> Reader {
-        let config = DecoderConfig {
-            model_type: ModelType::Llama,
-            vocab_size: 40,
-            hidden_size: 32,
-            intermediate_size: 64,
-            num_hidden_layers: 3,
-            num_attention_heads: 4,
-            num_key_value_heads: 2,
-            head_dim: None,
-            max_position_embeddings: 64,
-            rms_norm_eps: 1e-5,
-            rope_theta: 1e4,
-            tie_word_embeddings: true,
-        };
-        Reader::init(&config, &Device::flex()).expect("it is valid")
-    }
+    use crate::model::decoder::tests::small;
 
     fn floats(tensor: Tensor<2>) -> Vec<f32> {
         tensor.into_data().iter::<f32>().collect()
@@ -248,12 +230,13 @@ mod tests {
 
     #[test]
     fn the_readers_states_are_pooled_text_by_text() {
-        let reader = reader();
+        let reader = Reader::init(&small(), &Device::flex()).expect("it is valid");
+        let width = small().hidden_size;
         let encoder = Encoder::of_reader(&reader, vec![0, 2]);
-        assert_eq!((encoder.width(), encoder.config().num_hidden_layers), (64, 2));
+        assert_eq!((encoder.width(), encoder.config().num_hidden_layers), (2 * width, 2));
         let texts: [Vec<u32>; 3] = [vec![9, 1, 2, 3, 4, 5], vec![9, 7], vec![9]];
         let found = floats(encoder.encode(&texts));
-        for (text, found) in texts.iter().zip(found.chunks_exact(64)) {
+        for (text, found) in texts.iter().zip(found.chunks_exact(2 * width)) {
             let ids = token_ids(text, &Device::flex());
             let inputs = reader.embed(ids);
             let mut cache = reader.cache(1, text.len());
@@ -265,9 +248,9 @@ mod tests {
                 }
             });
             // Without the first, unless it is all there is.
-            let skipped = usize::from(text.len() > 1) * 32;
+            let skipped = usize::from(text.len() > 1) * width;
             let expected = [inputs, after_two.expect("two layers")]
-                .map(|states| mean_of(&floats(states)[skipped..], 32))
+                .map(|states| mean_of(&floats(states)[skipped..], width))
                 .concat();
             let off = found
                 .iter()
@@ -276,7 +259,7 @@ mod tests {
             assert!(off < 1e-4, "{text:?}: {off}");
         }
         let lengths = floats(encoder.embeddings(encoder.encode(&texts)));
-        for row in lengths.chunks_exact(64) {
+        for row in lengths.chunks_exact(2 * width) {
             assert!((row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-4);
         }
     }

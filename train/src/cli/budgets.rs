@@ -1,13 +1,12 @@
 //! `budgets`.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use llavacode_core::{config::PromptConfig, engine::Lane};
 use llavacode_train::{
@@ -45,12 +44,10 @@ pub(super) struct BudgetsArguments {
 
 /// Says what validation lines cost a reader by how much context it has, and how that was chosen.
 pub(super) fn run_budgets(work: &Path, arguments: BudgetsArguments) -> Result<()> {
-    let json = fs::read(&arguments.bundle)
-        .with_context(|| format!("{} cannot be read", arguments.bundle.display()))?;
-    let Layout { prompt } = serde_json::from_slice(&json)
-        .with_context(|| format!("{} is no bundle's manifest", arguments.bundle.display()))?;
+    let Layout { prompt } = Layout::read(&arguments.bundle)?;
     let GgufReader { reader, tokenizer } = GgufReader::load(&arguments.reader)?;
-    let model = Model::of_reader(&reader)?;
+    let mut model = Model::of_reader(&reader)?;
+    model.decoder.freeze(&model.parameters);
     drop(reader);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut asking = Asking::new(model, Arc::clone(&tokenizer), threads, arguments.micro_batch);

@@ -150,12 +150,18 @@ pub(super) struct Layout {
     pub(super) prompt: PromptConfig,
 }
 
+impl Layout {
+    /// Reads it.
+    pub(super) fn read(manifest: &Path) -> Result<Self> {
+        let json = fs::read(manifest).with_context(|| format!("{} cannot be read", manifest.display()))?;
+        serde_json::from_slice(&json)
+            .with_context(|| format!("{} is no bundle's manifest", manifest.display()))
+    }
+}
+
 /// Trains the projector.
 pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
-    let json = fs::read(&arguments.bundle)
-        .with_context(|| format!("{} cannot be read", arguments.bundle.display()))?;
-    let Layout { prompt } = serde_json::from_slice(&json)
-        .with_context(|| format!("{} is no bundle's manifest", arguments.bundle.display()))?;
+    let Layout { prompt } = Layout::read(&arguments.bundle)?;
     let GgufReader { reader, tokenizer } = GgufReader::load(&arguments.reader)?;
     let mut model = Model::of_reader(&reader)?;
     let named = format!("{:?} {}", reader.config(), fs::metadata(&arguments.reader)?.len());

@@ -148,19 +148,6 @@ pub fn title(lane: Lane) -> &'static str {
     }
 }
 
-/// A lane's name inside a sentence.
-pub fn in_a_sentence(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Base => "base",
-        Lane::FullRag => "full RAG",
-        Lane::Cached => "cached RAG",
-        Lane::Digest => "digest",
-        Lane::Excerpt => "excerpt",
-        Lane::Compressed => "compressed",
-        Lane::Xrag => "xRAG",
-    }
-}
-
 /// What a lane does, in one line.
 pub fn explanation(lane: Lane) -> &'static str {
     match lane {

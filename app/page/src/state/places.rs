@@ -4,7 +4,6 @@
 use llavacode_api::completion::Lane;
 pub use llavacode_api::demo::{DemoPlace, DemoPlaces};
 
-use super::lanes::in_a_sentence;
 use super::workspace::Workspace;
 
 /// The places, and which of them the editor is at.
@@ -85,7 +84,7 @@ pub fn words(place: &DemoPlace, model: &str) -> String {
     };
     let found = |right: bool| -> Vec<&'static str> {
         let said = |lane: &Lane| lanes.get(lane.key()).is_some_and(|said| said.right == right);
-        Lane::ALL.into_iter().filter(said).map(in_a_sentence).collect()
+        Lane::ALL.into_iter().filter(said).map(Lane::name).collect()
     };
     match (found(true), found(false)) {
         (right, _) if right.is_empty() => {

@@ -10,7 +10,7 @@ use crate::control::Control;
 use crate::state::Dialog;
 use crate::state::against::Against;
 use crate::state::axis::Axis;
-use crate::state::lanes::{Phase, explanation, in_a_sentence, stop_reason, title};
+use crate::state::lanes::{Phase, explanation, stop_reason, title};
 use crate::state::places::{DemoPlace, cursor_of};
 use crate::state::suggestions::Suggestions;
 
@@ -40,7 +40,7 @@ fn against(control: Control, lane: Lane, other: Lane) -> Option<String> {
         run.with(|run| run.ttft.filter(|_| run.phase == Phase::Done).map(|ttft| ttft.total_ms))
     };
     (lane != other).then_some(())?;
-    change(total(lane)?, total(other)?).map(|change| format!("{change} against {}", in_a_sentence(other)))
+    change(total(lane)?, total(other)?).map(|change| format!("{change} against {}", other.name()))
 }
 
 /// A share in 0..=1.

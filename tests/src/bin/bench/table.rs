@@ -5,22 +5,9 @@ use llavacode_core::engine::Lane;
 use llavacode_core::metrics::Interval;
 use serde_json::{Map, Value};
 
-/// A lane's name for a user.
-fn name(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Base => "base",
-        Lane::FullRag => "full RAG",
-        Lane::Cached => "cached RAG",
-        Lane::Digest => "digest",
-        Lane::Excerpt => "excerpt",
-        Lane::Compressed => "compressed",
-        Lane::Xrag => "xRAG",
-    }
-}
-
 /// The lanes that were measured, as they stand beside each other.
 fn measured(report: &Report) -> impl Iterator<Item = (&'static str, &LaneSummary)> {
-    Lane::ALL.into_iter().filter_map(|lane| Some((name(lane), report.lanes.get(lane.key())?)))
+    Lane::ALL.into_iter().filter_map(|lane| Some((lane.name(), report.lanes.get(lane.key())?)))
 }
 
 /// A row's name and what it shows of a lane.
@@ -86,13 +73,13 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
                 ttft.difference, ttft.low, ttft.high
             )
         });
-        let (lane, other) = (name(lane), name(other));
+        let (lane, other) = (lane.name(), other.name());
         text.push_str(&format!("- Cold TTFT, {lane} against {other}: {percent:+.1} %{interval}.\n"));
     }
     for lane in [Lane::FullRag, Lane::Cached, Lane::Digest, Lane::Excerpt] {
         if let Some(found) = report.differences.get(&format!("{}-base", lane.key())) {
             let (exact, similar) = (points(found.exact_match), points(found.edit_similarity));
-            let lane = name(lane);
+            let lane = lane.name();
             text.push_str(&format!(
                 "- {lane} against base: exact match {exact}, edit similarity {similar}.\n"
             ));
@@ -193,7 +180,7 @@ fn lanes(report: &Report) {
     }
     println!();
     for Change { lane, other, percent } in changes(report) {
-        println!("cold TTFT, {} against {}: {percent:+.1} %", name(lane), name(other));
+        println!("cold TTFT, {} against {}: {percent:+.1} %", lane.name(), other.name());
     }
 }
 
