@@ -305,6 +305,43 @@ async fn a_chunk_is_read_once_and_kept_within_bounds() {
 }
 
 #[tokio::test]
+async fn draft_tokens_change_no_completion() {
+    let mut page = Page::open(bundle(None, with_every_lane)).await;
+    let text = "def area_of(circle):\n    return circle.area() * circle.radius\n\n\n";
+    let places = [
+        "def area_of(square):\n    ",
+        "total = area_of(",
+        "print(circle.",
+        "def area_of(circle):\n    return c",
+    ];
+    let (mut draft_tokens, mut accepted_tokens) = (0, 0);
+    for lane in page.engine.lanes() {
+        for place in places {
+            for multi_line in [false, true] {
+                let cursor = CompletionRequest::at("main.py", text.repeat(2) + place, "\n");
+                let request = CompletionRequest { multi_line, cold: true, ..cursor };
+                page.engine.look_up(0);
+                let plain = page.complete(lane, &request).await.expect("it completes");
+                page.engine.look_up(usize::MAX);
+                let looked_up = page.complete(lane, &request).await.expect("it completes");
+                assert_eq!((plain.draft_tokens, plain.accepted_tokens), (0, 0));
+                assert_eq!(
+                    (&looked_up.text, looked_up.stop, looked_up.new_tokens),
+                    (&plain.text, plain.stop, plain.new_tokens),
+                    "{lane:?} at {place:?}"
+                );
+                let apart = |(a, b): (&f32, &f32)| (a - b).abs();
+                let pairs = looked_up.log_probabilities.iter().zip(&plain.log_probabilities);
+                assert!(pairs.map(apart).all(|apart| apart < 1e-3));
+                draft_tokens += looked_up.draft_tokens;
+                accepted_tokens += looked_up.accepted_tokens;
+            }
+        }
+    }
+    assert!(0 < accepted_tokens && accepted_tokens < draft_tokens, "{accepted_tokens} of {draft_tokens}");
+}
+
+#[tokio::test]
 async fn without_a_sink_there_is_no_cached_lane() {
     let mut page = Page::open(bundle(None, soft_tokens(1))).await;
     let refused = page.complete(Lane::Cached, &request()).await;

@@ -30,6 +30,10 @@ impl Lane {
     pub const ALL: [Self; 7] =
         [Self::Base, Self::FullRag, Self::Cached, Self::Digest, Self::Excerpt, Self::Compressed, Self::Xrag];
 
+    /// Whose text is shown in the editor where a user chose none: the first of these that a bundle offers. The
+    /// excerpt keeps most of what text gains for half the wait.
+    pub const SHOWN: [Self; 3] = [Self::Excerpt, Self::Compressed, Self::FullRag];
+
     /// Whether it has retrieved chunks in its prompt.
     pub fn retrieves(self) -> bool {
         self != Self::Base
@@ -272,6 +276,13 @@ pub struct Completion {
     pub ttft: Ttft,
     /// Tokens a second after the first; `None` where there was only one.
     pub decode_tokens_per_s: Option<f64>,
+    /// Tokens that were looked up in the prompt and in the retrieved chunks, and checked beside the one
+    /// before them.
+    #[serde(default)]
+    pub draft_tokens: usize,
+    /// Those that were what the reader chose: each saved a decode step.
+    #[serde(default)]
+    pub accepted_tokens: usize,
     /// Kernel launches of one decode step; `None` on the CPU.
     pub launches_per_step: Option<usize>,
     /// The prompt, to be looked at.

@@ -79,6 +79,12 @@ pub struct LaneSummary {
     pub ttft_moved_ms: Spread,
     /// Median tokens a second after the first token.
     pub decode_tokens_per_s: Option<f64>,
+    /// Mean tokens of a completion that were looked up and checked beside the one before them.
+    #[serde(default)]
+    pub draft_tokens: f64,
+    /// Mean tokens of them that were right: each saved a decode step.
+    #[serde(default)]
+    pub accepted_tokens: f64,
     /// Kernel launches of one decode step.
     pub launches_per_step: Option<usize>,
     /// Equal after stripping, percent.

@@ -165,6 +165,8 @@ impl Samples {
             ttft_warm_ms: spread(&self.warm_ms),
             ttft_moved_ms: spread(&self.moved_ms),
             decode_tokens_per_s: metrics::median(&speeds),
+            draft_tokens: mean(&each(|c| c.draft_tokens as f64)),
+            accepted_tokens: mean(&each(|c| c.accepted_tokens as f64)),
             launches_per_step: self.completions.iter().find_map(|c| c.launches_per_step),
             exact_match: mean(&self.exact_match),
             exact_match_tokens: mean(&self.exact_match_tokens),

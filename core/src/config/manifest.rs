@@ -111,6 +111,10 @@ pub struct PromptConfig {
     /// training never cut a text there does not know how to go on. Off for readers trained with
     /// cursors anywhere.
     pub token_healing: bool,
+    /// Most tokens that are looked up in the prompt and the chunks, to be checked in one pass; 0 to decode
+    /// token by token. Where it is missing, the device decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_tokens: Option<usize>,
 }
 
 impl Default for PromptConfig {
@@ -133,6 +137,7 @@ impl Default for PromptConfig {
             soft_tokens: NonZeroUsize::MIN,
             max_new_tokens: 50,
             token_healing: true,
+            draft_tokens: None,
         }
     }
 }

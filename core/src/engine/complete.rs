@@ -58,7 +58,8 @@ impl<H: Host> Engine<H> {
         let index = workspace.index();
         let (local, tokenise_ms) = place.local_part(self);
         let assembling = self.host.now_ms();
-        let prompt = self.prompts.build(lane, local, &prompt_chunks(index, &hits));
+        let chunks = prompt_chunks(index, &hits);
+        let prompt = self.prompts.build(lane, local, &chunks);
         let assembled = self.host.now_ms();
         emit(CompletionEvent::Retrieved { chunks: shown(index, &hits[..prompt.chunks]) });
 
@@ -67,9 +68,8 @@ impl<H: Host> Engine<H> {
         let begun = Ttft { retrieve_ms, encode_ms, encoded_chunks, assemble_ms, prefill_ms: 0.0, total_ms };
         let mut session = self.take_session(lane, &prompt)?;
         let mut kept = std::mem::take(&mut self.read_chunks);
-        let request = place.request();
-        let mut generation = Generation::new(self, index, request, lane, &prompt);
-        let outcome = generation.run(&mut session, &mut kept, request.cold, cancel, &mut emit, begun).await;
+        let mut generation = Generation::new(self, index, lane, &prompt, place, chunks);
+        let outcome = generation.run(&mut session, &mut kept, cancel, &mut emit, begun).await;
         session.forget_generated();
         self.sessions.insert(lane, session);
         self.read_chunks = kept;

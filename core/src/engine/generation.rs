@@ -1,10 +1,12 @@
 //! Prefill and decoding of one completion: from its prompt's positions to its text.
 
 use burn::tensor::{Int, Tensor, Transaction};
-use llavacode_api::completion::{Completion, CompletionEvent, CompletionRequest, Lane, StopReason, Ttft};
+use llavacode_api::completion::{Completion, CompletionEvent, Lane, StopReason, Ttft};
 
 use super::{
     CancelFlag, Engine, Host,
+    lookup::Lookup,
+    place::Place,
     prefill::{Prefill, steps},
     read_chunks::ReadChunks,
     session::{Position, Session},
@@ -16,7 +18,7 @@ use crate::{
     index::Index,
     kernel::{self, Likeliest},
     model::token_ids,
-    prompt::{Healing, Prompt, Segment},
+    prompt::{Healing, Prompt, PromptChunk, Segment},
     tokenize::StreamDecoder,
 };
 
@@ -26,6 +28,9 @@ pub(super) struct Generation<'a, H> {
     index: &'a Index,
     lane: Lane,
     prompt: &'a Prompt,
+    place: &'a mut Place,
+    /// What was retrieved, best first.
+    chunks: Vec<PromptChunk<'a>>,
     positions: Vec<Position>,
     rule: StopRule,
     healing: Healing,
@@ -37,16 +42,31 @@ pub(super) struct Generation<'a, H> {
     /// ln of the probability of each token that brought new text.
     log_probabilities: Vec<f32>,
     /// Tokens generated, those that healing took back included.
-    generated: usize,
+    generated: Vec<u32>,
+    /// Where draft tokens are found.
+    lookup: Lookup,
+    /// Draft tokens that were checked, and those that were right.
+    draft_tokens: usize,
+    accepted_tokens: usize,
+    /// Kernel launches of a pass that read one token.
+    launches_per_step: Option<usize>,
 }
 
 /// A token that was chosen.
-struct NextToken {
-    /// Its id.
+#[derive(Clone, Copy)]
+struct Token {
     id: u32,
     /// ln of its probability, among the tokens that could be chosen.
     log_probability: f32,
-    /// The same on the device, `[1]`.
+}
+
+/// What was chosen behind the tokens of a pass.
+struct Chosen {
+    /// The draft tokens that are those chosen.
+    right: Vec<Token>,
+    /// The one behind them.
+    next: Token,
+    /// Its id on the device, `[1]`.
     on_device: Tensor<1, Int>,
 }
 
@@ -54,23 +74,32 @@ impl<'a, H: Host> Generation<'a, H> {
     pub(super) fn new(
         engine: &'a Engine<H>,
         index: &'a Index,
-        request: &CompletionRequest,
         lane: Lane,
         prompt: &'a Prompt,
+        place: &'a mut Place,
+        chunks: Vec<PromptChunk<'a>>,
     ) -> Self {
+        let request = place.request();
+        let style = engine.prompts.style();
         Self {
             engine,
             index,
             lane,
             prompt,
             positions: engine.positions(index, prompt),
-            rule: StopRule::new(&request.prefix, &request.suffix, request.multi_line, engine.prompts.style()),
+            rule: StopRule::new(&request.prefix, &request.suffix, request.multi_line, style),
+            place,
+            chunks,
             healing: Healing::new(&prompt.taken_back),
             decoder: StreamDecoder::new(),
             text: String::new(),
             told: 0,
             log_probabilities: Vec::new(),
-            generated: 0,
+            generated: Vec::new(),
+            lookup: Lookup::default(),
+            draft_tokens: 0,
+            accepted_tokens: 0,
+            launches_per_step: None,
         }
     }
 
@@ -79,24 +108,24 @@ impl<'a, H: Host> Generation<'a, H> {
         &mut self,
         session: &mut Session,
         kept: &mut ReadChunks,
-        cold: bool,
         cancel: &CancelFlag,
         emit: &mut impl FnMut(CompletionEvent),
         mut ttft: Ttft,
     ) -> Result<Completion> {
         let engine = self.engine;
+        let cold = self.place.request().cold;
         let started = engine.host.now_ms();
         let prefill = self.prefill(session.reuse(&self.positions, cold));
         let (chunks, chunks_read) = prefill.chunks(kept, cancel).await?;
         let chunks_there = engine.host.now_ms();
         let (last, positions_read) = prefill.fill(session, chunks, kept, cold, cancel).await?;
         let reused_tokens = self.prompt.prompt_tokens - positions_read - chunks_read.positions;
-        let mut chosen = self.choose(engine.reader.logits(last)).await?;
+        let mut chosen = self.choose(engine.reader.logits(last), &[]).await?;
         session.hold(&self.positions);
-        while self.stands_before_cursor(chosen.id) {
+        while self.stands_before_cursor(chosen.next.id) {
             cancel.check()?;
-            self.heal(chosen.id);
-            chosen = self.step(chosen, session).await?;
+            self.heal(chosen.next.id);
+            chosen = self.step(chosen, &[], session).await?;
         }
         let first_token = engine.host.now_ms();
         if chunks_read.chunks > 0 {
@@ -107,20 +136,7 @@ impl<'a, H: Host> Generation<'a, H> {
         ttft.prefill_ms = ttft.total_ms - ttft.retrieve_ms - ttft.encode_ms - ttft.assemble_ms;
         emit(CompletionEvent::FirstToken { ttft });
 
-        let mut launches_per_step = None;
-        let (end, stop) = loop {
-            if let Some(stop) = self.accept(&chosen, emit) {
-                break stop;
-            }
-            cancel.check()?;
-            let before = kernel::launches();
-            chosen = self.step(chosen, session).await?;
-            let launches = (kernel::launches() - before) as usize;
-            launches_per_step = (launches > 0).then_some(launches);
-            if !has_kernels(&engine.device) {
-                engine.host.yield_now().await;
-            }
-        };
+        let (end, stop) = self.decode(chosen, session, cancel, emit).await?;
         let decode_seconds = (engine.host.now_ms() - first_token) / 1e3;
         self.text.truncate(end);
         let end = self.rule.before_rest(&self.text).max(self.told);
@@ -137,7 +153,9 @@ impl<'a, H: Host> Generation<'a, H> {
             stop,
             ttft,
             decode_tokens_per_s: (new_tokens > 1).then(|| (new_tokens - 1) as f64 / decode_seconds),
-            launches_per_step,
+            draft_tokens: self.draft_tokens,
+            accepted_tokens: self.accepted_tokens,
+            launches_per_step: self.launches_per_step,
             prompt: self.prompt.parts.clone(),
         })
     }
@@ -158,51 +176,116 @@ impl<'a, H: Host> Generation<'a, H> {
         }
     }
 
-    /// One decode step: from a token to the next one.
-    async fn step(&self, chosen: NextToken, session: &mut Session) -> Result<NextToken> {
-        let span = session.cache.next(1, 1);
-        let reader = &self.engine.reader;
-        // The chosen token goes to the next step on the device.
-        let hidden = reader.forward(reader.embed(chosen.on_device), &mut session.cache, span);
-        self.choose(reader.logits(hidden)).await
+    /// Decodes from the first token on. Says where the text ends, and why.
+    async fn decode(
+        &mut self,
+        mut chosen: Chosen,
+        session: &mut Session,
+        cancel: &CancelFlag,
+        emit: &mut impl FnMut(CompletionEvent),
+    ) -> Result<(usize, StopReason)> {
+        let engine = self.engine;
+        if engine.draft_tokens > 0 {
+            self.lookup = self.place.lookup(engine, &self.chunks);
+            self.generated.iter().for_each(|&token| self.lookup.push(token));
+        }
+        loop {
+            for token in chosen.right.iter().chain([&chosen.next]) {
+                if let Some(stop) = self.accept(*token, emit) {
+                    return Ok(stop);
+                }
+            }
+            cancel.check()?;
+            let draft = self.draft();
+            let before = kernel::launches();
+            chosen = self.step(chosen, &draft, session).await?;
+            self.draft_tokens += draft.len();
+            self.accepted_tokens += chosen.right.len();
+            let launches = (kernel::launches() - before) as usize;
+            if launches > 0 && draft.is_empty() {
+                self.launches_per_step = Some(launches);
+            }
+            if !has_kernels(&engine.device) {
+                engine.host.yield_now().await;
+            }
+        }
     }
 
-    /// The likeliest token; while text before the cursor is being written anew, of those that do.
-    async fn choose(&self, logits: Tensor<2>) -> Result<NextToken> {
+    /// Tokens to be checked beside the last one: few enough that all of them may be taken in.
+    fn draft(&self) -> Vec<u32> {
+        let engine = self.engine;
+        let left = engine.manifest.prompt.max_new_tokens.saturating_sub(self.generated.len() + 1);
+        let most = if self.healing.is_over() { engine.draft_tokens.min(left) } else { 0 };
+        let multi_line = self.place.request().multi_line;
+        let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let ends = |token| {
+            engine.tokenizer.is_special(token)
+                || !multi_line && engine.tokenizer.token_bytes(token).iter().any(is_line_end)
+        };
+        self.lookup.draft(most, ends).to_vec()
+    }
+
+    /// One decode step: from the token chosen last, and a draft of what follows it, to the next one. The
+    /// cache then ends before that one.
+    async fn step(&self, last: Chosen, draft: &[u32], session: &mut Session) -> Result<Chosen> {
+        let Engine { reader, device, .. } = self.engine;
+        let span = session.cache.next(1, 1 + draft.len());
+        // The chosen token goes to the next step on the device.
+        let ids = match draft {
+            [] => last.on_device,
+            draft => Tensor::cat(vec![last.on_device, token_ids(draft, device)], 0),
+        };
+        let hidden = reader.forward(reader.embed(ids), &mut session.cache, span);
+        let chosen = self.choose(reader.logits(hidden), draft).await?;
+        session.cache.truncate(span.start + 1 + chosen.right.len());
+        Ok(chosen)
+    }
+
+    /// The likeliest token behind each row, as far as the draft was right; while text before the cursor is
+    /// being written anew, which is done without a draft, the likeliest of those that do.
+    async fn choose(&self, logits: Tensor<2>, draft: &[u32]) -> Result<Chosen> {
         if self.healing.is_over() {
             let likeliest = kernel::argmax(logits);
-            let (id, log_probability) = read(&likeliest).await?;
-            return Ok(NextToken { id, log_probability, on_device: likeliest.ids });
+            let tokens = read(&likeliest).await?;
+            let is_right = |(token, drafted): &(&Token, &u32)| token.id == **drafted;
+            let right = tokens.iter().zip(draft).take_while(is_right).count();
+            let next = *tokens.get(right).ok_or_else(no_token)?;
+            let on_device = match draft {
+                [] => likeliest.ids,
+                _ => likeliest.ids.narrow(0, right, 1),
+            };
+            return Ok(Chosen { right: tokens[..right].to_vec(), next, on_device });
         }
         let data = logits.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
         let logits: Vec<f32> = data.iter().collect();
         // The text that was taken back is made of tokens, so one of them is allowed.
         let (id, log_probability) = self.healing.choose(&self.engine.tokenizer, &logits).unwrap_or_default();
-        Ok(NextToken { id, log_probability, on_device: token_ids(&[id], &self.engine.device) })
+        let on_device = token_ids(&[id], &self.engine.device);
+        Ok(Chosen { right: Vec::new(), next: Token { id, log_probability }, on_device })
     }
 
     /// Whether a token brings nothing new: it stands before the cursor, and there is room for more.
     fn stands_before_cursor(&self, id: u32) -> bool {
         let bytes = self.engine.tokenizer.token_bytes(id).len();
         (1..=self.healing.left()).contains(&bytes)
-            && self.generated + 1 < self.engine.manifest.prompt.max_new_tokens
+            && self.generated.len() + 1 < self.engine.manifest.prompt.max_new_tokens
     }
 
     /// Takes in a token that stands before the cursor.
     fn heal(&mut self, id: u32) {
-        self.generated += 1;
+        self.generated.push(id);
         self.healing.advance(self.engine.tokenizer.token_bytes(id));
     }
 
     /// Takes a token in. Says where the text ends once it does, and why.
     fn accept(
         &mut self,
-        chosen: &NextToken,
+        Token { id, log_probability }: Token,
         emit: &mut impl FnMut(CompletionEvent),
     ) -> Option<(usize, StopReason)> {
-        let id = chosen.id;
-        self.log_probabilities.push(chosen.log_probability);
-        self.generated += 1;
+        self.log_probabilities.push(log_probability);
+        self.generated.push(id);
+        self.lookup.push(id);
         if self.engine.tokenizer.is_special(id) {
             return Some((self.text.len(), StopReason::EndOfText));
         }
@@ -213,7 +296,7 @@ impl<'a, H: Host> Generation<'a, H> {
         if let Some(cut) = self.rule.cut(&self.text) {
             return Some(cut);
         }
-        if self.generated >= self.engine.manifest.prompt.max_new_tokens {
+        if self.generated.len() >= self.engine.manifest.prompt.max_new_tokens {
             return Some((self.text.len(), StopReason::MaxTokens));
         }
         // A line break is told with the line after it: the completion may end before it.
@@ -229,12 +312,16 @@ impl<'a, H: Host> Generation<'a, H> {
     }
 }
 
-/// Reads a row's id and log-probability back, eight bytes in one go.
-async fn read(likeliest: &Likeliest) -> Result<(u32, f32)> {
+/// Reads the rows' ids and log-probabilities back, in one go.
+async fn read(likeliest: &Likeliest) -> Result<Vec<Token>> {
     let both =
         Transaction::default().register(likeliest.log_probabilities.clone()).register(likeliest.ids.clone());
     let data = both.execute_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-    let log_probability = data.first().and_then(|data| data.iter::<f32>().next());
-    let id = data.get(1).and_then(|data| data.iter::<u32>().next());
-    id.zip(log_probability).ok_or_else(|| Error::Device { reason: "it gave no token back".into() })
+    let [log_probabilities, ids] = &data[..] else { return Err(no_token()) };
+    let rows = ids.iter::<u32>().zip(log_probabilities.iter::<f32>());
+    Ok(rows.map(|(id, log_probability)| Token { id, log_probability }).collect())
+}
+
+fn no_token() -> Error {
+    Error::Device { reason: "it gave no token back".into() }
 }

@@ -8,6 +8,7 @@ mod complete;
 mod embedding;
 mod generation;
 mod host;
+mod lookup;
 mod place;
 mod prefill;
 mod read_chunks;
@@ -37,6 +38,7 @@ use crate::{
     tokenize::Tokenizer,
     weights::BundleFiles,
 };
+use lookup::MOST_DRAFT_TOKENS;
 use read_chunks::ReadChunks;
 use session::Session;
 
@@ -55,6 +57,7 @@ pub struct Engine<H> {
     prompts: PromptBuilder,
     sessions: BTreeMap<Lane, Session>,
     read_chunks: ReadChunks,
+    draft_tokens: usize,
     pub(crate) host: H,
 }
 
@@ -89,6 +92,9 @@ impl<H: Host> Engine<H> {
             bundle::load_models(files, manifest, device, progress).await?;
         let tokenizer = Arc::new(reader_tokenizer);
         let prompts = PromptBuilder::new(Arc::clone(&tokenizer), manifest.prompt.clone())?;
+        let draft_tokens = if has_kernels(device) { 0 } else { MOST_DRAFT_TOKENS };
+        let draft_tokens =
+            manifest.prompt.draft_tokens.map_or(draft_tokens, |most| most.min(MOST_DRAFT_TOKENS));
         Ok(Self {
             manifest,
             weight_bytes: memory_bytes,
@@ -101,6 +107,7 @@ impl<H: Host> Engine<H> {
             prompts,
             sessions: BTreeMap::new(),
             read_chunks: ReadChunks::default(),
+            draft_tokens,
             host,
         })
     }
@@ -141,6 +148,13 @@ impl<H: Host> Engine<H> {
     /// longest goes first.
     pub fn keep_chunks_within(&mut self, bytes: usize) {
         self.read_chunks.keep_at_most(bytes);
+    }
+
+    /// Sets how many tokens are looked up at most to be checked in one pass: 0 to decode token by token.
+    /// Completions are the same. On the CPU they are looked up unless bundle or caller say otherwise, on a GPU
+    /// not.
+    pub fn look_up(&mut self, draft_tokens: usize) {
+        self.draft_tokens = draft_tokens.min(MOST_DRAFT_TOKENS);
     }
 
     /// Bytes of weights and KV caches on the device.

@@ -2,11 +2,11 @@
 
 use llavacode_api::completion::CompletionRequest;
 
-use super::{Engine, Host};
+use super::{Engine, Host, lookup::Lookup};
 use crate::{
     Result,
     index::{ChunkId, Index, Query, RetrievedHit, SAME_FILE_DISTANCE, lexical::query_window},
-    prompt::{Cursor, LocalPart},
+    prompt::{Cursor, LocalPart, PromptChunk},
     workspace::{VectorCache, Workspace},
 };
 
@@ -22,6 +22,8 @@ pub struct Place {
     hits: Option<Timed<Vec<RetrievedHit>>>,
     /// How many; their vectors are in the workspace.
     embedded: Option<Timed<usize>>,
+    /// The chunks' texts in tokens, the best last.
+    chunk_tokens: Option<Vec<Vec<u32>>>,
 }
 
 /// Something, and the milliseconds it took.
@@ -34,7 +36,7 @@ struct Timed<T> {
 impl Place {
     /// A place at which nothing was done yet.
     pub fn new(request: CompletionRequest) -> Self {
-        Self { request, local: None, hits: None, embedded: None }
+        Self { request, local: None, hits: None, embedded: None, chunk_tokens: None }
     }
 
     /// What was asked for.
@@ -100,6 +102,20 @@ impl Place {
         let cut = || timed(&engine.host, || engine.prompts.local_part(Cursor { path, prefix, suffix }));
         let Timed { value, ms } = self.local.get_or_insert_with(cut);
         (value, *ms)
+    }
+
+    /// What draft tokens are looked up in: these chunks, if any, and the text around the cursor.
+    pub(super) fn lookup(&mut self, engine: &Engine<impl Host>, chunks: &[PromptChunk<'_>]) -> Lookup {
+        let mut lookup = Lookup::default();
+        if !chunks.is_empty() {
+            let encode = || chunks.iter().rev().map(|chunk| engine.tokenizer.encode(chunk.text)).collect();
+            let chunks = self.chunk_tokens.get_or_insert_with(encode);
+            chunks.iter().for_each(|tokens| lookup.add(tokens));
+        }
+        let (local, _) = self.local_part(engine);
+        lookup.add(&local.after);
+        lookup.add(&local.before);
+        lookup
     }
 }
 

@@ -52,9 +52,10 @@ pub struct Cursor<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalPart {
     path: String,
-    before: Vec<u32>,
-    /// Empty where the prompt has no place for it.
-    after: Vec<u32>,
+    /// The last tokens before the cursor.
+    pub(crate) before: Vec<u32>,
+    /// The first tokens after it; empty where the prompt has no place for them.
+    pub(crate) after: Vec<u32>,
     /// See [`Prompt::taken_back`].
     taken_back: String,
 }

@@ -231,6 +231,8 @@ mod tests {
             decode_tokens_per_s: None,
             launches_per_step: None,
             log_probabilities: Vec::new(),
+            draft_tokens: 0,
+            accepted_tokens: 0,
             prompt: Vec::new(),
         }
     }

@@ -191,6 +191,8 @@ mod tests {
             decode_tokens_per_s: Some(80.0),
             launches_per_step: Some(42),
             log_probabilities: Vec::new(),
+            draft_tokens: 0,
+            accepted_tokens: 0,
             prompt: Vec::new(),
         }
     }

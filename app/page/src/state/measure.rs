@@ -106,12 +106,13 @@ const MISSING: &str = "–";
 type Row = (&'static str, fn(&LaneSummary) -> Option<f64>, usize);
 
 /// What is shown of each lane.
-const LANE_ROWS: [Row; 8] = [
+const LANE_ROWS: [Row; 9] = [
     ("Prompt tokens", |lane| Some(lane.prompt_tokens), 0),
     ("of which soft", |lane| Some(lane.soft_tokens), 1),
     ("Cold TTFT, median (ms)", |lane| Some(lane.ttft_cold_ms.median), 0),
     ("Cold TTFT, p90 (ms)", |lane| Some(lane.ttft_cold_ms.p90), 0),
     ("Decode (tokens/s)", |lane| lane.decode_tokens_per_s, 1),
+    ("Steps saved by lookup", |lane| (lane.draft_tokens > 0.0).then_some(lane.accepted_tokens), 1),
     ("Exact match (%)", |lane| Some(lane.exact_match), 1),
     ("Edit similarity (%)", |lane| Some(lane.edit_similarity), 1),
     ("Launches a step", |lane| lane.launches_per_step.map(|launches| launches as f64), 0),

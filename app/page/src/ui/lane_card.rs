@@ -267,6 +267,12 @@ fn Numbers(lane: Lane) -> impl IntoView {
     // The CPU has none.
     let launches =
         move || run.with(|run| run.done.as_ref()?.launches_per_step.map(|count| count.to_string()));
+    let looked_up = move || {
+        run.with(|run| {
+            let done = run.done.as_ref().filter(|done| done.draft_tokens > 0)?;
+            Some(format!("{} of {}", done.accepted_tokens, done.draft_tokens))
+        })
+    };
     let cell = |name: &'static str, title: &'static str, read: fn(&Completion) -> String| {
         view! { <div title=title><dt>{name}</dt><dd>{of(read)}</dd></div> }
     };
@@ -286,6 +292,13 @@ fn Numbers(lane: Lane) -> impl IntoView {
             {cell("tokens/s", "Tokens a second after the first", |done| {
                 done.decode_tokens_per_s.map_or(MISSING.to_owned(), |rate| format!("{rate:.1}"))
             })}
+            <div
+                title="Tokens looked up in the prompt and the retrieved chunks that were right, of those checked: each \
+                    saves a step"
+                hidden=move || looked_up().is_none()
+            >
+                <dt>"looked up"</dt><dd>{looked_up}</dd>
+            </div>
             <div title="Kernel launches of one decode step" hidden=move || launches().is_none()>
                 <dt>"launches"</dt><dd>{launches}</dd>
             </div>

@@ -22,6 +22,8 @@ mod rms_norm;
 mod rope_and_append;
 mod rows;
 mod tensors;
+#[cfg(test)]
+mod tests;
 pub mod threads;
 
 pub(super) use self::{

@@ -60,19 +60,38 @@ pub(super) fn product<F: Format>(x: &Rows, weights: Blocks<'_>, y: &mut [f32], w
     }
 }
 
-/// Dot products, of a few outputs at a time: they share the loads of the row.
+/// Dot products, of a few outputs at a time: they share the loads of the rows, and fewer rows than a tile
+/// share the outputs' unpacked weights. A row's sums do not depend on how many rows there are.
 fn vectors<F: Format>(x: &Rows, weights: Blocks<'_>, y: &mut [f32], width: usize, first: usize) {
-    let mut scales =
-        Scales { scales: vec![[0.0; OUTS]; x.blocks], row: vec![0.0; x.blocks], minima: Vec::new() };
-    scales.minima.resize_with(OUTS, || vec![0.0; x.blocks]);
+    match x.len() {
+        0 => {}
+        1 => rows::<F, 1>(x, weights, y, width, first),
+        2 => rows::<F, 2>(x, weights, y, width, first),
+        _ => rows::<F, 3>(x, weights, y, width, first),
+    }
+}
+
+fn rows<F: Format, const ROWS: usize>(
+    x: &Rows,
+    weights: Blocks<'_>,
+    y: &mut [f32],
+    width: usize,
+    first: usize,
+) {
+    let x: [Row<'_>; ROWS] = std::array::from_fn(|row| x.row(row));
+    let blocks = x[0].values.len();
+    let mut scales = Scales { scales: vec![[0.0; OUTS]; blocks], row: vec![0.0; blocks], minima: Vec::new() };
+    scales.minima.resize_with(OUTS, || vec![0.0; blocks]);
     let whole = weights.rows - weights.rows % OUTS;
     for out in (0..whole).step_by(OUTS) {
-        dots::<F, OUTS>(x, weights, out, &mut scales, |row, sums| {
+        for (row, sums) in dots::<F, OUTS, ROWS>(x, weights, out, &mut scales).into_iter().enumerate() {
             y[row * width + first + out..][..OUTS].copy_from_slice(&sums);
-        });
+        }
     }
     for out in whole..weights.rows {
-        dots::<F, 1>(x, weights, out, &mut scales, |row, [sum]| y[row * width + first + out] = sum);
+        for (row, [sum]) in dots::<F, 1, ROWS>(x, weights, out, &mut scales).into_iter().enumerate() {
+            y[row * width + first + out] = sum;
+        }
     }
 }
 
@@ -86,38 +105,43 @@ struct Scales {
     minima: Vec<Vec<f32>>,
 }
 
-fn dots<F: Format, const COUNT: usize>(
-    x: &Rows,
+fn dots<F: Format, const COUNT: usize, const ROWS: usize>(
+    x: [Row<'_>; ROWS],
     weights: Blocks<'_>,
     from: usize,
     scales: &mut Scales,
-    mut write: impl FnMut(usize, [f32; COUNT]),
-) {
-    let rows: [&[F::Words]; COUNT] = std::array::from_fn(|out| {
-        let (words, halves) = weights.row::<F>(from + out, x.blocks);
+) -> [[f32; COUNT]; ROWS] {
+    let blocks = x[0].values.len();
+    let outs: [&[F::Words]; COUNT] = std::array::from_fn(|out| {
+        let (words, halves) = weights.row::<F>(from + out, blocks);
         F::scales(halves, &mut scales.row, &mut scales.minima[out]);
         for (place, scale) in scales.scales.iter_mut().zip(&scales.row) {
             place[out] = *scale;
         }
         words
     });
-    for row in 0..x.len() {
-        let x = x.row(row);
-        let mut sums = [f32x4::ZERO; COUNT];
-        for (block, (values, scale)) in x.values.iter().zip(x.scales).enumerate() {
-            let values: &[[i16; 8]; VECTORS] = cast_ref(values);
-            let values = values.map(i16x8::new);
-            let scales = (f32x4::new(scales.scales[block]) * f32x4::splat(*scale)).to_array();
-            for out in 0..COUNT {
-                let weights = F::unpack(&rows[out][block]);
+    let mut sums = [[f32x4::ZERO; COUNT]; ROWS];
+    for (block, of_outs) in scales.scales.iter().enumerate() {
+        let values: [[i16x8; VECTORS]; ROWS] = std::array::from_fn(|row| {
+            let values: &[[i16; 8]; VECTORS] = cast_ref(&x[row].values[block]);
+            values.map(i16x8::new)
+        });
+        let scales = x.map(|row| (f32x4::new(*of_outs) * f32x4::splat(row.scales[block])).to_array());
+        for out in 0..COUNT {
+            let weights = F::unpack(&outs[out][block]);
+            for row in 0..ROWS {
+                let values = values[row];
                 let integers = (weights[0].dot(values[0]) + weights[1].dot(values[1]))
                     + (weights[2].dot(values[2]) + weights[3].dot(values[3]));
-                sums[out] += f32x4::from_i32x4(integers) * f32x4::splat(scales[out]);
+                sums[row][out] += f32x4::from_i32x4(integers) * f32x4::splat(scales[row][out]);
             }
         }
-        let least = |out: usize| if F::HAS_MINIMUM { dot(&scales.minima[out], x.sums) } else { 0.0 };
-        write(row, std::array::from_fn(|out| sums[out].reduce_add() + least(out)));
     }
+    let least = |row: usize, out: usize| match F::HAS_MINIMUM {
+        true => dot(&scales.minima[out], x[row].sums),
+        false => 0.0,
+    };
+    std::array::from_fn(|row| std::array::from_fn(|out| sums[row][out].reduce_add() + least(row, out)))
 }
 
 /// Eight output features, unpacked: pair `p` of block `b` of each of them, side by side.

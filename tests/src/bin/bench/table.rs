@@ -150,7 +150,7 @@ fn changes(report: &Report) -> Vec<Change> {
     [Lane::Excerpt, Lane::Compressed].into_iter().flat_map(of).filter_map(change).collect()
 }
 
-fn rows() -> [Row; 11] {
+fn rows() -> [Row; 12] {
     [
         ("prompt tokens", |lane| format!("{:.1}", lane.prompt_tokens)),
         ("  of them soft", |lane| format!("{:.1}", lane.soft_tokens)),
@@ -161,6 +161,9 @@ fn rows() -> [Row; 11] {
         ("TTFT median three lines further down, ms", |lane| format!("{:.1}", lane.ttft_moved_ms.median)),
         ("decode tokens/s", |lane| {
             lane.decode_tokens_per_s.map_or("–".into(), |speed| format!("{speed:.1}"))
+        }),
+        ("looked-up tokens, right / checked", |lane| {
+            format!("{:.1} / {:.1}", lane.accepted_tokens, lane.draft_tokens)
         }),
         ("launches a step", |lane| lane.launches_per_step.map_or("–".into(), |count| count.to_string())),
         ("exact match, %", |lane| format!("{:.1} / {:.1}", lane.exact_match, lane.exact_match_tokens)),
