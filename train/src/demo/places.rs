@@ -7,28 +7,42 @@ use llavacode_core::{engine::Lane, index::chunker::cursor_line, tasks::Task};
 
 use super::{Answers, DemoPlace, Shows};
 
+/// How well a line shows what context gains; the first counts most.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Rating {
+    /// Readers whose suggestion in the editor is right.
+    shown: usize,
+    /// Readers that full RAG has right and base wrong.
+    readers: usize,
+    needs_context: bool,
+    /// Lanes that are right.
+    lanes: usize,
+}
+
 /// Lines at which context wins, the first of them where the demo opens.
 const WINS: usize = 3;
 
-/// Chooses, each from a file of its own: lines that base misses and full RAG finds, those first at which
-/// more of the readers do so, then those that need another file, then those that more of the lanes find which
-/// read less than full RAG's prompt; then a line
-/// that as many readers as can be find in every lane, better one that needs no other file.
+/// Chooses, each from a file of its own: lines that base misses and full RAG finds; first those at which
+/// more of the readers have it right in the editor ([`Lane::SHOWN`]), then those where this holds of more
+/// readers, those that need another file, and those that more lanes find. Then a line that as many readers as
+/// can be find in every lane, better one that needs no other file.
 ///
 /// # Errors
 /// If the tasks have no such lines.
 pub fn choose(tasks: &[Task], readers: &BTreeMap<String, Answers>) -> Result<Vec<DemoPlace>> {
-    // How many readers, whether it needs another file, and how many of the lanes.
-    let rate = |task: usize| -> Option<(usize, bool, usize)> {
-        let mut rating = (0, tasks[task].needs_context, 0);
+    let rate = |task: usize| -> Option<Rating> {
+        let mut rating = Rating { needs_context: tasks[task].needs_context, ..Rating::default() };
         for answers in readers.values() {
-            let right = |lane: Lane| answers[task].get(lane.key()).is_some_and(|said| said.right);
+            let said = |lane: Lane| answers[task].get(lane.key());
+            let right = |lane: Lane| said(lane).is_some_and(|said| said.right);
             if right(Lane::FullRag) && !right(Lane::Base) {
-                rating.0 += 1;
-                rating.2 += usize::from(right(Lane::Compressed)) + usize::from(right(Lane::Cached));
+                rating.readers += 1;
+                rating.shown +=
+                    usize::from(Lane::SHOWN.into_iter().find_map(said).is_some_and(|said| said.right));
+                rating.lanes += answers[task].values().filter(|said| said.right).count();
             }
         }
-        (rating.0 > 0).then_some(rating)
+        (rating.readers > 0).then_some(rating)
     };
     let mut winning: Vec<_> = (0..tasks.len()).filter_map(|task| Some((task, rate(task)?))).collect();
     // The order of the tasks where they are equal.

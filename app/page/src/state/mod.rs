@@ -19,6 +19,7 @@ pub mod link;
 pub mod measure;
 pub mod notices;
 pub mod places;
+pub mod plots;
 pub mod prompt;
 pub mod released;
 pub mod saving;
@@ -183,13 +184,12 @@ impl State {
         self.suggestions.update(Suggestions::leave);
     }
 
-    /// Whose text is shown as ghost text: the user's choice, where the model offers it; else the excerpt,
-    /// which keeps most of what text gains for half the wait, or text itself.
+    /// Whose text is shown as ghost text: the user's choice, where the model offers it, or [`Lane::SHOWN`].
     pub fn ghost_lane(&self) -> Lane {
         let chosen = self.settings.with(|settings| settings.ghost_lane);
         self.offered.with(|lanes| {
-            let in_order = [chosen, Lane::Excerpt, Lane::Compressed, Lane::FullRag];
-            in_order.into_iter().find(|lane| lanes.contains(lane)).unwrap_or(Lane::Base)
+            let mut in_order = [chosen].into_iter().chain(Lane::SHOWN);
+            in_order.find(|lane| lanes.contains(lane)).unwrap_or(Lane::Base)
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::files::download;
 use crate::state::lanes::title;
 use crate::state::measure::{MeasureState, to_json};
 use crate::state::notices::Severity;
+use crate::state::plots::{Plot, plots};
 use crate::state::task_results::{Filter, LaneSoFar, Piece, lanes_so_far, to_csv, to_markdown, word_diff};
 
 /// The lanes over the lines that the filter lets through, the lines, and their export.
@@ -33,6 +34,14 @@ pub(super) fn TaskResults() -> impl IntoView {
                 lanes_so_far(shown.iter().filter_map(|&number| measure.results().get(number)))
             })
         })
+    });
+    // Drawn when a measurement is over: one under way would draw them after each line.
+    let over = Memo::new(move |_| measure.with(|measure| !matches!(measure, MeasureState::Running { .. })));
+    let drawn = Memo::new(move |_| {
+        let results = |measure: &MeasureState| {
+            shown.with(|shown| plots(shown.iter().filter_map(|&number| measure.results().get(number))))
+        };
+        if over.get() { measure.with(results) } else { Vec::new() }
     });
     let choose = move |event| {
         let value = event_target_value(&event);
@@ -70,6 +79,7 @@ pub(super) fn TaskResults() -> impl IntoView {
                     </tr></thead>
                     <tbody>{move || lanes.get().into_iter().map(so_far).collect_view()}</tbody>
                 </table>
+                <div class="plots" data-testid="plots">{move || drawn.get().into_iter().map(plot).collect_view()}</div>
                 <Export/>
                 <ol class="task-list">
                     <For each=move || shown.get() key=key let(number)>
@@ -91,6 +101,15 @@ fn so_far(found: LaneSoFar) -> impl IntoView {
             <td>{format!("{edit_similarity:.1} %")}</td>
             <td>{format!("{ttft_ms:.0} ms")}</td>
         </tr>
+    }
+}
+
+fn plot(Plot { caption, hint, svg }: Plot) -> impl IntoView {
+    view! {
+        <figure class="plot">
+            <figcaption>{caption}" "<span class="hint">{hint}</span></figcaption>
+            <div role="img" aria-label=format!("{caption}. {hint}") inner_html=svg></div>
+        </figure>
     }
 }
 
