@@ -1,7 +1,8 @@
 //! What page and worker say to each other. Every request has an id; the events it causes carry it.
 //!
 //! Messages are small and travel as JSON-like values. Files travel as text, one a message; model
-//! files chosen by the user travel as `File` handles beside the message and are read in the worker.
+//! files chosen by the user, and those of a shared index, travel as `File` handles beside the message
+//! and are read in the worker.
 
 use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane, Ranker};
 pub use llavacode_api::{
@@ -13,8 +14,8 @@ use serde::{Deserialize, Serialize};
 /// Names a request.
 pub type RequestId = u32;
 
-/// What the page posts. Files that a user chose for a bundle stand beside it in the same object,
-/// as `files: [{ path, file }]`: a `File` forgets its path in its folder when it is posted.
+/// What the page posts. Files that a user chose for a bundle or a shared index stand beside it in the
+/// same object, as `files: [{ path, file }]`: a `File` forgets its path in its folder when it is posted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Envelope {
     /// Names the request; every reply carries it.
@@ -44,10 +45,9 @@ pub enum Request {
         workspace: String,
         /// Every file of the workspace.
         files: Vec<SourceFile>,
-        /// The folder of a shared index, absolute and ending in `/`: vectors that are kept there are not
-        /// computed.
+        /// Where a shared index is: vectors that are kept there are not computed.
         #[serde(default)]
-        shared: Option<String>,
+        shared: Option<SharedPlace>,
     },
     /// One file changed. Answers as `Index` does.
     UpdateFile {
@@ -134,6 +134,22 @@ pub enum BundleSource {
     },
     /// Files the user chose, sent beside the message.
     Files,
+}
+
+/// Where a shared index is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "at", rename_all = "snake_case")]
+pub enum SharedPlace {
+    /// In a folder on a server.
+    Url {
+        /// The folder's address, absolute and ending in `/`.
+        url: String,
+    },
+    /// Among files the user chose, sent beside the message.
+    Files {
+        /// Names the choice: the same number stands for the same files.
+        choice: u32,
+    },
 }
 
 /// Which device to compute on.

@@ -7,7 +7,7 @@ use llavacode_core::{
     index::Ranker,
 };
 use llavacode_protocol::{
-    BundleSource, DeviceChoice, Envelope, ModelFile, Request, RequestId, SourceFile, Tasks,
+    BundleSource, DeviceChoice, Envelope, ModelFile, Request, RequestId, SharedPlace, SourceFile, Tasks,
 };
 
 use crate::platform::Beside;
@@ -26,8 +26,8 @@ pub(crate) struct Job<H> {
 pub(crate) enum Work<H> {
     /// Load a bundle.
     Load { bundle: BundleSource, files: Vec<Beside<H>>, device: DeviceChoice, threads: Option<usize> },
-    /// Bring the index to these files.
-    Index { workspace: String, files: Vec<SourceFile>, shared: Option<String> },
+    /// Bring the index to these files; `beside` are those of the shared index, if the user chose some.
+    Index { workspace: String, files: Vec<SourceFile>, shared: Option<SharedPlace>, beside: Vec<Beside<H>> },
     /// Put one file into the index.
     UpdateFile { workspace: String, file: SourceFile },
     /// Embed the next chunks that have no vectors.
@@ -97,7 +97,7 @@ impl Kind {
 
 impl<H> Jobs<H> {
     /// Takes a request in, with the files beside it. A cancellation is carried out at once.
-    pub(crate) fn accept(&mut self, Envelope { id, request }: Envelope, files: Vec<Beside<H>>) {
+    pub(crate) fn accept(&mut self, Envelope { id, request }: Envelope, beside: Vec<Beside<H>>) {
         let (kind, work) = match request {
             Request::Cancel { target } => {
                 if let Some((kind, flag)) = self.flags.get(&target) {
@@ -112,10 +112,10 @@ impl<H> Jobs<H> {
             // Answered before it comes here.
             Request::Ping => return,
             Request::Load { bundle, device, threads } => {
-                (Kind::Load, Work::Load { bundle, files, device, threads })
+                (Kind::Load, Work::Load { bundle, files: beside, device, threads })
             }
             Request::Index { workspace, files, shared } => {
-                (Kind::Index, Work::Index { workspace, files, shared })
+                (Kind::Index, Work::Index { workspace, files, shared, beside })
             }
             Request::UpdateFile { workspace, file } => (Kind::Update, Work::UpdateFile { workspace, file }),
             Request::Complete { cursor, lanes } => {

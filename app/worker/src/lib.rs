@@ -8,6 +8,7 @@ pub mod browser;
 mod jobs;
 mod platform;
 mod runner;
+mod shared;
 
 use std::{cell::RefCell, rc::Rc};
 

@@ -12,7 +12,7 @@ use llavacode_protocol::{BundleSource, DeviceChoice, Event, ModelFile, RequestId
 /// Where a worker runs: what it computes on, where files come from and vectors are kept, and who hears
 /// what happens.
 #[allow(async_fn_in_trait, reason = "one thread; nothing is sent")]
-pub trait Platform: Host + Clone {
+pub trait Platform: Host + Clone + 'static {
     /// A file that can stand beside a request.
     type Handle;
     /// A bundle's files.
@@ -45,6 +45,15 @@ pub trait Platform: Host + Clone {
 
     /// The folder of a shared index, by its address.
     fn shared(&self, url: &str) -> Box<dyn SharedSource>;
+
+    /// The length of a file beside a request, in bytes.
+    fn length(&self, file: &Self::Handle) -> u64;
+
+    /// All bytes of a file beside a request.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in the words of who refuses and without a full stop.
+    async fn read(&self, file: &Self::Handle) -> Result<Vec<u8>, String>;
 
     /// Fetches a file into the store, unless it is there whole.
     ///

@@ -12,13 +12,14 @@ use llavacode_core::{
     workspace::{Embed, Pace, SharedIndex, VectorCache, Workspace},
 };
 use llavacode_protocol::{
-    BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, Measurement, ModelFile, RequestId, SourceFile,
-    Tasks,
+    BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, Measurement, ModelFile, RequestId, SharedPlace,
+    SourceFile, Tasks,
 };
 
 use crate::{
     jobs::{Embedding, Job, Jobs, Work},
     platform::{Beside, OpenDevice, Platform},
+    shared,
 };
 
 /// The engine and the files it completes in.
@@ -40,25 +41,26 @@ struct Open<C> {
     files: Workspace<C>,
     /// Vectors outlast the visit, as far as is known: a refusal is told once.
     persisted: bool,
-    /// The address of the shared index in use.
-    shared: Option<String>,
+    /// Where the shared index in use is.
+    shared: Option<SharedPlace>,
 }
 
 impl<C: VectorCache> Open<C> {
-    /// Takes a shared index into use, or none. One that cannot be used is told, and done without.
+    /// Takes a shared index into use, or none; `beside` are its files, if the user chose some. One that
+    /// cannot be used is told, and done without.
     async fn use_shared<P: Platform>(
         &mut self,
         platform: &P,
         id: RequestId,
-        url: Option<String>,
+        (place, beside): (Option<SharedPlace>, Vec<Beside<P::Handle>>),
         widths: Vec<usize>,
     ) {
-        if self.shared == url && self.files.shared().is_some() == url.is_some() {
+        if self.shared == place && self.files.shared().is_some() == place.is_some() {
             return;
         }
-        let opened = match &url {
-            Some(url) => {
-                SharedIndex::open(platform.shared(url), self.files.model_key(), widths).await.map(Some)
+        let opened = match &place {
+            Some(place) => {
+                shared::open(platform, place, beside, self.files.model_key(), widths).await.map(Some)
             }
             None => Ok(None),
         };
@@ -67,7 +69,7 @@ impl<C: VectorCache> Open<C> {
             None
         });
         self.files.set_shared(shared);
-        self.shared = url;
+        self.shared = place;
     }
 }
 
@@ -123,7 +125,9 @@ impl<P: Platform> Runner<P> {
             Work::Load { bundle, files, device, threads } => {
                 self.load(id, bundle, files, (device, threads)).await
             }
-            Work::Index { workspace, files, shared } => self.index(id, workspace, files, shared).await,
+            Work::Index { workspace, files, shared, beside } => {
+                self.index(id, workspace, files, (shared, beside)).await
+            }
             Work::UpdateFile { workspace, file } => self.update(workspace, &file),
             Work::Embed(embedding) => self.embed(id, embedding).await,
             Work::Fetch { files } => self.fetch(id, cancel, files).await,
@@ -231,14 +235,14 @@ impl<P: Platform> Runner<P> {
         id: RequestId,
         workspace: String,
         files: Vec<SourceFile>,
-        shared: Option<String>,
+        (shared, beside): (Option<SharedPlace>, Vec<Beside<P::Handle>>),
     ) -> Ran<P> {
         let started_ms = self.platform.now_ms();
         let platform = self.platform.clone();
         let embeds = self.engine.as_ref().is_some_and(Engine::embeds);
         let widths = self.engine.as_ref().map(Engine::vector_widths).unwrap_or_default();
         let open = self.open(id, &workspace).await?;
-        open.use_shared(&platform, id, shared.filter(|_| embeds), widths).await;
+        open.use_shared(&platform, id, (shared.filter(|_| embeds), beside), widths).await;
         open.files.set_files(files.iter().map(|file| (file.path.as_str(), file.text.as_str())));
         let total = open.files.waiting();
         Ok(Outcome::Continue(Work::Embed(Embedding { workspace, total, done: 0, embedded: 0, started_ms })))

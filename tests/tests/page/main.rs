@@ -17,6 +17,7 @@ mod finding;
 mod folder;
 mod heartbeat;
 mod journey;
+mod kept_files;
 mod kept_vectors;
 mod lanes_panel;
 mod link;

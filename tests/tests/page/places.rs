@@ -1,11 +1,13 @@
 //! The demo's places: lines whose rest is taken out, one of them where the page opens.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use llavacode_tests::harness::{PATIENCE, Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 
-use crate::folder::{SOON, open_file};
+use crate::folder::{SOON, open_file, shows, wait_for_mark};
 use crate::site;
 
 /// Every lane on show says whether it is right.
@@ -74,6 +76,60 @@ async fn the_demo_opens_at_a_place_and_says_which_lanes_are_right() -> Result<()
 }
 
 #[tokio::test]
+async fn a_file_that_the_user_changed_elsewhere_stays_unsaved_at_its_place() -> Result<()> {
+    let site = Site::built()?;
+    visit("places-unsaved", site, "?model=pico&device=cpu", &BrowserOptions::default(), async |page| {
+        let title = "document.querySelector(\"[data-testid='place-1']\")?.title ?? null";
+        let title = page.wait_until("the places are offered", title, PATIENCE).await?;
+        let path = title.as_str().and_then(|title| title.split(',').next()).context("it has no title")?;
+        let other = page.text("path").await?;
+        ensure!(other != path, "two places of the demo are in {path}");
+        open_file(page, path).await?;
+        page.go_to_end().await?;
+        page.type_text("# mine").await?;
+        wait_for_mark(page, true).await?;
+
+        page.element("place-1").await?.click().await?;
+        page.wait_until("the place is shown", &is_shown(1), SOON).await?;
+        let target = page.text("place-target").await?;
+        ensure!(!cursor_line(page).await?.contains(&target), "the line still says {target:?}");
+        only_this_is_unsaved(page, path).await?;
+
+        // Its line is whole again, and what was typed is there.
+        page.element("place-0").await?.click().await?;
+        page.wait_until("the first place is shown", &is_shown(0), SOON).await?;
+        shows(page, |shown| shown == other).await?;
+        only_this_is_unsaved(page, path).await?;
+        open_file(page, path).await?;
+        page.go_to_end().await?;
+        let text = page.editor_text().await?;
+        ensure!(text.ends_with("# mine") && text.contains(target.trim()), "{path} is now:\n{text}");
+
+        // The mark is kept with the file.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        page.reload().await?;
+        shows(page, |shown| shown == path).await?;
+        only_this_is_unsaved(page, path).await
+    })
+    .await
+}
+
+/// Whether a place's button says that it is the one shown.
+fn is_shown(place: usize) -> String {
+    format!(
+        "document.querySelector(\"[data-testid='place-{place}']\").getAttribute('aria-pressed') === 'true'"
+    )
+}
+
+async fn only_this_is_unsaved(page: &Page, path: &str) -> Result<()> {
+    let marked = "[...document.querySelectorAll(\"[role='treeitem'] [data-testid='unsaved']:not([hidden])\")]\
+        .map(mark => mark.closest('[data-path]').dataset.path).join()";
+    page.wait_until(&format!("{path} alone is marked"), &format!("{marked} === '{path}'"), SOON)
+        .await
+        .map(|_| ())
+}
+
+#[tokio::test]
 async fn a_demo_without_places_opens_at_its_unfinished_line() -> Result<()> {
     let site = site()?.replace("demo/places.json", b"<!doctype html>".to_vec());
     visit("no-places", site, "?model=pico&device=cpu", &BrowserOptions::default(), async |page| {
@@ -99,7 +155,7 @@ async fn judged(page: &Page) -> Result<()> {
 }
 
 /// The line the cursor is in, without a suggestion.
-async fn cursor_line(page: &Page) -> Result<String> {
+pub(crate) async fn cursor_line(page: &Page) -> Result<String> {
     let line = "(() => { const line = document.querySelector('.cm-activeLine').cloneNode(true);\
         line.querySelectorAll('.cm-ghost').forEach(ghost => ghost.remove()); return line.textContent; })()";
     Ok(page.evaluate(line).await?.as_str().unwrap_or_default().to_owned())

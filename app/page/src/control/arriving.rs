@@ -162,7 +162,9 @@ impl Control {
         let inner = self.inner();
         let mut next = inner.next.borrow_mut();
         let Some(next) = next.as_mut().filter(|next| next.info.is_some()) else { return };
-        if let Ok(id) = next.client.send(request()) {
+        let request = request();
+        let files = self.beside(&request);
+        if let Ok(id) = next.client.send_with_files(request, &files) {
             next.indexed = None;
             next.index.set(Some(id));
         }

@@ -4,9 +4,11 @@ use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 
 use super::{Control, absolute};
+use crate::files::{PickedFile, Selection};
 use crate::state::engine::IndexState;
+use crate::state::settings::SharedFiles;
 use crate::state::workspace::{Skipped, Workspace};
-use llavacode_protocol::{IndexInfo, Request};
+use llavacode_protocol::{IndexInfo, Request, SharedPlace};
 
 /// After this pause the index is told. A file's own chunks are left out of its completions, so that
 /// there is no hurry before another file is opened.
@@ -39,14 +41,43 @@ impl Control {
     /// Asks for the index of the workspace as it is.
     pub(super) fn index_request(&self) -> Request {
         let (workspace, files) = self.state.workspace.with_untracked(|w| (w.name.clone(), w.sources()));
-        let shared = self.state.settings.with_untracked(|settings| settings.shared_index.clone());
         // The worker's script lies elsewhere: what is relative is relative to the page.
-        Request::Index { workspace, files, shared: shared.as_deref().map(absolute) }
+        let shared = self.state.settings.with_untracked(|settings| settings.shared_place(absolute));
+        Request::Index { workspace, files, shared }
+    }
+
+    /// The files that go beside a request: those of the shared index, where the request is for it.
+    pub(super) fn beside(&self, request: &Request) -> Vec<PickedFile> {
+        match request {
+            Request::Index { shared: Some(SharedPlace::Files { .. }), .. } => {
+                self.inner().shared_files.borrow().clone()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Takes the shared index at an address into use, or none.
     pub fn use_shared_index(self, address: &str) {
         self.settings(|settings| settings.set_shared_index(address));
+        self.inner().shared_files.replace(Vec::new());
+        self.index_all();
+    }
+
+    /// Takes the shared index in these files into use, for this visit. Of a folder those count that lie
+    /// in it directly.
+    pub fn use_shared_files(self, selection: Selection) {
+        if selection.candidates.is_empty() {
+            return;
+        }
+        let inner = self.inner();
+        inner.shared_choice.set(inner.shared_choice.get() + 1);
+        let mut files = selection.candidates;
+        files.retain(|file| !file.path.contains('/'));
+        let (choice, count) = (inner.shared_choice.get(), files.len());
+        inner.shared_files.replace(files);
+        self.settings(|settings| {
+            settings.set_shared_files(SharedFiles { choice, folder: selection.folder, count });
+        });
         self.index_all();
     }
 

@@ -24,6 +24,7 @@ use web_sys::HtmlElement;
 
 use crate::client::{Client, Incoming};
 use crate::editor::{Editor, EditorEvent};
+use crate::files::PickedFile;
 use crate::files::disk::Folder;
 use crate::state::State;
 use crate::state::engine::{EngineState, IndexState};
@@ -94,6 +95,10 @@ struct Inner {
     saving: Cell<bool>,
     /// Waits to index it.
     reindex: RefCell<Option<Timeout>>,
+    /// The files of the shared index in use, if it is read from files.
+    shared_files: RefCell<Vec<PickedFile>>,
+    /// How often such files were chosen.
+    shared_choice: Cell<u32>,
     /// The place that the page's address named, until the workspace is there.
     linked_place: RefCell<Option<LinkedPlace>>,
     /// The settings before those of the address.
@@ -131,7 +136,8 @@ impl Control {
 
     /// Sends a request; a refusal is shown.
     fn send(&self, request: Request) -> Option<RequestId> {
-        let sent = self.inner().client.borrow().as_ref()?.send(request);
+        let files = self.beside(&request);
+        let sent = self.inner().client.borrow().as_ref()?.send_with_files(request, &files);
         match sent {
             Ok(id) => Some(id),
             Err(message) => {

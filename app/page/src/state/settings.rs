@@ -3,6 +3,7 @@
 
 use gloo::storage::{LocalStorage, Storage};
 use llavacode_api::completion::{Lane, Ranker};
+use llavacode_protocol::SharedPlace;
 use serde::{Deserialize, Serialize};
 
 /// Key in local storage. `index.html` reads `theme` from it before the first paint.
@@ -28,6 +29,31 @@ impl Theme {
     }
 }
 
+/// Files of a shared index, as the user chose them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedFiles {
+    /// Names the choice among those of the visit.
+    pub choice: u32,
+    /// The folder's name, if one was chosen.
+    pub folder: Option<String>,
+    /// How many they are.
+    pub count: usize,
+}
+
+impl SharedFiles {
+    /// What was chosen, in a few words.
+    pub fn words(&self) -> String {
+        let files = match self.count {
+            1 => "1 file".to_owned(),
+            count => format!("{count} files"),
+        };
+        match &self.folder {
+            Some(folder) => format!("{files} of the folder “{folder}”"),
+            None => files,
+        }
+    }
+}
+
 /// What the user chose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -41,6 +67,10 @@ pub struct Settings {
     pub with_encoder: bool,
     /// The folder of the shared index in use, as the user wrote its address.
     pub shared_index: Option<String>,
+    /// The files that one is read from in its place. They are not kept: a browser gives a page what was
+    /// chosen for one visit.
+    #[serde(skip)]
+    pub shared_files: Option<SharedFiles>,
     /// Whose text is shown as ghost text.
     pub ghost_lane: Lane,
     /// Run the other lanes too.
@@ -74,6 +104,7 @@ impl Default for Settings {
             model: None,
             with_encoder: false,
             shared_index: None,
+            shared_files: None,
             ghost_lane: Lane::Compressed,
             compare: true,
             cold: true,
@@ -97,10 +128,27 @@ impl Settings {
     }
 
     /// Takes the address of a shared index's folder, or of its manifest; of nothing but blanks for none.
+    /// Files that were chosen before are not used any longer.
     pub fn set_shared_index(&mut self, address: &str) {
         let address = address.trim();
         let folder = address.strip_suffix("/index.json").unwrap_or(address).trim_end_matches('/');
         self.shared_index = (!folder.is_empty()).then(|| format!("{folder}/"));
+        self.shared_files = None;
+    }
+
+    /// Takes files of a shared index, in the place of an address or of others.
+    pub fn set_shared_files(&mut self, files: SharedFiles) {
+        self.shared_index = None;
+        self.shared_files = Some(files);
+    }
+
+    /// Where the shared index in use is, if one is; `absolute` makes an address so.
+    pub fn shared_place(&self, absolute: impl FnOnce(&str) -> String) -> Option<SharedPlace> {
+        match (&self.shared_files, &self.shared_index) {
+            (Some(files), _) => Some(SharedPlace::Files { choice: files.choice }),
+            (None, Some(address)) => Some(SharedPlace::Url { url: absolute(address) }),
+            (None, None) => None,
+        }
     }
 
     /// The ranker to use with a model: one without an encoder has no embeddings to rank by.
@@ -169,6 +217,40 @@ mod tests {
         assert_eq!(settings.shared_index.as_deref(), Some("https://a.example/our-index.json/"));
         settings.set_shared_index(" ");
         assert_eq!(settings.shared_index, None);
+    }
+
+    #[test]
+    fn a_shared_index_is_read_from_an_address_or_from_files_for_the_visit() {
+        let absolute = |address: &str| format!("https://a.example/{address}");
+        let files = |choice, folder: Option<&str>| SharedFiles {
+            choice,
+            folder: folder.map(str::to_owned),
+            count: 14,
+        };
+        let mut settings = Settings::default();
+        assert_eq!(settings.shared_place(absolute), None);
+        settings.set_shared_index("team");
+        let address = SharedPlace::Url { url: "https://a.example/team/".into() };
+        assert_eq!(settings.shared_place(absolute), Some(address.clone()));
+
+        settings.set_shared_files(files(1, Some("team")));
+        assert_eq!(settings.shared_place(absolute), Some(SharedPlace::Files { choice: 1 }));
+        assert_eq!(settings.shared_index, None, "files take an address's place");
+        let kept = serde_json::to_string(&settings).expect("it can be written");
+        let read: Settings = serde_json::from_str(&kept).expect("it can be read");
+        assert_eq!(read, Settings::default(), "neither is in use at the next visit");
+
+        settings.set_shared_files(files(2, None));
+        assert_eq!(settings.shared_place(absolute), Some(SharedPlace::Files { choice: 2 }));
+        settings.set_shared_index("team");
+        assert_eq!(settings.shared_place(absolute), Some(address), "an address takes files' place");
+
+        settings.set_shared_files(files(3, None));
+        settings.set_shared_index("");
+        assert_eq!(settings, Settings::default(), "none takes both away");
+
+        assert_eq!(files(1, Some("team")).words(), "14 files of the folder “team”");
+        assert_eq!(SharedFiles { count: 1, ..files(1, None) }.words(), "1 file");
     }
 
     #[test]

@@ -168,28 +168,74 @@ fn Index() -> impl IntoView {
 fn SharedIndex() -> impl IntoView {
     let control = control();
     let address = NodeRef::<Input>::new();
-    let in_use = move || control.state.settings.with(|settings| settings.shared_index.clone());
+    let (files, folder) = (NodeRef::<Input>::new(), NodeRef::<Input>::new());
+    let at = move || control.state.settings.with(|settings| settings.shared_index.clone());
+    let chosen = Memo::new(move |_| control.state.settings.with(|settings| settings.shared_files.clone()));
+    let in_use = move || at().is_some() || chosen.with(Option::is_some);
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         if let Some(input) = address.get_untracked() {
             control.use_shared_index(&input.value());
         }
     };
+    let choose = |input: NodeRef<Input>| {
+        move |_| {
+            if let Some(input) = input.get_untracked() {
+                input.click();
+            }
+        }
+    };
+    let take = move |input: NodeRef<Input>| {
+        move |_| {
+            if let Some(input) = input.get_untracked() {
+                control.use_shared_files(pick::from_input(&input));
+            }
+        }
+    };
+    let words = move || {
+        chosen.with(|files| match files {
+            Some(files) => format!(
+                "It is read from {}. After a reload choose them again; the vectors they gave are kept.",
+                files.words()
+            ),
+            None => String::new(),
+        })
+    };
     view! {
         <details class="shared-index" data-testid="shared-index">
-            <summary>{move || if in_use().is_some() { "Shared index, in use" } else { "Shared index" }}</summary>
+            <summary>{move || if in_use() { "Shared index, in use" } else { "Shared index" }}</summary>
             <form on:submit=submit>
                 <input
                     type="text" inputmode="url" spellcheck="false" autocomplete="off" node_ref=address
                     aria-label="Address of a shared index's folder" placeholder="https://…/index/"
-                    data-testid="shared-index-address" prop:value=move || in_use().unwrap_or_default()
+                    data-testid="shared-index-address" prop:value=move || at().unwrap_or_default()
                 />
                 <button class="small" data-testid="shared-index-use">"Use"</button>
             </form>
-            <p class="hint">
-                "Vectors that your team computed once are read from there instead of being computed here. No source \
-                 text is in them, and none is sent. Leave it empty to use none."
+            <div class="shared-index-choosers">
+                <button class="small" data-testid="shared-index-files" on:click=choose(files)
+                    aria-label="Choose the files of a shared index">"Files"</button>
+                <button class="small" data-testid="shared-index-folder" on:click=choose(folder)
+                    aria-label="Choose the folder of a shared index">"Folder"</button>
+                <button class="small" data-testid="shared-index-none" hidden=move || !in_use()
+                    on:click=move |_| control.use_shared_index("")>"Use none"</button>
+            </div>
+            <p class="hint" role="status" data-testid="shared-index-chosen" hidden=move || chosen.with(Option::is_none)>
+                {words}
             </p>
+            <p class="hint">
+                "Vectors that your team computed once are read from an address, or from files on your disk, instead of \
+                 being computed here. No source text is in them, and none is sent."
+            </p>
+            <input
+                type="file" multiple=true hidden=true tabindex="-1" aria-label="Files of a shared index"
+                data-testid="shared-index-files-input" node_ref=files on:change=take(files)
+            />
+            <input
+                type="file" multiple=true hidden=true tabindex="-1" aria-label="Folder of a shared index"
+                data-testid="shared-index-folder-input" {..custom_attribute("webkitdirectory", "")} node_ref=folder
+                on:change=take(folder)
+            />
         </details>
     }
 }

@@ -150,6 +150,15 @@ pub(super) async fn fetch(url: &str) -> Result<Blob, String> {
     Ok(blob.unchecked_into())
 }
 
+/// All bytes of a file, which may be one of the user's.
+///
+/// # Errors
+/// The browser's words.
+pub(super) async fn bytes(blob: &Blob) -> Result<Vec<u8>, String> {
+    let buffer = JsFuture::from(blob.array_buffer()).await.map_err(describe)?;
+    Ok(Uint8Array::new(&buffer).to_vec())
+}
+
 /// The chosen file whose path in its folder ends in `path`.
 fn choose(files: &[Beside<File>], path: &str) -> Result<Blob, String> {
     let below = format!("/{path}");

@@ -87,6 +87,14 @@ impl Platform for Browser {
         Box::new(SharedUrl(url.to_owned()))
     }
 
+    fn length(&self, file: &File) -> u64 {
+        file.size() as u64
+    }
+
+    async fn read(&self, file: &File) -> Result<Vec<u8>, String> {
+        files::bytes(file).await
+    }
+
     async fn fetch(&self, file: &ModelFile, cancel: &CancelFlag, tell: impl FnMut(Step)) -> Result<()> {
         if opfs::whole_file(&file.url).await.is_some() {
             return Ok(());

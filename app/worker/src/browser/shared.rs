@@ -1,14 +1,11 @@
 //! A shared index on a server.
 
-use js_sys::Uint8Array;
-use llavacode_browser::describe;
 use llavacode_core::{
     Error,
     workspace::{Reading, SharedSource},
 };
-use wasm_bindgen_futures::JsFuture;
 
-use super::files::fetch;
+use super::files::{bytes, fetch};
 
 /// The folder of a shared index: an address that ends in `/`.
 pub(super) struct SharedUrl(pub(super) String);
@@ -22,10 +19,7 @@ impl SharedSource for SharedUrl {
             if blob.size() > most as f64 {
                 return Err(refused(format!("{url} is too long")));
             }
-            let buffer = JsFuture::from(blob.array_buffer()).await;
-            let buffer =
-                buffer.map_err(|error| refused(format!("{url} cannot be read ({})", describe(error))))?;
-            Ok(Uint8Array::new(&buffer).to_vec())
+            bytes(&blob).await.map_err(|words| refused(format!("{url} cannot be read ({words})")))
         })
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Inner {
     posted: RefCell<Vec<Envelope>>,
     worker: RefCell<Option<Worker<Desk>>>,
     pub(crate) cache_refuses: Cell<bool>,
+    /// Files beside a request cannot be read.
+    pub(crate) unreadable: Cell<bool>,
+    /// How many of them were read.
+    pub(crate) read: Cell<usize>,
     /// Every file that was to be fetched.
     pub(crate) fetched: RefCell<Vec<String>>,
 }
@@ -145,6 +149,18 @@ impl Platform for Desk {
         Box::new(SharedFolder { folder: url.into() })
     }
 
+    fn length(&self, file: &Vec<u8>) -> u64 {
+        file.len() as u64
+    }
+
+    async fn read(&self, file: &Vec<u8>) -> Result<Vec<u8>, String> {
+        if self.0.unreadable.get() {
+            return Err("it has changed".into());
+        }
+        self.0.read.set(self.0.read.get() + 1);
+        Ok(file.clone())
+    }
+
     async fn fetch(&self, file: &ModelFile, cancel: &CancelFlag, mut tell: impl FnMut(Step)) -> Result<()> {
         cancel.check()?;
         self.0.fetched.borrow_mut().push(file.url.clone());
@@ -166,6 +182,8 @@ impl Desk {
             posted: RefCell::default(),
             worker: RefCell::default(),
             cache_refuses: Cell::default(),
+            unreadable: Cell::default(),
+            read: Cell::default(),
             fetched: RefCell::default(),
         }));
         desk.0.worker.replace(Some(Worker::new(desk.clone())));

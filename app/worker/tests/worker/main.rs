@@ -2,6 +2,7 @@
 //! page, and a page that answers what it hears.
 
 mod desk;
+mod shared;
 
 use std::{fs, path::Path};
 
@@ -213,22 +214,6 @@ fn a_cache_that_refuses_is_told_once_and_stops_nothing() {
     assert!(!desk.indexed(2).persisted && !desk.indexed(3).persisted);
     desk.ask(4, complete(&[Lane::Compressed]));
     assert_eq!(done(&desk.of(4)), [Lane::Compressed]);
-}
-
-#[test]
-fn a_shared_index_that_is_not_there_is_told_and_done_without() {
-    let desk = Desk::with_files(vec![file("Circle")]);
-    let request = |shared: Option<&str>| Request::Index {
-        workspace: "w".into(),
-        files: vec![file("Square")],
-        shared: shared.map(str::to_owned),
-    };
-    desk.ask(3, request(Some("/nowhere/")));
-    let events = desk.of(3);
-    let told = events.iter().filter(|event| matches!(event, Event::Notice { message } if message.contains("/nowhere/index.json cannot be read")));
-    assert_eq!(told.count(), 1, "{events:?}");
-    let info = desk.indexed(3);
-    assert_eq!((info.chunks, info.embedded, info.shared, info.persisted), (1, 1, None, true));
 }
 
 #[test]
