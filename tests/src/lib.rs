@@ -7,6 +7,8 @@ pub mod harness;
 pub mod llama_cpp;
 pub mod parity;
 #[cfg(not(target_family = "wasm"))]
+pub mod processes;
+#[cfg(not(target_family = "wasm"))]
 pub mod server;
 #[cfg(not(target_family = "wasm"))]
 pub mod webdriver;

@@ -9,6 +9,8 @@ mod peers;
 mod policy;
 mod real_size;
 mod setup;
+mod soak;
+mod stores;
 mod test;
 
 use std::process::ExitCode;
@@ -37,6 +39,10 @@ enum Task {
     RealSize(real_size::Options),
     /// Measure the page's engine beside others that run in a browser
     Peers(peers::Options),
+    /// Measure the index at 1,000 to 100,000 chunks, beside other stores that run in a browser
+    Stores(stores::Options),
+    /// Type into the release page for an hour and see whether memory, suggestions and engine hold
+    Soak(soak::Options),
     /// Only install what is missing for all of the above
     Setup,
     /// List the models that set-up fetches; fetch, remove or verify one
@@ -67,6 +73,8 @@ fn run(task: Task) -> Result<()> {
         Task::Bench(options) => bench::run(&options),
         Task::RealSize(options) => real_size::run(&options),
         Task::Peers(options) => peers::run(&options),
+        Task::Stores(options) => stores::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Setup => setup::everything(),
         Task::Models { action } => models::run(action.as_ref()),
         Task::FinishPage => page::finish(),

@@ -1,6 +1,6 @@
 //! Measuring the page's engine beside others.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 use clap::Args;
@@ -26,14 +26,7 @@ pub(crate) struct Options {
 /// Fetches the peers' packages, builds the page and runs `tests/src/bin/peers`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let browser = setup::browser()?;
-    let peers = paths::root().join("tests/peers");
-    setup::say("fetching the peers' packages", "they are pinned in tests/peers/package-lock.json");
-    command::run(command::program("npm").current_dir(&peers).args([
-        "ci",
-        "--silent",
-        "--no-audit",
-        "--no-fund",
-    ]))?;
+    let peers = fetch_packages()?;
     if !options.no_build {
         page::build(&setup::for_page()?)?;
     }
@@ -51,4 +44,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         program.arg("--out").arg(reports.join("peers.json"));
     }
     command::run(browser.tell(&mut program))
+}
+
+/// Fetches the packages that the page is compared with. Gives the folder that has them in `node_modules`.
+pub(crate) fn fetch_packages() -> Result<PathBuf> {
+    let peers = paths::root().join("tests/peers");
+    setup::say("fetching the peers' packages", "they are pinned in tests/peers/package-lock.json");
+    let arguments = ["ci", "--silent", "--no-audit", "--no-fund"];
+    command::run(command::program("npm").current_dir(&peers).args(arguments))?;
+    Ok(peers)
 }

@@ -5,6 +5,7 @@
 
 mod kernels;
 mod lanes;
+pub mod scale;
 
 pub use llavacode_api::report::*;
 

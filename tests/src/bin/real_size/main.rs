@@ -8,8 +8,6 @@ mod cases;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(not(target_family = "wasm"))]
-mod processes;
-#[cfg(not(target_family = "wasm"))]
 mod table;
 #[cfg(not(target_family = "wasm"))]
 mod watch;

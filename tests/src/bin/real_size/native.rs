@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use llavacode_tests::harness::{Page, visit};
+use llavacode_tests::processes;
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 use serde_json::{Value, json};
 
 use super::cases::{CASES, Case};
-use super::processes;
 use super::table;
 use super::watch::{Watch, instrument};
 
