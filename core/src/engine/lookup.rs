@@ -6,7 +6,7 @@
 //! says. After "prompt lookup decoding" (A. Saxena, 2023), which needs no second model.
 
 /// Most draft tokens of a pass. On the CPU so few rows are computed as one row is, to the bit.
-pub(super) const MOST_DRAFT_TOKENS: usize = 2;
+pub(super) const MOST_DRAFT_TOKENS: usize = 3;
 
 /// How many of the last tokens have to have stood together before: the longest are looked for first.
 const LONGEST: usize = 4;

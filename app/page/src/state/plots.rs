@@ -11,11 +11,11 @@ use plotters_backend::{self as backend, BackendColor, BackendCoord, DrawingError
 
 use super::lanes::title;
 
-/// Width and height; the page scales it.
-const SIZE: (u32, u32) = (600, 270);
+/// Width and height, about those of the panel: the page scales it.
+const SIZE: (u32, u32) = (420, 230);
 /// Width of the list of lanes, on the right.
-const LEGEND: u32 = 104;
-const FONT: (&str, u32) = ("sans-serif", 15);
+const LEGEND: u32 = 100;
+const FONT: (&str, u32) = ("sans-serif", 14);
 
 /// A plot.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,9 +114,9 @@ fn chart<'a, 'b>(
 ) -> Result<Chart<'a, 'b>, Fault> {
     let mut chart = ChartBuilder::on(area)
         .margin(6)
-        .margin_right(14)
-        .set_label_area_size(LabelAreaPosition::Left, 56)
-        .set_label_area_size(LabelAreaPosition::Bottom, 42)
+        .margin_right(10)
+        .set_label_area_size(LabelAreaPosition::Left, 46)
+        .set_label_area_size(LabelAreaPosition::Bottom, 38)
         .build_cartesian_2d(0.0..1.05 * longest_ms, range)?;
     chart
         .configure_mesh()
@@ -125,7 +125,7 @@ fn chart<'a, 'b>(
         .axis_style(BLACK.mix(0.4))
         .label_style(FONT)
         .axis_desc_style(FONT)
-        .x_labels(6)
+        .x_labels(4)
         .y_labels(6)
         .x_label_formatter(&|ms| format!("{ms:.0}"))
         .y_label_formatter(&|value| format!("{value:.0}"))

@@ -7,6 +7,9 @@ use crate::kernel::operands::{Heads, Span};
 
 /// Query rows that a tile takes at once.
 pub(super) const TILE_ROWS: usize = 4;
+/// Query rows from which on it pays to lay the keys out in panels. Fewer are computed, to the bit, as each alone
+/// is.
+pub(super) const PANEL_ROWS: usize = 8;
 /// Numbers that it takes of each: keys for the scores, elements for the values.
 const PANEL: usize = 8;
 
@@ -79,7 +82,7 @@ impl<'a> Head<'a> {
 
     fn read(&mut self, keys: &'a [f32], values: &'a [f32], rows: usize) {
         (self.keys, self.values) = (keys, values);
-        if rows < TILE_ROWS {
+        if rows < PANEL_ROWS {
             return;
         }
         let panels = (keys.len() / self.dim).div_ceil(PANEL);

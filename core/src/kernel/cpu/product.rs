@@ -7,14 +7,13 @@ use wide::{f32x4, i16x8, i32x4, u32x4};
 
 use super::{
     format::{BLOCK, Format, VECTORS},
-    rms_norm::dot,
     rows::{Row, Rows},
 };
 
-/// Outputs whose dot products with a row are made at once.
+/// Outputs whose products with one row are made at once: as many as a vector has pairs of integers.
 const OUTS: usize = 4;
 
-/// Rows that the tile takes at once; fewer go one by one.
+/// Rows that a tile takes at once.
 const TILE_ROWS: usize = 4;
 /// Outputs of a panel: two vectors of 32-bit sums.
 pub(super) const PANEL: usize = 8;
@@ -51,97 +50,66 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// `y[r, first + o] = Σ x[r, i] · w[o, i]`, with `y` `[rows, width]`.
+/// `y[r, first + o] = Σ x[r, i] · w[o, i]`, with `y` `[rows, width]`. An output's blocks are added up one after
+/// the other whatever the number of rows, so a row's products are the same, to the bit, alone and among others.
 pub(super) fn product<F: Format>(x: &Rows, weights: Blocks<'_>, y: &mut [f32], width: usize, first: usize) {
-    if x.len() < TILE_ROWS {
-        vectors::<F>(x, weights, y, width, first);
-    } else {
-        panels::<F>(x, weights, y, width, first);
-    }
-}
-
-/// Dot products, of a few outputs at a time: they share the loads of the rows, and fewer rows than a tile
-/// share the outputs' unpacked weights. A row's sums do not depend on how many rows there are.
-fn vectors<F: Format>(x: &Rows, weights: Blocks<'_>, y: &mut [f32], width: usize, first: usize) {
     match x.len() {
-        0 => {}
-        1 => rows::<F, 1>(x, weights, y, width, first),
-        2 => rows::<F, 2>(x, weights, y, width, first),
-        _ => rows::<F, 3>(x, weights, y, width, first),
+        1 => vector::<F>(x.row(0), weights, &mut y[first..][..weights.rows]),
+        _ => panels::<F>(x, weights, y, width, first),
     }
 }
 
-fn rows<F: Format, const ROWS: usize>(
-    x: &Rows,
-    weights: Blocks<'_>,
-    y: &mut [f32],
-    width: usize,
-    first: usize,
-) {
-    let x: [Row<'_>; ROWS] = std::array::from_fn(|row| x.row(row));
-    let blocks = x[0].values.len();
-    let mut scales = Scales { scales: vec![[0.0; OUTS]; blocks], row: vec![0.0; blocks], minima: Vec::new() };
-    scales.minima.resize_with(OUTS, || vec![0.0; blocks]);
-    let whole = weights.rows - weights.rows % OUTS;
-    for out in (0..whole).step_by(OUTS) {
-        for (row, sums) in dots::<F, OUTS, ROWS>(x, weights, out, &mut scales).into_iter().enumerate() {
-            y[row * width + first + out..][..OUTS].copy_from_slice(&sums);
-        }
-    }
-    for out in whole..weights.rows {
-        for (row, [sum]) in dots::<F, 1, ROWS>(x, weights, out, &mut scales).into_iter().enumerate() {
-            y[row * width + first + out] = sum;
-        }
-    }
-}
-
-/// Scales and minima of the outputs at hand.
-struct Scales {
-    /// Of each block, an output's beside the next one's.
-    scales: Vec<[f32; OUTS]>,
-    /// Of one output.
-    row: Vec<f32>,
-    /// A row an output.
-    minima: Vec<Vec<f32>>,
-}
-
-fn dots<F: Format, const COUNT: usize, const ROWS: usize>(
-    x: [Row<'_>; ROWS],
-    weights: Blocks<'_>,
-    from: usize,
-    scales: &mut Scales,
-) -> [[f32; COUNT]; ROWS] {
-    let blocks = x[0].values.len();
-    let outs: [&[F::Words]; COUNT] = std::array::from_fn(|out| {
-        let (words, halves) = weights.row::<F>(from + out, blocks);
-        F::scales(halves, &mut scales.row, &mut scales.minima[out]);
-        for (place, scale) in scales.scales.iter_mut().zip(&scales.row) {
-            place[out] = *scale;
-        }
-        words
-    });
-    let mut sums = [[f32x4::ZERO; COUNT]; ROWS];
-    for (block, of_outs) in scales.scales.iter().enumerate() {
-        let values: [[i16x8; VECTORS]; ROWS] = std::array::from_fn(|row| {
-            let values: &[[i16; 8]; VECTORS] = cast_ref(&x[row].values[block]);
-            values.map(i16x8::new)
-        });
-        let scales = x.map(|row| (f32x4::new(*of_outs) * f32x4::splat(row.scales[block])).to_array());
-        for out in 0..COUNT {
-            let weights = F::unpack(&outs[out][block]);
-            for row in 0..ROWS {
-                let values = values[row];
-                let integers = (weights[0].dot(values[0]) + weights[1].dot(values[1]))
-                    + (weights[2].dot(values[2]) + weights[3].dot(values[3]));
-                sums[row][out] += f32x4::from_i32x4(integers) * f32x4::splat(scales[row][out]);
+/// Products with one row, a few outputs at a time: they share the loads of the row.
+fn vector<F: Format>(x: Row<'_>, weights: Blocks<'_>, y: &mut [f32]) {
+    let blocks = x.values.len();
+    let mut scales = vec![Scales::default(); blocks];
+    let (mut of_out, mut minima) = (vec![0.0; blocks], vec![0.0; blocks]);
+    for (from, y) in (0..).step_by(OUTS).zip(y.chunks_mut(OUTS)) {
+        let outs: [&[F::Words]; OUTS] = std::array::from_fn(|out| {
+            // The last one stands in for those that are missing.
+            let (words, halves) = weights.row::<F>(from + out.min(y.len() - 1), blocks);
+            F::scales(halves, &mut of_out, &mut minima);
+            for ((place, &scale), &minimum) in scales.iter_mut().zip(&of_out).zip(&minima) {
+                (place.scales[out], place.minima[out]) = (scale, minimum);
             }
+            words
+        });
+        y.copy_from_slice(&dots::<F>(x, outs, &scales)[..y.len()]);
+    }
+}
+
+/// A block's scales and minima, an output's beside the next one's.
+#[derive(Clone, Copy, Default)]
+struct Scales {
+    scales: [f32; OUTS],
+    minima: [f32; OUTS],
+}
+
+fn dots<F: Format>(x: Row<'_>, outs: [&[F::Words]; OUTS], scales: &[Scales]) -> [f32; OUTS] {
+    let mut sums = f32x4::ZERO;
+    for (block, of_outs) in scales.iter().enumerate() {
+        let values: &[[i16; 8]; VECTORS] = cast_ref(&x.values[block]);
+        let values = values.map(i16x8::new);
+        let integers = outs.map(|words| {
+            let weights = F::unpack(&words[block]);
+            (weights[0].dot(values[0]) + weights[1].dot(values[1]))
+                + (weights[2].dot(values[2]) + weights[3].dot(values[3]))
+        });
+        let scale = f32x4::new(of_outs.scales) * f32x4::splat(x.scales[block]);
+        sums += f32x4::from_i32x4(sums_of(integers)) * scale;
+        if F::HAS_MINIMUM {
+            sums += f32x4::new(of_outs.minima) * f32x4::splat(x.sums[block]);
         }
     }
-    let least = |row: usize, out: usize| match F::HAS_MINIMUM {
-        true => dot(&scales.minima[out], x[row].sums),
-        false => 0.0,
-    };
-    std::array::from_fn(|row| std::array::from_fn(|out| sums[row][out].reduce_add() + least(row, out)))
+    sums.to_array()
+}
+
+/// The sum of each vector's elements.
+#[inline(always)]
+fn sums_of(vectors: [i32x4; OUTS]) -> i32x4 {
+    // There is a transposition of floats only; it moves bits.
+    let [a, b, c, d] = f32x4::transpose(vectors.map(cast)).map(cast::<f32x4, i32x4>);
+    (a + b) + (c + d)
 }
 
 /// Eight output features, unpacked: pair `p` of block `b` of each of them, side by side.
@@ -160,20 +128,29 @@ impl Panel {
         }
     }
 
-    /// Takes in output features `from..from + PANEL`, as many of them as there are.
+    /// Takes in output features `from..from + PANEL`; the last one stands in for those that are missing.
     fn unpack<F: Format>(&mut self, weights: Blocks<'_>, from: usize) {
         let blocks = self.pairs.len();
         let (mut scales, mut minima) = (vec![0.0; blocks], vec![0.0; blocks]);
-        for out in 0..PANEL.min(weights.rows - from) {
-            let (words, halves) = weights.row::<F>(from + out, blocks);
+        let outs: [&[F::Words]; PANEL] = std::array::from_fn(|out| {
+            let (words, halves) = weights.row::<F>((from + out).min(weights.rows - 1), blocks);
             F::scales(halves, &mut scales, &mut minima);
-            for (block, words) in words.iter().enumerate() {
-                let pairs: [u32; PAIRS] = cast(F::unpack(words));
-                for (place, pair) in self.pairs[block].iter_mut().zip(pairs) {
-                    place[out] = pair;
-                }
+            for block in 0..blocks {
                 self.scales[block][out] = scales[block];
                 self.minima[block][out] = minima[block];
+            }
+            words
+        });
+        for (block, pairs) in self.pairs.iter_mut().enumerate() {
+            for (place, outs) in (0..).step_by(OUTS).zip(outs.as_chunks::<OUTS>().0) {
+                let weights = outs.map(|words| F::unpack(&words[block]));
+                for (vector, pairs) in pairs.as_chunks_mut::<OUTS>().0.iter_mut().enumerate() {
+                    // Four pairs of each output become the same pair of four outputs.
+                    let turned = f32x4::transpose(weights.map(|of_out| cast(of_out[vector])));
+                    for (pair, of_outs) in pairs.iter_mut().zip(turned) {
+                        pair[place..][..OUTS].copy_from_slice(&cast::<f32x4, [u32; OUTS]>(of_outs));
+                    }
+                }
             }
         }
     }
@@ -189,24 +166,35 @@ fn panels<F: Format>(x: &Rows, weights: Blocks<'_>, y: &mut [f32], width: usize,
             y[row * width + first + from..][..outs].copy_from_slice(&sums[..outs]);
         };
         let mut row = 0;
-        while row + TILE_ROWS <= x.len() {
-            let sums = tile::<F, TILE_ROWS>(&panel, std::array::from_fn(|i| x.row(row + i)));
-            for (i, sums) in sums.into_iter().enumerate() {
-                write(row + i, sums);
-            }
-            row += TILE_ROWS;
-        }
-        for row in row..x.len() {
-            let [sums] = tile::<F, 1>(&panel, [x.row(row)]);
-            write(row, sums);
+        while row < x.len() {
+            row += match x.len() - row {
+                1 => tile::<F, 1>(&panel, x, row, &mut write),
+                2 => tile::<F, 2>(&panel, x, row, &mut write),
+                3 => tile::<F, 3>(&panel, x, row, &mut write),
+                _ => tile::<F, TILE_ROWS>(&panel, x, row, &mut write),
+            };
         }
     }
+}
+
+/// Gives the products of a few rows, from `first` on, with a panel; says how many rows.
+fn tile<F: Format, const ROWS: usize>(
+    panel: &Panel,
+    x: &Rows,
+    first: usize,
+    write: &mut impl FnMut(usize, [f32x4; 2]),
+) -> usize {
+    let sums = products::<F, ROWS>(panel, std::array::from_fn(|row| x.row(first + row)));
+    for (row, sums) in sums.into_iter().enumerate() {
+        write(first + row, sums);
+    }
+    ROWS
 }
 
 /// The products of a few rows with a panel. Each pair of a row is held against the same pair of all
 /// outputs at once, so no sum runs across a vector.
 #[inline(always)]
-fn tile<F: Format, const ROWS: usize>(panel: &Panel, x: [Row<'_>; ROWS]) -> [[f32x4; 2]; ROWS] {
+fn products<F: Format, const ROWS: usize>(panel: &Panel, x: [Row<'_>; ROWS]) -> [[f32x4; 2]; ROWS] {
     let mut sums = [[f32x4::ZERO; 2]; ROWS];
     let halves = |v: &[f32; PANEL]| -> [f32x4; 2] {
         [f32x4::new([v[0], v[1], v[2], v[3]]), f32x4::new([v[4], v[5], v[6], v[7]])]

@@ -30,7 +30,7 @@ pub use self::{
     helper::serve,
 };
 use super::{
-    attend::{TILE_ROWS, attend},
+    attend::{PANEL_ROWS, TILE_ROWS, attend},
     format::{BLOCK, Format},
     product::{self, Blocks, PANEL},
     rows::Rows,
@@ -298,9 +298,9 @@ fn parts(span: Span, threads: usize) -> Vec<Range<usize>> {
             let middle = (least + most) / 2;
             if cost(middle) < wanted { least = middle + 1 } else { most = middle }
         }
-        let end = least.next_multiple_of(TILE_ROWS);
-        // So few that they would be computed one by one stay with the others.
-        if end + TILE_ROWS > span.len { span.len } else { end }
+        let end = least.next_multiple_of(PANEL_ROWS);
+        // So few that they would be computed in another way stay with the others.
+        if end + PANEL_ROWS > span.len { span.len } else { end }
     };
     (0..threads).map(|thread| end(thread)..end(thread + 1)).collect()
 }

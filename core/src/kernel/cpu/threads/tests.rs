@@ -96,7 +96,7 @@ fn parts_of_a_span_are_all_of_it_and_cost_about_the_same() {
         let parts = parts(Span { batch: 1, start, len }, threads);
         assert_eq!((parts.len(), parts[0].start, parts[threads - 1].end), (threads, 0, len));
         assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start), "{parts:?}");
-        assert!(parts.iter().all(|part| part.is_empty() || part.len() >= TILE_ROWS), "{parts:?}");
+        assert!(parts.iter().all(|part| part.is_empty() || part.len() >= PANEL_ROWS), "{parts:?}");
     }
     let [first, second] = &parts(Span { batch: 1, start: 0, len: 512 }, 2)[..] else { panic!() };
     // Half of the area of a triangle lies above 1/√2 of its height.
