@@ -179,7 +179,7 @@ fn prompt_config() -> PromptConfig {
         soft_tokens: NonZeroUsize::MIN,
         max_new_tokens: 50,
         token_healing: false,
-        draft_tokens: None,
+        draft_tokens: 0,
         style: None,
     }
 }

@@ -131,7 +131,7 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         max_new_tokens: 50,
         // Pico is trained with cursors anywhere, in a middle that it fills in.
         token_healing: false,
-        draft_tokens: None,
+        draft_tokens: 0,
         style: Some(PromptStyle::Fim),
     }
 }

@@ -34,7 +34,7 @@ fn reader(name: &str, token_healing: bool) -> BundleReader {
         max_new_tokens: NEW_TOKENS,
         sink_token: Some(String::new()),
         token_healing,
-        draft_tokens: None,
+        draft_tokens: 0,
         ..PromptConfig::default()
     };
     BundleReader::new(name.into(), "mark".into(), reader, Arc::clone(&tokenizer), prompt).expect("a reader")

@@ -44,7 +44,7 @@ fn tasks(reader: &GgufReader) -> Tasks {
         top_k: 1,
         soft_tokens: SOFT_TOKENS,
         token_healing: true,
-        draft_tokens: None,
+        draft_tokens: 0,
         ..PromptConfig::default()
     };
     Tasks::new(Arc::clone(&reader.tokenizer), config).expect("prompts")

@@ -112,9 +112,9 @@ pub struct PromptConfig {
     /// cursors anywhere.
     pub token_healing: bool,
     /// Most tokens that are looked up in the prompt and the chunks, to be checked in one pass; 0 to decode
-    /// token by token. Where it is missing, the device decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub draft_tokens: Option<usize>,
+    /// token by token, which on the CPU is as fast.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub draft_tokens: usize,
 }
 
 impl Default for PromptConfig {
@@ -137,7 +137,7 @@ impl Default for PromptConfig {
             soft_tokens: NonZeroUsize::MIN,
             max_new_tokens: 50,
             token_healing: true,
-            draft_tokens: None,
+            draft_tokens: 0,
         }
     }
 }

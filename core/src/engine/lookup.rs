@@ -5,7 +5,8 @@
 //! and keeps what it would have chosen itself: a draft changes how fast a completion comes, not what it
 //! says. After "prompt lookup decoding" (A. Saxena, 2023), which needs no second model.
 
-/// Most draft tokens of a pass. On the CPU so few rows are computed as one row is, to the bit.
+/// Most draft tokens of a pass. On the CPU so few rows are computed, to the bit, as one row is; on a GPU other
+/// kernels may leave differences of rounding.
 pub(super) const MOST_DRAFT_TOKENS: usize = 3;
 
 /// How many of the last tokens have to have stood together before: the longest are looked for first.

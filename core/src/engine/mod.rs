@@ -92,9 +92,7 @@ impl<H: Host> Engine<H> {
             bundle::load_models(files, manifest, device, progress).await?;
         let tokenizer = Arc::new(reader_tokenizer);
         let prompts = PromptBuilder::new(Arc::clone(&tokenizer), manifest.prompt.clone())?;
-        let draft_tokens = if has_kernels(device) { 0 } else { MOST_DRAFT_TOKENS };
-        let draft_tokens =
-            manifest.prompt.draft_tokens.map_or(draft_tokens, |most| most.min(MOST_DRAFT_TOKENS));
+        let draft_tokens = manifest.prompt.draft_tokens.min(MOST_DRAFT_TOKENS);
         Ok(Self {
             manifest,
             weight_bytes: memory_bytes,
@@ -151,8 +149,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Sets how many tokens are looked up at most to be checked in one pass: 0 to decode token by token.
-    /// Completions are the same. On the CPU they are looked up unless bundle or caller say otherwise, on a GPU
-    /// not.
+    /// Completions are the same. At first it is what the bundle says.
     pub fn look_up(&mut self, draft_tokens: usize) {
         self.draft_tokens = draft_tokens.min(MOST_DRAFT_TOKENS);
     }

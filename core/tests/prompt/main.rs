@@ -40,7 +40,7 @@ fn config() -> PromptConfig {
         soft_tokens: NonZeroUsize::MIN,
         max_new_tokens: 50,
         token_healing: false,
-        draft_tokens: None,
+        draft_tokens: 0,
         style: Some(PromptStyle::Fim),
     }
 }

@@ -110,8 +110,6 @@ fn with_peers(site: Site, peers: &Path) -> Result<Site> {
     json["prompt"]["prefix_tokens"] = json!(1_536);
     json["prompt"]["max_new_tokens"] = json!(NEW_TOKENS);
     json["prompt"]["token_healing"] = json!(false);
-    // Token by token, as the others.
-    json["prompt"]["draft_tokens"] = json!(0);
     Ok(site.replace(&manifest, serde_json::to_vec(&json)?))
 }
 
