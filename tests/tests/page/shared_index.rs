@@ -159,11 +159,11 @@ async fn said_with(page: &Page, part: &str) -> Result<String> {
     Ok(said.as_str().unwrap_or_default().to_owned())
 }
 
-/// Waits until the page says that a shared index is in use, or that none is.
-async fn wait_for_summary(page: &Page, in_use: bool) -> Result<()> {
+/// Waits until the page says that a shared index is chosen, or that none is.
+async fn wait_for_summary(page: &Page, is_chosen: bool) -> Result<()> {
     let summary = "document.querySelector(\"[data-testid='shared-index'] summary\").textContent";
-    let says = format!("{summary}.includes('in use') === {in_use}");
-    page.wait_until(&format!("a shared index is in use: {in_use}"), &says, SOON).await.map(|_| ())
+    let says = format!("{summary}.includes('chosen') === {is_chosen}");
+    page.wait_until(&format!("a shared index is chosen: {is_chosen}"), &says, SOON).await.map(|_| ())
 }
 
 /// The page with an index of its demo's files in the folder `team`.

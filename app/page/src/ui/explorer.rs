@@ -195,7 +195,7 @@ fn SharedIndex() -> impl IntoView {
     let words = move || {
         chosen.with(|files| match files {
             Some(files) => format!(
-                "It is read from {}. After a reload choose them again; the vectors they gave are kept.",
+                "Chosen: {}. After a reload choose them again; the vectors they gave are kept.",
                 files.words()
             ),
             None => String::new(),
@@ -203,7 +203,7 @@ fn SharedIndex() -> impl IntoView {
     };
     view! {
         <details class="shared-index" data-testid="shared-index">
-            <summary>{move || if in_use() { "Shared index, in use" } else { "Shared index" }}</summary>
+            <summary>{move || if in_use() { "Shared index, chosen" } else { "Shared index" }}</summary>
             <form on:submit=submit>
                 <input
                     type="text" inputmode="url" spellcheck="false" autocomplete="off" node_ref=address
