@@ -15,16 +15,18 @@ struct Tool {
     name: &'static str,
     version: String,
     why: &'static str,
-    /// Whether the crate's own lock file is used.
-    locked: bool,
+    /// What `cargo install` is told besides.
+    arguments: &'static [&'static str],
     /// Compiling these tools takes longer than running them ever will.
     opt_level: &'static str,
 }
 
-/// Trunk: builds the page.
+/// Trunk: builds the page. Without TLS, which it needs to fetch tools and to look for new versions
+/// of itself: it gets its tools from us.
 pub(super) fn ensure_trunk() -> Result<()> {
     let why = "it builds and serves the page";
-    ensure(&Tool { name: "trunk", version: TRUNK.into(), why, locked: true, opt_level: "0" })
+    let arguments = &["--locked", "--no-default-features"];
+    install_if_absent("trunk", &Tool { name: "trunk", version: TRUNK.into(), why, arguments, opt_level: "0" })
 }
 
 /// wasm-bindgen's command line, of exactly the version the page is compiled with.
@@ -38,7 +40,7 @@ pub(super) fn ensure_wasm_bindgen() -> Result<()> {
     let why = "it makes the JavaScript around WebAssembly, and must be of the library's version";
     install_if_absent(
         "wasm-bindgen",
-        &Tool { name: "wasm-bindgen-cli", version, why, locked: false, opt_level: "1" },
+        &Tool { name: "wasm-bindgen-cli", version, why, arguments: &[], opt_level: "1" },
     )
 }
 
@@ -48,11 +50,7 @@ pub(super) fn ensure_nextest() -> Result<()> {
         return Ok(());
     }
     say("installing cargo-nextest", "it runs the tests");
-    install("cargo-nextest", None, true, "1")
-}
-
-fn ensure(tool: &Tool) -> Result<()> {
-    install_if_absent(tool.name, tool)
+    install("cargo-nextest", None, &["--locked"], "1")
 }
 
 fn install_if_absent(binary: &str, tool: &Tool) -> Result<()> {
@@ -62,10 +60,10 @@ fn install_if_absent(binary: &str, tool: &Tool) -> Result<()> {
         return Ok(());
     }
     say(&format!("compiling {} {}, a few minutes", tool.name, tool.version), tool.why);
-    install(tool.name, Some(&tool.version), tool.locked, tool.opt_level)
+    install(tool.name, Some(&tool.version), tool.arguments, tool.opt_level)
 }
 
-fn install(name: &str, version: Option<&str>, locked: bool, opt_level: &str) -> Result<()> {
+fn install(name: &str, version: Option<&str>, arguments: &[&str], opt_level: &str) -> Result<()> {
     let tools = paths::tools();
     fs::create_dir_all(&tools).with_context(|| format!("{} could not be created", tools.display()))?;
     let target = paths::cache().join("tools-target");
@@ -73,12 +71,11 @@ fn install(name: &str, version: Option<&str>, locked: bool, opt_level: &str) -> 
     // Outside the workspace, so that its configuration does not apply.
     cargo.current_dir(&tools).args(["install", "--quiet", "--force", "--root"]).arg(&tools);
     cargo.env("CARGO_TARGET_DIR", &target).env("CARGO_PROFILE_RELEASE_OPT_LEVEL", opt_level);
-    cargo.arg(name);
+    // Trunk's own profile optimises all its crates as one, which takes longer than compiling them.
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    cargo.arg(name).args(arguments);
     if let Some(version) = version {
         cargo.args(["--version", version]);
-    }
-    if locked {
-        cargo.arg("--locked");
     }
     command::run(&mut cargo).with_context(|| {
         format!("{name} could not be installed: put it on PATH by hand, e.g. from its releases page")
