@@ -33,7 +33,10 @@ use self::{
     data::{make_corpus, make_samples, make_tokenizer},
     outcome::{make_release, run_bench, run_capacity, run_evaluation, run_frozen_bench},
     reader::{ReaderArguments, train_reader},
-    readers::{LanesArguments, ReadersArguments, RecentArguments, make_recent, run_lanes, run_readers},
+    readers::{
+        Documents, LanesArguments, ReadersArguments, RecentArguments, make_recent, run_lanes, run_readers,
+        write_tables,
+    },
 };
 
 /// Rows of a micro-batch: about what a processor's second-level cache and its share of the third
@@ -117,6 +120,8 @@ enum Step {
     Recent(RecentArguments),
     /// Measure any bundles' readers on these tasks: base and full RAG
     Readers(ReadersArguments),
+    /// Write the tables of readers again, from what `evaluation.json` holds
+    Tables(Documents),
     /// Measure every lane of one bundle on these tasks, and the controls of its soft tokens
     Lanes(LanesArguments),
     /// Say what validation lines cost a GGUF file's reader by its context: text and excerpts of few tokens
@@ -203,6 +208,7 @@ impl Arguments {
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),
+            Step::Tables(documents) => write_tables(&documents),
             Step::Lanes(arguments) => run_lanes(work, arguments),
             Step::Budgets(arguments) => budgets::run_budgets(work, arguments),
             Step::Demo(arguments) => demo::run_demo(work, arguments),

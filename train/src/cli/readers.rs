@@ -1,4 +1,4 @@
-//! `recent`, `readers`, `lanes`.
+//! `recent`, `readers`, `tables`, `lanes`.
 
 use std::{
     fs,
@@ -63,10 +63,18 @@ pub(super) struct ReadersArguments {
     /// Where the scores are kept, in the work folder
     #[arg(long, default_value = "readers")]
     out: PathBuf,
-    /// Folder of `evaluation.json`, into which the readers are written, and of their plot
+    #[command(flatten)]
+    documents: Documents,
+}
+
+/// Where it is said what the readers are worth; arguments of `tables`.
+#[derive(Args)]
+pub(super) struct Documents {
+    /// Folder of `evaluation.json`, which holds the readers, of their plot, and of `measurements.md`, into
+    /// which the table is written, between its marks `readers:begin` and `:end`
     #[arg(long, default_value = "docs")]
     docs: PathBuf,
-    /// Document into which the table is written, between its marks `readers:begin` and `:end`
+    /// Document into which the short table is written, between its marks `readers-short:begin` and `:end`
     #[arg(long, default_value = "README.md")]
     readme: PathBuf,
 }
@@ -129,7 +137,7 @@ pub(super) fn run_readers(work: &Path, arguments: ReadersArguments) -> Result<()
     let records = readers::measure(&mut readers, lanes, measured, &mark[..16], &scores, tell)?;
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
-    write_down(&found, &arguments.docs, &arguments.readme)
+    write_down(&found, &arguments.documents)
 }
 
 /// Arguments of `lanes`.
@@ -198,16 +206,39 @@ pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
 }
 
 /// Puts the readers into the documents, beside what else is there.
-fn write_down(found: &ReadersReport, docs: &Path, readme: &Path) -> Result<()> {
-    let path = docs.join("evaluation.json");
-    let json = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+fn write_down(found: &ReadersReport, documents: &Documents) -> Result<()> {
+    let path = documents.evaluation();
+    let json = documents.read()?;
     let unusable = || format!("the readers cannot be written into {}", path.display());
     let mut all = document::readers_of(&json).with_context(unusable)?;
     all.extend(found.clone());
     write_whole(&path, document::with_readers(&json, &all).with_context(unusable)?.as_bytes())?;
-    report::plot_readers(&all, &docs.join("readers.svg"))?;
-    let table = table::markdown(&all);
-    write_between(readme, "readers", &table)?;
-    println!("{table}");
-    Ok(())
+    documents.write_tables(&all)
+}
+
+/// Writes plot and tables again, from what `evaluation.json` holds.
+pub(super) fn write_tables(documents: &Documents) -> Result<()> {
+    let unusable = || format!("{} cannot be used", documents.evaluation().display());
+    let all = document::readers_of(&documents.read()?).with_context(unusable)?;
+    documents.write_tables(&all)
+}
+
+impl Documents {
+    fn evaluation(&self) -> PathBuf {
+        self.docs.join("evaluation.json")
+    }
+
+    fn read(&self) -> Result<String> {
+        let path = self.evaluation();
+        fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
+    }
+
+    fn write_tables(&self, all: &ReadersReport) -> Result<()> {
+        report::plot_readers(all, &self.docs.join("readers.svg"))?;
+        write_between(&self.readme, "readers-short", &table::short(all))?;
+        let table = table::markdown(all);
+        write_between(&self.docs.join("measurements.md"), "readers", &table)?;
+        println!("{table}");
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! The readers as a table.
+//! The readers as tables.
 
 use std::fmt::Write as _;
 
@@ -62,6 +62,47 @@ pub fn markdown(report: &ReadersReport) -> String {
     text
 }
 
+/// What text gains each reader, in Markdown: for who reads one table only.
+pub fn short(report: &ReadersReport) -> String {
+    let mut text = String::from("| reader | context |");
+    for set in Set::ALL {
+        let tasks: Vec<usize> =
+            report.values().filter_map(|sets| Some(sets.get(set.name())?.tasks)).collect();
+        let (least, most) = (tasks.iter().min(), tasks.iter().max());
+        let tasks = match (least, most) {
+            (Some(least), Some(most)) if least != most => format!("{least} to {most}"),
+            (least, _) => least.copied().unwrap_or_default().to_string(),
+        };
+        let _ = match set {
+            Set::Any => write!(text, " any lines ({tasks}) |"),
+            Set::CrossFile => write!(text, " lines that need a name only a chunk has ({tasks}) |"),
+        };
+    }
+    text.push_str(" prompt, tokens |\n|---|---|--:|--:|--:|\n");
+    for (reader, sets) in report {
+        for lane in ["base", "full_rag"] {
+            let found = Set::ALL.map(|set| sets.get(set.name()).and_then(|found| found.lanes.get(lane)));
+            let context = if lane == "base" { "none" } else { "chunks as text" };
+            let _ = write!(text, "| {reader} | {context} |");
+            for summary in found {
+                let _ = match summary {
+                    None => write!(text, " – |"),
+                    Some(LaneSummary { exact_match, against_base: None, .. }) => {
+                        write!(text, " {exact_match:.1} |")
+                    }
+                    Some(LaneSummary { exact_match, against_base: Some(d), .. }) => {
+                        let Interval { low, high, .. } = d.exact_match;
+                        write!(text, " {exact_match:.1} ({low:+.1} … {high:+.1}) |")
+                    }
+                };
+            }
+            let positions = found[0].or(found[1]).map_or(0.0, |summary| summary.positions);
+            let _ = writeln!(text, " {positions:.0} |");
+        }
+    }
+    text
+}
+
 fn push_row(text: &mut String, reader: &str, name: &str, lane: &LaneSummary) {
     let [exact, similar, nats] = match &lane.against_base {
         Some(d) => [
@@ -105,4 +146,25 @@ pub(crate) fn title(name: &str) -> String {
 
 fn interval(Interval { difference, low, high }: Interval, digits: usize) -> String {
     format!("{difference:+.digits$} ({low:+.digits$} … {high:+.digits$})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document;
+    use super::*;
+
+    /// What stands between a document's marks of this name.
+    fn between<'a>(document: &'a str, name: &str) -> &'a str {
+        let (_, rest) = document.split_once(&format!("<!-- {name}:begin -->\n")).unwrap();
+        rest.split_once(&format!("<!-- {name}:end -->")).unwrap().0
+    }
+
+    #[test]
+    fn the_documents_say_what_the_evaluation_holds() {
+        let report = document::readers_of(include_str!("../../../docs/evaluation.json")).unwrap();
+        let (readme, measurements) =
+            (include_str!("../../../README.md"), include_str!("../../../docs/measurements.md"));
+        assert_eq!(between(readme, "readers-short"), short(&report));
+        assert_eq!(between(measurements, "readers"), markdown(&report));
+    }
 }
