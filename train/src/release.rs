@@ -95,7 +95,7 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         quantization: QuantizationConfig {
             reader_linear: WeightFormat::Q4.into(),
             reader_head: WeightFormat::Q8.into(),
-            encoder: WeightFormat::F32.into(),
+            encoder: WeightFormat::Q8.into(),
         },
         evaluation: evaluation(report, release.prompt.context_placement)?,
         self_test: None,
