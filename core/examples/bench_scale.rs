@@ -5,16 +5,19 @@
 //! cargo run --release -p llavacode-core --example bench_scale -- [chunks…]
 //! ```
 
+use std::error::Error;
 use std::time::Instant;
 
 use llavacode_core::bench::scale::{Layout, Project, Scale};
+use llavacode_core::device::Device;
 use llavacode_core::index::Ranker;
 use llavacode_core::metrics::percentile;
 
 const QUESTIONS: usize = 50;
 const EDITS: usize = 20;
 
-fn main() -> Result<(), std::num::ParseIntError> {
+fn main() -> Result<(), Box<dyn Error>> {
+    let device = Device::wgpu_options().init().inspect_err(|error| println!("no GPU: {error}")).ok();
     let mut sizes: Vec<usize> =
         std::env::args().skip(1).map(|size| size.parse()).collect::<Result<_, _>>()?;
     if sizes.is_empty() {
@@ -37,6 +40,10 @@ fn main() -> Result<(), std::num::ParseIntError> {
             );
             for ranker in Ranker::ALL {
                 print(ranker.key(), &scale.search(ranker, &questions).ms);
+            }
+            if let Some(device) = &device {
+                let searched = pollster::block_on(scale.search_on(device, &questions))?;
+                print("dense, on the GPU", &searched.ms);
             }
             print("edit", &scale.edit(&edits));
         }

@@ -4,6 +4,9 @@ use std::sync::{PoisonError, RwLock};
 
 use burn::backend::{CubeDevice, DispatchDevice};
 pub use burn::tensor::Device;
+use burn::tensor::Tensor;
+
+use crate::{Error, Result};
 
 /// The devices that the processor plays.
 static SOFTWARE: RwLock<Vec<Device>> = RwLock::new(Vec::new());
@@ -46,6 +49,16 @@ pub fn binding_bytes(device: &Device) -> Option<u64> {
         }
         _ => None,
     }
+}
+
+/// The numbers of a tensor, read from its device.
+///
+/// # Errors
+/// [`Error::Device`] if the device fails.
+pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let failed = |reason| Error::Device { reason };
+    let data = tensor.into_data_async().await.map_err(|error| failed(error.to_string()))?;
+    data.try_into_vec().map_err(|error| failed(format!("{error:?}")))
 }
 
 /// Says whether the processor plays a GPU (SwiftShader, llvmpipe). Matrix products of many rows then do

@@ -72,6 +72,16 @@ mod browser {
     );
 
     #[wasm_bindgen_test]
+    async fn dot_rows() {
+        checks::dot_rows(&mut bench().await).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn index_on_device() {
+        checks::index_on_device(&mut bench().await).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn ceilings() {
         checks::ceilings(&mut bench().await, js_sys::Date::now).await;
     }

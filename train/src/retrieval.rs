@@ -51,11 +51,10 @@ pub fn retrieve(
             let hits = index.retrieve(&Query {
                 path: &task.path,
                 prefix: &task.prefix,
-                same_file: None,
-                leave_out: &[],
                 top_k: TOP_K,
                 ranker,
                 embedding: Some(&embedding),
+                ..Query::default()
             });
             let chunks = hits.iter().filter_map(|hit| index.chunk(hit.id)).map(sample_chunk).collect();
             found.entry(ranker.key()).or_default().push(Sample { chunks, ..(*task).clone() });

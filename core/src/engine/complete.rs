@@ -47,7 +47,7 @@ impl<H: Host> Engine<H> {
             return Err(Error::LaneMissing { lane: lane.key(), file });
         }
         let (hits, retrieve_ms) = match lane.retrieves() {
-            true => place.hits(self, workspace.index()).await?,
+            true => place.hits(self, workspace).await?,
             false => (Vec::new(), 0.0),
         };
         // What was not embedded yet is wanted now.

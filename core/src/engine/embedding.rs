@@ -7,7 +7,7 @@ use llavacode_api::completion::Lane;
 
 use super::{Engine, Host};
 use crate::{
-    Error, Result,
+    Result, device,
     index::{ChunkId, Index, Vectors, chunker::parts, dense::dot, vectors::Row},
     model::{encoder::Encoder, projector::Projector, token_ids},
     workspace::Embed,
@@ -15,6 +15,10 @@ use crate::{
 
 /// Most rows of one pass of the encoder, padding included; a longer sequence has a pass to itself.
 const PASS_ROWS: usize = 1024;
+
+/// Parts from which on a GPU compares their embeddings: so many take the processor a few milliseconds, and
+/// the way to the device and back takes about as long.
+const SEARCHED_ON_DEVICE: usize = 1 << 16;
 
 impl<H: Host> Embed for Engine<H> {
     fn embeds(&self) -> bool {
@@ -40,7 +44,7 @@ impl<H: Host> Engine<H> {
     /// the bundle has no encoder.
     ///
     /// # Errors
-    /// [`Error::Device`] if the device fails.
+    /// [`Error::Device`](crate::Error::Device) if the device fails.
     pub async fn embed_texts(&self, texts: &[String]) -> Result<Vec<Vectors>> {
         let Some(embedder) = self.embedder.as_ref().filter(|_| !texts.is_empty()) else {
             return Ok(Vec::new());
@@ -56,11 +60,7 @@ impl<H: Host> Engine<H> {
         let vectors: Vec<Tensor<2>> = std::iter::once(embeddings).chain(projections).collect();
         let widths: Vec<usize> = vectors.iter().map(|vectors| vectors.dims()[1]).collect();
         // One read for all of them: a read waits for the device.
-        let data = Tensor::cat(vectors, 1).into_data_async().await;
-        let numbers = data
-            .map_err(|e| e.to_string())
-            .and_then(|data| data.try_into_vec::<f32>().map_err(|e| format!("{e:?}")))
-            .map_err(|reason| Error::Device { reason })?;
+        let numbers = device::read(Tensor::cat(vectors, 1)).await?;
         Ok(numbers.chunks(numbers.len() / texts.len()).map(|row| of_one_text(row, &widths)).collect())
     }
 
@@ -68,7 +68,7 @@ impl<H: Host> Engine<H> {
     /// the bundle has no encoder.
     ///
     /// # Errors
-    /// [`Error::Device`] if the device fails.
+    /// [`Error::Device`](crate::Error::Device) if the device fails.
     pub(super) async fn embed_query(&self, text: &str) -> Result<Option<Vec<f32>>> {
         let parts =
             parts(text, self.manifest.prompt.soft_tokens.get()).map(Cow::into_owned).collect::<Vec<_>>();
@@ -82,6 +82,12 @@ impl<H: Host> Engine<H> {
         let length = dot(&mean, &mean).sqrt().max(f32::MIN_POSITIVE);
         mean.iter_mut().for_each(|number| *number /= length);
         Ok(Some(mean))
+    }
+
+    /// Whether the device compares an index's embeddings with a query's.
+    pub(super) fn searches_on_device(&self, index: &Index) -> bool {
+        let is_fast = device::has_kernels(&self.device) && !device::is_software(&self.device);
+        is_fast && index.stats().parts >= SEARCHED_ON_DEVICE
     }
 
     /// Embeddings of some sequences, in their order.

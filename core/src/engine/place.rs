@@ -5,7 +5,7 @@ use llavacode_api::completion::CompletionRequest;
 use super::{Engine, Host, lookup::Lookup};
 use crate::{
     Result,
-    index::{ChunkId, Index, Query, RetrievedHit, SAME_FILE_DISTANCE, lexical::query_window},
+    index::{ChunkId, Query, RetrievedHit, SAME_FILE_DISTANCE, lexical::query_window},
     prompt::{Cursor, LocalPart, PromptChunk},
     workspace::{VectorCache, Workspace},
 };
@@ -51,19 +51,26 @@ impl Place {
     pub(super) async fn hits(
         &mut self,
         engine: &Engine<impl Host>,
-        index: &Index,
+        workspace: &mut Workspace<impl VectorCache>,
     ) -> Result<(Vec<RetrievedHit>, f64)> {
         if let Some(Timed { value, ms }) = &self.hits {
             return Ok((value.clone(), *ms));
         }
         let request = &self.request;
         let started = engine.host.now_ms();
+        let lines = workspace.index().chunking().lines;
         let embedding = match request.ranker.is_dense() {
-            true => engine.embed_query(query_window(&request.prefix, index.chunking().lines)).await?,
+            true => engine.embed_query(query_window(&request.prefix, lines)).await?,
             false => None,
         };
+        let products = match &embedding {
+            Some(embedding) if engine.searches_on_device(workspace.index()) => {
+                workspace.products_on(&engine.device, embedding).await?
+            }
+            _ => None,
+        };
         let most = engine.manifest.prompt.top_k;
-        let value = index.retrieve(&Query {
+        let value = workspace.index().retrieve(&Query {
             path: &request.path,
             prefix: &request.prefix,
             same_file: request.same_file.then_some(SAME_FILE_DISTANCE),
@@ -72,6 +79,7 @@ impl Place {
             leave_out: &request.leave_out,
             ranker: request.ranker,
             embedding: embedding.as_deref(),
+            products: products.as_deref(),
         });
         let ms = engine.host.now_ms() - started;
         self.hits = Some(Timed { value: value.clone(), ms });

@@ -4,6 +4,7 @@ use super::{Engine, Host};
 use crate::{
     Error, Result,
     config::SelfTest,
+    device,
     model::{reader::Reader, token_ids},
 };
 
@@ -64,6 +65,5 @@ async fn last_logits(reader: &Reader, tokens: &[u32]) -> Result<Vec<f32>> {
         read(first);
     }
     let logits = reader.logits(read(&[*last]));
-    let data = logits.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-    Ok(data.iter().collect())
+    device::read(logits).await
 }

@@ -49,6 +49,9 @@ pub struct Query<'a> {
     /// The query's embedding, of length 1, for a ranker that compares embeddings; without it such a
     /// ranking is empty.
     pub embedding: Option<&'a [f32]>,
+    /// Its products with the index's embeddings as it is now, where a device has computed them
+    /// ([`OnDevice`](super::OnDevice)); else the processor does.
+    pub products: Option<&'a [f32]>,
 }
 
 /// A chunk that retrieval chose.

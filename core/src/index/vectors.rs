@@ -59,12 +59,25 @@ impl Row {
     }
 }
 
+/// Vectors of a page: what is copied to a device at once.
+const PAGE: usize = 8192;
+
 /// Many vectors of one width, by number.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
     width: usize,
     scales: Vec<f32>,
     values: Vec<i8>,
+    /// How often each page was changed.
+    versions: Vec<u64>,
+}
+
+/// Some neighbouring vectors, and how often they were changed.
+pub(super) struct Page<'a> {
+    pub(super) version: u64,
+    /// `[vectors, width]`.
+    pub(super) values: &'a [i8],
+    pub(super) scales: &'a [f32],
 }
 
 impl Rows {
@@ -80,12 +93,23 @@ impl Rows {
 
     /// Puts a vector of this width in its place.
     pub(super) fn set(&mut self, number: usize, row: &Row) {
+        // A page changes when it grows, too.
+        let changed = number.min(self.scales.len()) / PAGE..=number / PAGE;
         if self.scales.len() <= number {
             self.scales.resize(number + 1, 0.0);
             self.values.resize((number + 1) * self.width, 0);
+            self.versions.resize(number / PAGE + 1, 0);
         }
+        self.versions[changed].iter_mut().for_each(|version| *version += 1);
         self.scales[number] = row.scale;
         self.values[number * self.width..][..self.width].copy_from_slice(&row.values);
+    }
+
+    /// All of them, the numbers that were not set nought.
+    pub(super) fn pages(&self) -> impl Iterator<Item = Page<'_>> {
+        let values = self.values.chunks(PAGE * self.width.max(1));
+        let pages = self.versions.iter().zip(values).zip(self.scales.chunks(PAGE));
+        pages.map(|((&version, values), scales)| Page { version, values, scales })
     }
 
     /// A vector that was set.

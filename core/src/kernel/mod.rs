@@ -2,7 +2,8 @@
 //!
 //! Each has three bodies. [`reference`](mod@reference) says what it means, in burn's own operations: it runs
 //! on every backend, and autodiff differentiates it. `gpu` does it fast, with WGSL of `shaders/`, and `cpu`
-//! with the processor's vectors; [`bodies`] says who is asked. `tests/kernels/checks/` compares both with the
+//! with the processor's vectors; [`bodies`] says who is asked. [`dot_rows`] has no body in `cpu`: there the
+//! index multiplies its own memory. `tests/kernels/checks/` compares both with the
 //! reference on random shapes.
 //!
 //! Operations are of families. A family has the same name in these five rooms: `reference/`, `gpu/`, `cpu/`,
@@ -13,6 +14,7 @@
 //! | `append_turned` | [`append_turned`] | |
 //! | `argmax` | [`argmax`] | |
 //! | `attention` | [`attention`] | `query` for one new token, `tile` for many |
+//! | `dot_rows` | [`dot_rows`] | |
 //! | `feed_forward` | [`norm_gate_up`], [`swiglu`] | `gate_up_vector` for one row, `swiglu` |
 //! | `gather_rows` | [`gather_rows`] | |
 //! | `linear` | [`linear`], [`norm_linear`] | `vector` for one row, `tile` for many, `direct` for many on a software GPU |
@@ -36,7 +38,7 @@ use burn::tensor::{Int, Tensor};
 pub use self::{
     cpu::threads,
     gpu::{Shader, check_shaders, launches, shaders},
-    operands::{Heads, LayerCache, LayerStates, Likeliest, Move, RmsNorm, RopeTable, Span},
+    operands::{ByteRows, Heads, LayerCache, LayerStates, Likeliest, Move, RmsNorm, RopeTable, Span},
 };
 use crate::{
     device::{Bodies, bodies},
@@ -139,6 +141,18 @@ pub fn append_turned(states: &LayerStates, rope: &RopeTable, cache: LayerCache, 
         moved.distance()
     );
     on!(states.keys.device(), append_turned(states, rope, cache, moved))
+}
+
+/// The products of one vector with many of 8 bits a number.
+///
+/// # Shapes
+/// - `x`: `[width]`
+/// - result: `[rows]`
+pub fn dot_rows(x: Tensor<1>, rows: &ByteRows) -> Tensor<1> {
+    match bodies(&x.device()) {
+        Bodies::Gpu => gpu::dot_rows(x, rows),
+        Bodies::Cpu | Bodies::Reference => reference::dot_rows(x, rows),
+    }
 }
 
 /// Causal grouped-query attention over the cache: row `i` of a sequence sees positions

@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Int, Tensor},
+    tensor::{DType, Device, Int, Tensor, TensorData},
 };
 
 /// RMSNorm's weight and epsilon: `y = x / sqrt(mean(x²) + eps) · weight`.
@@ -45,6 +45,36 @@ pub struct RopeTable {
     pub cos: Tensor<2>,
     /// `sin(position · theta^(-2i / head_dim))`.
     pub sin: Tensor<2>,
+}
+
+/// Many vectors of one width, in 8 bits a number, each with a scale.
+#[derive(Debug, Clone)]
+pub struct ByteRows {
+    /// Their numbers, one vector after the other: four a word, the first in its lowest byte.
+    pub values: Tensor<1, Int>,
+    /// What a unit of a vector's numbers is worth, `[rows]`.
+    pub scales: Tensor<1>,
+}
+
+impl ByteRows {
+    /// Puts vectors on the device.
+    ///
+    /// # Shapes
+    /// - `values`: `[rows, width]`, the width a multiple of 4
+    /// - `scales`: `[rows]`
+    pub fn new(values: &[i8], scales: &[f32], device: &Device) -> Self {
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(values);
+        let words = TensorData::new(words, [values.len() / 4]);
+        Self {
+            values: Tensor::from_data(words, (device, DType::U32)),
+            scales: Tensor::from_data(TensorData::from(scales), device),
+        }
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.scales.dims()[0]
+    }
 }
 
 /// The likeliest token of each row of logits, `[rows]` each.

@@ -35,7 +35,8 @@ use crate::{
     Error, Result,
     bundle::model_key,
     config::BundleManifest,
-    index::{ChunkId, Index, TextHash, Vectors},
+    device::Device,
+    index::{ChunkId, Index, OnDevice, TextHash, Vectors},
 };
 use queue::Queue;
 
@@ -77,6 +78,7 @@ impl Step {
 #[derive(Debug)]
 pub struct Workspace<C> {
     index: Index,
+    on_device: OnDevice,
     model_key: String,
     cache: C,
     queue: Queue,
@@ -94,6 +96,7 @@ impl<C: VectorCache> Workspace<C> {
     pub fn new(index: Index, model_key: impl Into<String>, cache: C) -> Self {
         Self {
             index,
+            on_device: OnDevice::default(),
             model_key: model_key.into(),
             cache,
             shared: None,
@@ -114,6 +117,14 @@ impl<C: VectorCache> Workspace<C> {
     /// The chunks, to be searched.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The products of a query's embedding with the index's, computed on a GPU: see [`OnDevice::products`].
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device fails.
+    pub async fn products_on(&mut self, device: &Device, query: &[f32]) -> Result<Option<Vec<f32>>> {
+        self.on_device.products(&self.index, query, device).await
     }
 
     /// Where vectors are kept.

@@ -63,6 +63,20 @@ tests!(
     argmax,
 );
 
+/// What only a GPU has a body for.
+macro_rules! gpu_tests {
+    ($($name:ident),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            if let Some(mut bench) = bench() {
+                pollster::block_on(checks::$name(&mut bench));
+            }
+        }
+    )*};
+}
+
+gpu_tests!(dot_rows, index_on_device);
+
 #[test]
 fn ceilings() {
     if let Some(mut bench) = bench() {

@@ -13,7 +13,11 @@ use std::num::NonZeroUsize;
 pub use project::{CHUNKING, Edit, Nearest, Project, Question, TOP_K, WIDTH, direction, embedding};
 use serde::Serialize;
 
-use crate::index::{Index, Query, Ranker, TextHash, Vectors};
+use crate::{
+    Result,
+    device::Device,
+    index::{Index, OnDevice, Query, Ranker, RetrievedHit, TextHash, Vectors},
+};
 
 /// How chunks are embedded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,28 +91,54 @@ impl<N: Fn() -> f64> Scale<N> {
     /// Asks every question once, and the first one before the clock runs. Only before the first edit: later
     /// the chunks have other numbers.
     pub fn search(&self, ranker: Ranker, questions: &[Question]) -> Searched {
-        let answer = |question: &Question| {
-            self.index.retrieve(&Query {
-                path: "question.py",
-                prefix: &question.text,
-                top_k: TOP_K,
-                ranker,
-                embedding: Some(&question.embedding),
-                ..Query::default()
-            })
-        };
         if let Some(first) = questions.first() {
-            answer(first);
+            self.answer(ranker, first, None);
         }
         let mut searched = Searched::default();
         for question in questions {
             let start = (self.now_ms)();
-            let hits = answer(question);
+            let hits = self.answer(ranker, question, None);
             searched.ms.push((self.now_ms)() - start);
-            let number = |hit| self.project.number(&self.index.chunk(hit)?.span);
-            searched.found.push(hits.iter().filter_map(|hit| number(hit.id)).collect());
+            searched.found.push(self.numbers(&hits));
         }
         searched
+    }
+
+    /// The same by embeddings that a GPU compares; putting them there is in no time.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device) if the device fails.
+    pub async fn search_on(&self, device: &Device, questions: &[Question]) -> Result<Searched> {
+        let mut on_device = OnDevice::default();
+        if let Some(first) = questions.first() {
+            on_device.products(&self.index, &first.embedding, device).await?;
+        }
+        let mut searched = Searched::default();
+        for question in questions {
+            let start = (self.now_ms)();
+            let products = on_device.products(&self.index, &question.embedding, device).await?;
+            let hits = self.answer(Ranker::Dense, question, products.as_deref());
+            searched.ms.push((self.now_ms)() - start);
+            searched.found.push(self.numbers(&hits));
+        }
+        Ok(searched)
+    }
+
+    fn answer(&self, ranker: Ranker, question: &Question, products: Option<&[f32]>) -> Vec<RetrievedHit> {
+        self.index.retrieve(&Query {
+            path: "question.py",
+            prefix: &question.text,
+            top_k: TOP_K,
+            ranker,
+            embedding: Some(&question.embedding),
+            products,
+            ..Query::default()
+        })
+    }
+
+    fn numbers(&self, hits: &[RetrievedHit]) -> Vec<u32> {
+        let number = |hit: &RetrievedHit| self.project.number(&self.index.chunk(hit.id)?.span);
+        hits.iter().filter_map(number).collect()
     }
 
     /// Brings each edited file up to date, its vectors too: milliseconds of each.

@@ -40,7 +40,7 @@ const EMBEDDING: usize = 0;
 ///     leave_out: &[],
 ///     top_k: 10,
 ///     ranker: Ranker::Jaccard,
-///     embedding: None,
+///     ..Query::default()
 /// };
 /// let hits = index.retrieve(&query);
 /// assert_eq!(index.chunk(hits[0].id).map(|chunk| chunk.span.path.as_str()), Some("shapes.py"));
@@ -242,7 +242,7 @@ impl Index {
     }
 
     fn sum_of_embeddings(&self, slot: &Slot) -> Vec<f32> {
-        let Some(embeddings) = self.parts.rows(EMBEDDING) else { return Vec::new() };
+        let Some(embeddings) = self.embeddings() else { return Vec::new() };
         let mut sum = vec![0.0; embeddings.width()];
         for &part in &slot.parts {
             sum.iter_mut().zip(embeddings.numbers(part as usize)).for_each(|(sum, number)| *sum += number);

@@ -1,5 +1,6 @@
 //! Questions to the index.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use llavacode_api::completion::ChunkSpan;
@@ -7,6 +8,7 @@ use llavacode_api::completion::ChunkSpan;
 use super::super::fusion::{FUSION_DEPTH, Scored, best_first, distinct, reciprocal_rank_fusion};
 use super::super::{ChunkId, Query, Ranker, Ranks, RetrievedHit, TextHash, chunker, lexical};
 use super::{EMBEDDING, Index, Slot};
+use crate::index::vectors::Rows;
 
 impl Index {
     /// The chunks that could help, best first, at most `top_k`, no two that repeat each other
@@ -23,8 +25,11 @@ impl Index {
             Ranker::Bm25 => allowed(self.lexical.bm25(window)),
             _ => allowed(self.lexical.similarities(window)),
         };
-        let by_embedding =
-            || query.embedding.map_or(Vec::new(), |embedding| allowed(self.similarities(embedding)));
+        let by_embedding = || {
+            query
+                .embedding
+                .map_or(Vec::new(), |embedding| allowed(self.similarities(embedding, query.products)))
+        };
         let ranked = |scored: Vec<Scored>| best_first(scored, |slot| self.chunk_at(slot));
         let top = |scored| ranked(scored).take(FUSION_DEPTH).map(|(scored, _)| scored.slot).collect();
         let (words, embeddings, scored): (Vec<u32>, Vec<u32>, _) = match query.ranker {
@@ -78,16 +83,29 @@ impl Index {
         if texts.is_empty() { Vec::new() } else { (0..self.slots.len() as u32).filter(says_it).collect() }
     }
 
-    /// The cosine of every chunk that has an embedding with a query's, exact. A chunk's embedding is the
-    /// mean of its parts', so its product is the mean of theirs: a part that chunks share counts once.
-    fn similarities(&self, query: &[f32]) -> Vec<Scored> {
-        let Some(embeddings) = self.parts.rows(EMBEDDING).filter(|rows| rows.width() == query.len()) else {
-            return Vec::new();
-        };
+    /// The product of a query's embedding with that of each part, by its number; `None` if there is none of
+    /// this width. A part without one has some number.
+    pub fn products(&self, query: &[f32]) -> Option<Vec<f32>> {
+        let embeddings = self.embeddings().filter(|rows| rows.width() == query.len())?;
         let mut products = vec![0.0; self.parts.embedded().last().map_or(0, |last| last as usize + 1)];
         for part in self.parts.embedded() {
             products[part as usize] = embeddings.dot(part as usize, query);
         }
+        Some(products)
+    }
+
+    /// The parts' embeddings, by number.
+    pub(in crate::index) fn embeddings(&self) -> Option<&Rows> {
+        self.parts.rows(EMBEDDING)
+    }
+
+    /// The cosine of every chunk that has an embedding with a query's, exact. A chunk's embedding is the
+    /// mean of its parts', so its product is the mean of theirs: a part that chunks share counts once.
+    fn similarities(&self, query: &[f32], products: Option<&[f32]>) -> Vec<Scored> {
+        let Some(products) = products.map(Cow::Borrowed).or_else(|| self.products(query).map(Cow::Owned))
+        else {
+            return Vec::new();
+        };
         let score = |slot: &Slot| {
             let product: f32 = slot.parts.iter().map(|&part| products[part as usize]).sum();
             product / slot.length.max(f32::MIN_POSITIVE)

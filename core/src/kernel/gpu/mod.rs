@@ -8,6 +8,7 @@ mod argmax;
 mod attention;
 pub(super) mod ceilings;
 mod check;
+mod dot_rows;
 mod feed_forward;
 mod gather_rows;
 mod launch;
@@ -23,6 +24,7 @@ pub(super) use self::{
     append_turned::append_turned,
     argmax::argmax,
     attention::attention,
+    dot_rows::dot_rows,
     feed_forward::{norm_gate_up, swiglu},
     gather_rows::gather_rows,
     linear::{linear, norm_linear},
@@ -48,6 +50,7 @@ pub fn shaders() -> Vec<Shader> {
         argmax::kernels(),
         attention::kernels(),
         ceilings::kernels(),
+        dot_rows::kernels(),
         feed_forward::kernels(),
         gather_rows::kernels(),
         linear::kernels(),

@@ -3,6 +3,7 @@
 mod append_turned;
 mod argmax;
 mod attention;
+mod dot_rows;
 mod feed_forward;
 mod gather_rows;
 mod linear;
@@ -14,6 +15,7 @@ pub use self::{
     append_turned::append_turned,
     argmax::argmax,
     attention::attention,
+    dot_rows::dot_rows,
     feed_forward::{norm_gate_up, swiglu},
     gather_rows::gather_rows,
     linear::{linear, norm_linear},

@@ -7,6 +7,7 @@ mod append_turned;
 mod argmax;
 mod attention;
 mod ceilings;
+mod dot_rows;
 mod feed_forward;
 mod gather_rows;
 mod linear;
@@ -19,7 +20,7 @@ use std::ops::RangeInclusive;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use llavacode_core::{
     device::{Bodies, bodies, set_software},
-    kernel::{self, Heads, LayerCache, LayerStates, Move, RmsNorm, RopeTable, Span, reference},
+    kernel::{self, ByteRows, Heads, LayerCache, LayerStates, Move, RmsNorm, RopeTable, Span, reference},
     quant::{Matrix, WeightFormat, part_rows},
 };
 
@@ -28,6 +29,7 @@ pub(crate) use self::{
     argmax::argmax,
     attention::attention,
     ceilings::ceilings,
+    dot_rows::{dot_rows, index_on_device},
     feed_forward::{norm_gate_up, swiglu},
     gather_rows::gather_rows,
     linear::linear,
