@@ -2,8 +2,15 @@
 //! GPU. Without any adapter there is nothing to test, and the test says so.
 #![cfg(not(target_family = "wasm"))]
 
+use std::path::Path;
+
 use burn::tensor::Device;
-use llavacode_core::device::has_kernels;
+use llavacode_core::{
+    device::has_kernels,
+    engine::{CancelFlag, CompletionRequest, Engine, Lane, NativeHost, Place},
+    weights::FolderFiles,
+    workspace::{MemoryCache, Workspace},
+};
 use llavacode_tests::{llama_cpp, parity};
 
 // One test, so that one process makes one device.
@@ -32,4 +39,28 @@ async fn models_match_the_reference_through_the_kernels() {
         parity::projector_matches_reference(fixture, &device).await;
     }
     llama_cpp::tiny_models_match(&device, 2, 16).await;
+    steps_queued_ahead_change_no_completion(&device).await;
+}
+
+/// Of the models that come with the page.
+async fn steps_queued_ahead_change_no_completion(device: &Device) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/bundle");
+    let files = FolderFiles { root };
+    let engine = Engine::load(&files, device, NativeHost::default(), |_| ()).await;
+    let mut engine = engine.expect("the bundle loads");
+    engine.manifest.prompt.max_new_tokens = 8;
+    let mut workspace = Workspace::of_bundle(&engine.manifest, MemoryCache::default());
+    for (place, multi_line) in [("def area(self):\n    return self.", false), ("import ", true)] {
+        let request = CompletionRequest { multi_line, ..CompletionRequest::at("shapes.py", place, "\n") };
+        let mut found = Vec::new();
+        for steps in [0, 1, 3] {
+            engine.queue_ahead(steps);
+            let (mut at, cancel) = (Place::new(request.clone()), CancelFlag::default());
+            let done = engine.complete(&mut workspace, &mut at, Lane::Base, &cancel, |_| ()).await;
+            let done = done.expect("it completes");
+            found.push((done.text, done.stop, done.log_probabilities, done.launches_per_step));
+        }
+        assert!(found.iter().all(|ahead| *ahead == found[0]), "{found:?}");
+        assert!(found[0].2.len() > 1, "more than one token: {found:?}");
+    }
 }

@@ -1,10 +1,13 @@
 //! Prefill and decoding of one completion: from its prompt's positions to its text.
 
+use std::collections::VecDeque;
+
 use burn::tensor::{Int, Tensor, Transaction};
 use llavacode_api::completion::{Completion, CompletionEvent, Lane, StopReason, Ttft};
 
 use super::{
     CancelFlag, Engine, Host,
+    ahead::{Begun, Queued},
     lookup::Lookup,
     place::Place,
     prefill::{Prefill, steps},
@@ -14,7 +17,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    device::has_kernels,
+    device::{self, has_kernels},
     index::Index,
     kernel::{self, Likeliest},
     model::token_ids,
@@ -185,6 +188,7 @@ impl<'a, H: Host> Generation<'a, H> {
         emit: &mut impl FnMut(CompletionEvent),
     ) -> Result<(usize, StopReason)> {
         let engine = self.engine;
+        let mut queued = VecDeque::new();
         if engine.draft_tokens > 0 {
             self.lookup = self.place.lookup(engine, &self.chunks);
             self.generated.iter().for_each(|&token| self.lookup.push(token));
@@ -196,15 +200,16 @@ impl<'a, H: Host> Generation<'a, H> {
                 }
             }
             cancel.check()?;
-            let draft = self.draft();
-            let before = kernel::launches();
-            chosen = self.step(chosen, &draft, session).await?;
-            self.draft_tokens += draft.len();
-            self.accepted_tokens += chosen.right.len();
-            let launches = (kernel::launches() - before) as usize;
-            if launches > 0 && draft.is_empty() {
-                self.launches_per_step = Some(launches);
-            }
+            chosen = match engine.draft_tokens == 0 && self.healing.is_over() {
+                true => self.next(chosen, &mut queued, session).await?,
+                false => {
+                    let draft = self.draft();
+                    let chosen = self.step(chosen, &draft, session).await?;
+                    self.draft_tokens += draft.len();
+                    self.accepted_tokens += chosen.right.len();
+                    chosen
+                }
+            };
             if !has_kernels(&engine.device) {
                 engine.host.yield_now().await;
             }
@@ -228,17 +233,47 @@ impl<'a, H: Host> Generation<'a, H> {
     /// One decode step: from the token chosen last, and a draft of what follows it, to the next one. The
     /// cache then ends before that one.
     async fn step(&self, last: Chosen, draft: &[u32], session: &mut Session) -> Result<Chosen> {
-        let Engine { reader, device, .. } = self.engine;
-        let span = session.cache.next(1, 1 + draft.len());
+        let start = session.cache.len;
         // The chosen token goes to the next step on the device.
         let ids = match draft {
             [] => last.on_device,
-            draft => Tensor::cat(vec![last.on_device, token_ids(draft, device)], 0),
+            draft => Tensor::cat(vec![last.on_device, token_ids(draft, &self.engine.device)], 0),
         };
-        let hidden = reader.forward(reader.embed(ids), &mut session.cache, span);
-        let chosen = self.choose(reader.logits(hidden), draft).await?;
-        session.cache.truncate(span.start + 1 + chosen.right.len());
+        let chosen = self.choose(self.read_tokens(ids, session), draft).await?;
+        session.cache.truncate(start + 1 + chosen.right.len());
         Ok(chosen)
+    }
+
+    /// The next token, with the steps behind it queued that may be wanted. The cache then ends behind those.
+    async fn next(
+        &mut self,
+        last: Chosen,
+        queued: &mut VecDeque<Queued<Result<Vec<Token>>>>,
+        session: &mut Session,
+    ) -> Result<Chosen> {
+        let engine = self.engine;
+        let left = engine.manifest.prompt.max_new_tokens.saturating_sub(self.generated.len());
+        while queued.len() < left.clamp(1, 1 + engine.steps_ahead) {
+            let ids = queued.back().map_or(&last.on_device, |step| &step.ids).clone();
+            let before = kernel::launches();
+            let likeliest = kernel::argmax(self.read_tokens(ids, session));
+            let launches = (kernel::launches() - before) as usize;
+            if launches > 0 {
+                self.launches_per_step = Some(launches);
+            }
+            let ids = likeliest.ids.clone();
+            queued.push_back(Queued { ids, chosen: Begun::new(read(likeliest)) });
+        }
+        let Queued { ids, chosen } = queued.pop_front().ok_or_else(no_token)?;
+        let next = chosen.value().await?.first().copied().ok_or_else(no_token)?;
+        Ok(Chosen { right: Vec::new(), next, on_device: ids })
+    }
+
+    /// Reads tokens behind what the cache holds: logits behind each of them.
+    fn read_tokens(&self, ids: Tensor<1, Int>, session: &mut Session) -> Tensor<2> {
+        let reader = &self.engine.reader;
+        let span = session.cache.next(1, ids.dims()[0]);
+        reader.logits(reader.forward(reader.embed(ids), &mut session.cache, span))
     }
 
     /// The likeliest token behind each row, as far as the draft was right; while text before the cursor is
@@ -246,18 +281,18 @@ impl<'a, H: Host> Generation<'a, H> {
     async fn choose(&self, logits: Tensor<2>, draft: &[u32]) -> Result<Chosen> {
         if self.healing.is_over() {
             let likeliest = kernel::argmax(logits);
-            let tokens = read(&likeliest).await?;
+            let ids = likeliest.ids.clone();
+            let tokens = read(likeliest).await?;
             let is_right = |(token, drafted): &(&Token, &u32)| token.id == **drafted;
             let right = tokens.iter().zip(draft).take_while(is_right).count();
             let next = *tokens.get(right).ok_or_else(no_token)?;
             let on_device = match draft {
-                [] => likeliest.ids,
-                _ => likeliest.ids.narrow(0, right, 1),
+                [] => ids,
+                _ => ids.narrow(0, right, 1),
             };
             return Ok(Chosen { right: tokens[..right].to_vec(), next, on_device });
         }
-        let data = logits.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-        let logits: Vec<f32> = data.iter().collect();
+        let logits = device::read(logits).await?;
         // The text that was taken back is made of tokens, so one of them is allowed.
         let (id, log_probability) = self.healing.choose(&self.engine.tokenizer, &logits).unwrap_or_default();
         let on_device = token_ids(&[id], &self.engine.device);
@@ -313,9 +348,8 @@ impl<'a, H: Host> Generation<'a, H> {
 }
 
 /// Reads the rows' ids and log-probabilities back, in one go.
-async fn read(likeliest: &Likeliest) -> Result<Vec<Token>> {
-    let both =
-        Transaction::default().register(likeliest.log_probabilities.clone()).register(likeliest.ids.clone());
+async fn read(likeliest: Likeliest) -> Result<Vec<Token>> {
+    let both = Transaction::default().register(likeliest.log_probabilities).register(likeliest.ids);
     let data = both.execute_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
     let [log_probabilities, ids] = &data[..] else { return Err(no_token()) };
     let rows = ids.iter::<u32>().zip(log_probabilities.iter::<f32>());

@@ -4,6 +4,7 @@
 //! the vectors of a [workspace](crate::workspace)'s chunks, `complete` answers requests, lane by lane at
 //! one [`Place`]. It does one thing at a time; who calls it decides what comes next.
 
+mod ahead;
 mod complete;
 mod embedding;
 mod generation;
@@ -31,13 +32,14 @@ use crate::{
     Result,
     bundle::{self, Embedder, Models, Progress},
     config::BundleManifest,
-    device::has_kernels,
+    device::{has_kernels, is_software},
     kernel,
     model::{projector::Projector, reader::Reader, token_ids},
     prompt::PromptBuilder,
     tokenize::Tokenizer,
     weights::BundleFiles,
 };
+use ahead::STEPS_AHEAD;
 use lookup::MOST_DRAFT_TOKENS;
 use read_chunks::ReadChunks;
 use session::Session;
@@ -58,6 +60,7 @@ pub struct Engine<H> {
     sessions: BTreeMap<Lane, Session>,
     read_chunks: ReadChunks,
     draft_tokens: usize,
+    steps_ahead: usize,
     pub(crate) host: H,
 }
 
@@ -106,6 +109,7 @@ impl<H: Host> Engine<H> {
             sessions: BTreeMap::new(),
             read_chunks: ReadChunks::default(),
             draft_tokens,
+            steps_ahead: if has_kernels(device) && !is_software(device) { STEPS_AHEAD } else { 0 },
             host,
         })
     }
@@ -152,6 +156,12 @@ impl<H: Host> Engine<H> {
     /// Completions are the same. At first it is what the bundle says.
     pub fn look_up(&mut self, draft_tokens: usize) {
         self.draft_tokens = draft_tokens.min(MOST_DRAFT_TOKENS);
+    }
+
+    /// Sets how many decode steps are queued behind the one that is waited for, while tokens are not looked
+    /// up. Completions are the same. At first they are a few on a GPU and none elsewhere.
+    pub fn queue_ahead(&mut self, steps: usize) {
+        self.steps_ahead = steps;
     }
 
     /// Bytes of weights and KV caches on the device.

@@ -1,9 +1,11 @@
-//! What prompt lookup gains: tasks of a project, completed token by token and with draft tokens.
+//! Ways of decoding: tasks of a project, completed token by token, with draft tokens looked up, and with
+//! steps queued ahead.
 //!
 //! ```text
-//! cargo run --release -p llavacode-core --example lookup -- <bundle folder> <workspace.json> <tasks.json> [tasks]
+//! cargo run --release -p llavacode-core --example decoding -- <bundle folder> <workspace.json> <tasks.json> [tasks] [gpu]
 //! ```
-//! On two threads of the CPU. The two take turns, so that a slow moment of the machine falls on both.
+//! On two threads of the CPU, or on the GPU. The ways take turns, so that a slow moment of the machine falls
+//! on all of them.
 
 use std::{error::Error, fs, time::Instant};
 
@@ -15,6 +17,9 @@ use llavacode_core::{
     weights::FolderFiles,
     workspace::{MemoryCache, Pace, Workspace},
 };
+
+/// A way of decoding: draft tokens and steps ahead.
+const WAYS: [(&str, usize, usize); 3] = [("plain", 0, 0), ("lookup", usize::MAX, 0), ("ahead", 0, 2)];
 
 /// One way of decoding, over all tasks of a lane.
 #[derive(Default)]
@@ -28,7 +33,7 @@ struct Sums {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [bundle, project, tasks, rest @ ..] = &arguments[..] else {
-        return Err("usage: lookup <bundle folder> <workspace.json> <tasks.json> [tasks]".into());
+        return Err("usage: decoding <bundle folder> <workspace.json> <tasks.json> [tasks] [gpu]".into());
     };
     let mut tasks: Vec<Task> = serde_json::from_slice(&fs::read(tasks)?)?;
     if let Some(most) = rest.first() {
@@ -36,11 +41,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let project: serde_json::Value = serde_json::from_slice(&fs::read(project)?)?;
     let files = project["files"].as_array().ok_or("the workspace has no files")?;
+    let device = match rest.get(1).map(String::as_str) {
+        Some("gpu") => Device::wgpu_options().init()?,
+        _ => Device::flex(),
+    };
     threads::engage(threads::spawn(1));
     pollster::block_on(async {
         let files_of_bundle = FolderFiles { root: bundle.into() };
         let host = NativeHost::default();
-        let mut engine = Engine::load(&files_of_bundle, &Device::flex(), host, |_| ()).await?;
+        let mut engine = Engine::load(&files_of_bundle, &device, host, |_| ()).await?;
         let mut workspace = Workspace::of_bundle(&engine.manifest, MemoryCache::default());
         for file in files {
             let (path, text) = (file["path"].as_str(), file["text"].as_str());
@@ -49,12 +58,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let batch = Pace::of_parts(engine.manifest.prompt.soft_tokens).batch();
         while !workspace.embed_next(&engine, batch).await?.is_over() {}
         for lane in engine.lanes() {
-            let mut ways = [Sums::default(), Sums::default()];
+            let mut ways: [Sums; WAYS.len()] = Default::default();
             let mut differ = 0;
             for task in &tasks {
                 let mut texts = Vec::new();
-                for (draft_tokens, sums) in [0, usize::MAX].into_iter().zip(&mut ways) {
+                for ((_, draft_tokens, steps), sums) in WAYS.into_iter().zip(&mut ways) {
                     engine.look_up(draft_tokens);
+                    engine.queue_ahead(steps);
                     let cursor = CompletionRequest::at(&task.path, &task.prefix, &task.suffix);
                     let mut place = Place::new(cursor);
                     let (cancel, started) = (CancelFlag::default(), Instant::now());
@@ -65,20 +75,23 @@ fn main() -> Result<(), Box<dyn Error>> {
                     sums.accepted += done.accepted_tokens;
                     texts.push((done.text, done.stop));
                 }
-                differ += usize::from(texts[0] != texts[1]);
+                differ += usize::from(texts.iter().any(|text| *text != texts[0]));
             }
-            let [plain, lookup] = ways;
+            let plain = ways[0].decode_seconds;
             println!(
-                "{:<10} {} tokens in {:.1} s, with lookup {:.1} s ({:.2} times as fast); {} of {} draft tokens right; {differ} of {} completions differ",
+                "{}: {} tokens; {differ} of {} completions differ",
                 lane.key(),
-                plain.tokens,
-                plain.decode_seconds,
-                lookup.decode_seconds,
-                plain.decode_seconds / lookup.decode_seconds,
-                lookup.accepted,
-                lookup.draft,
-                tasks.len(),
+                ways[0].tokens,
+                tasks.len()
             );
+            for ((name, ..), sums) in WAYS.into_iter().zip(&ways) {
+                let seconds = sums.decode_seconds;
+                print!("  {name:<8} {seconds:.2} s ({:.2} times as fast)", plain / seconds);
+                match sums.draft {
+                    0 => println!(),
+                    draft => println!("; {} of {draft} draft tokens right", sums.accepted),
+                }
+            }
         }
         Ok(())
     })
