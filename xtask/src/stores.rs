@@ -20,7 +20,8 @@ pub(crate) struct Options {
     /// Seconds after which a ranker of another store is asked no further question
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Write the runs to docs/stores.json and the table into docs/index.md
+    /// Write the runs to docs/stores.json, the table into docs/index.md, and what our index takes to be
+    /// searched into docs/bench.json
     #[arg(long)]
     write: bool,
 }
@@ -41,6 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.write {
         stores.arg("--out").arg(paths::root().join("docs/stores.json"));
         stores.arg("--document").arg(paths::root().join("docs/index.md"));
+        stores.arg("--figures").arg(paths::root().join("docs/bench.json"));
     } else {
         stores.arg("--out").arg(reports.join("stores.json"));
     }

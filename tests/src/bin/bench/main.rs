@@ -3,6 +3,8 @@
 //! `cargo xtask bench` builds the page and runs this.
 
 #[cfg(not(target_family = "wasm"))]
+mod figures;
+#[cfg(not(target_family = "wasm"))]
 mod first;
 #[cfg(not(target_family = "wasm"))]
 mod native;

@@ -13,7 +13,7 @@ use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::{BrowserOptions, Gpu};
 use serde_json::{Map, Value, json};
 
-use super::{first, table};
+use super::{figures, first, table};
 
 /// The model that is part of the page.
 const PICO: &str = "pico";
@@ -79,7 +79,7 @@ struct Arguments {
     /// Measure nothing: show a report that was made before, and write its table where one is asked for
     #[arg(long)]
     report: Option<PathBuf>,
-    /// A file for the report without the tasks' texts
+    /// A file for the report without the tasks' texts; what it has of other devices and of `stores` stays
     #[arg(long)]
     json: Option<PathBuf>,
     /// A document to write the table into, between its lines `<!-- bench-pico-webgpu:begin -->` and
@@ -145,9 +145,9 @@ fn show(arguments: &Arguments, report: &Map<String, Value>) -> Result<()> {
     let measured = serde_json::from_value::<Report>(json!(report))?;
     table::print(&measured, report);
     if let Some(json) = &arguments.json {
-        let mut short = report.clone();
-        short.remove("results");
-        fs::write(json, serde_json::to_string_pretty(&short)? + "\n")?;
+        let kept = fs::read(json).map_or(Ok(Value::Null), |bytes| serde_json::from_slice(&bytes))?;
+        let figures = figures::with_kept(report.clone(), &kept, arguments.device.key());
+        fs::write(json, serde_json::to_string_pretty(&figures)? + "\n")?;
     }
     if let Some(document) = &arguments.document {
         let name = format!("bench-{}-{}", arguments.model, arguments.device.key());

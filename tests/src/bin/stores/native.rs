@@ -13,7 +13,7 @@ use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::report::{Opened, Project, Report, Run, STORES, Searched, Store};
 
@@ -50,6 +50,9 @@ struct Arguments {
     /// A document to write the table into, between its lines `<!-- stores:begin -->` and `<!-- stores:end -->`
     #[arg(long)]
     document: Option<PathBuf>,
+    /// A file of the page's figures, to write into it what our index takes to be searched
+    #[arg(long)]
+    figures: Option<PathBuf>,
 }
 
 /// What a store gave, or why it did not.
@@ -93,6 +96,12 @@ pub(super) async fn main() -> Result<()> {
         fs::write(&arguments.out, serde_json::to_string_pretty(&report.json())? + "\n")?;
         let table = report.markdown();
         println!("\n{table}");
+        if let Some(figures) = &arguments.figures {
+            let json = fs::read(figures).with_context(|| format!("{} cannot be read", figures.display()))?;
+            let mut json: Value = serde_json::from_slice(&json)?;
+            json["index"]["search_ms"] = report.search_ms();
+            fs::write(figures, serde_json::to_string_pretty(&json)? + "\n")?;
+        }
         match &arguments.document {
             Some(document) => write_between(document, "stores", &table),
             None => Ok(()),

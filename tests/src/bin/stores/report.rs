@@ -232,6 +232,22 @@ impl Report {
         share(&run.searched.get(ranker)?.found, &ours.searched.get(ranker)?.found)
     }
 
+    /// Median milliseconds of a question to the index as the page holds it with pico, by thousands of chunks
+    /// and ranker.
+    pub(super) fn search_ms(&self) -> Value {
+        let mut found = json!({});
+        let [_, _, parts, _] = &STORES;
+        for &Project { chunks, .. } in &self.projects {
+            for ranker in RANKERS {
+                let times = self.times(parts, chunks, Figure::Search(ranker), 50.0);
+                if let Some([_, median, _]) = times {
+                    found[format!("{}k", chunks as f64 / 1e3)][ranker] = json!(median);
+                }
+            }
+        }
+        found
+    }
+
     /// Every run's figures; ratios over ours, with quartiles, by chunks, figure and store.
     pub(super) fn json(&self) -> Value {
         let mut ratios = json!({});
@@ -414,6 +430,16 @@ mod tests {
         assert_eq!(json["ratios"]["1000"]["bm25"]["orama"]["quartiles"], json!([4.5, 5.5]));
         assert_eq!(json["ratios"]["1000"]["edit"]["orama"]["median"], 1.0);
         assert!(json["ratios"]["1000"]["jaccard"].is_null(), "Orama has none");
+    }
+
+    #[test]
+    fn what_the_page_holds_with_pico_is_told_by_thousands_of_chunks() {
+        let mut report = report();
+        assert_eq!(report.search_ms(), json!({}));
+        for turn in 0..3 {
+            report.runs.push(run(&STORES[2], turn, 100.0 * (1 + turn) as f64, &[1]));
+        }
+        assert_eq!(report.search_ms()["1k"]["hybrid"], 2.0);
     }
 
     #[test]
