@@ -1,13 +1,13 @@
 //! The lanes of an engine, natively on the CPU, with the bundle that comes with the page.
 #![cfg(not(target_family = "wasm"))]
 
-use std::{fs, num::NonZeroUsize, path::Path};
+use std::{collections::BTreeSet, fs, num::NonZeroUsize, path::Path};
 
 use burn::tensor::Device;
 use llavacode_core::{
     Error,
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
-    config::{BundleManifest, FileEntry, PromptConfig},
+    config::{BundleManifest, FileEntry, PromptConfig, WeightFormat},
     engine::{
         CancelFlag, ChunkSpan, Completion, CompletionEvent, CompletionRequest, Engine, Lane, NativeHost,
         Place, PromptPart,
@@ -19,11 +19,15 @@ use llavacode_core::{
 
 /// The bundle's files, with the projector of xRAG's lane or without one, its prompts changed.
 fn bundle(xrag: Option<Vec<u8>>, change: impl FnOnce(&mut PromptConfig)) -> MemoryFiles {
+    changed_bundle(xrag, |manifest| change(&mut manifest.prompt))
+}
+
+fn changed_bundle(xrag: Option<Vec<u8>>, change: impl FnOnce(&mut BundleManifest)) -> MemoryFiles {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/bundle");
     let read = |path: &str| fs::read(folder.join(path)).expect("the bundle is complete");
     let mut manifest: BundleManifest = serde_json::from_slice(&read(MANIFEST)).expect("a manifest");
     manifest.files.remove(XRAG_PROJECTOR);
-    change(&mut manifest.prompt);
+    change(&mut manifest);
     let mut files = MemoryFiles::default();
     for path in manifest.files.keys() {
         files.files.insert(path.clone(), read(path).into());
@@ -104,6 +108,34 @@ fn nought() -> Vec<u8> {
     let header = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
     bytes[8 + header..].fill(0);
     bytes
+}
+
+/// The encoder is kept in 8 bits a weight; its vectors are kept in 8 bits a number anyway.
+#[tokio::test]
+async fn the_encoders_8_bits_hardly_move_its_vectors() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/demo/workspace.json");
+    let demo: serde_json::Value = serde_json::from_slice(&fs::read(demo).expect("the demo")).expect("JSON");
+    let text = demo["files"][0]["text"].as_str().expect("a file's text");
+    let texts: Vec<String> = chunker::parts(text, 40).map(Into::into).collect();
+    let vectors = async |format: WeightFormat| {
+        let files = changed_bundle(None, |manifest| manifest.quantization.encoder = format.into());
+        let engine = Engine::load(&files, &Device::flex(), NativeHost::default(), |_| ()).await;
+        engine.expect("the bundle loads").embed_texts(&texts).await.expect("the CPU computes")
+    };
+    let (exact, rounded) = (vectors(WeightFormat::F32).await, vectors(WeightFormat::Q8).await);
+    // The embedding, and the projection that is a soft token.
+    for (kind, most) in [(0, 0.02), (1, 0.02)] {
+        let (mut difference, mut size) = (0.0, 0.0);
+        for (exact, rounded) in exact.iter().zip(&rounded) {
+            for (a, b) in exact.rows()[kind].numbers().zip(rounded.rows()[kind].numbers()) {
+                difference += (a - b).powi(2);
+                size += a.powi(2);
+            }
+        }
+        let error = (difference / size).sqrt();
+        println!("vectors of kind {kind} move by {error:.4}");
+        assert!(error > 0.0 && error < most, "vectors of kind {kind} move by {error}");
+    }
 }
 
 #[tokio::test]
@@ -302,6 +334,39 @@ async fn a_chunk_is_read_once_and_kept_within_bounds() {
     page.engine.keep_chunks_within(0);
     let unkept = page.complete(Lane::Cached, &request()).await.expect("it completes");
     assert_eq!((said(&unkept), unkept.ttft.encoded_chunks), (said(&first), 1), "nothing may be kept");
+}
+
+#[tokio::test]
+async fn steps_queued_ahead_change_no_completion() {
+    let mut page = Page::open(bundle(None, |prompt| {
+        with_every_lane(prompt);
+        // Some completions end by it.
+        prompt.max_new_tokens = 7;
+    }))
+    .await;
+    let mut ends = BTreeSet::new();
+    for lane in page.engine.lanes() {
+        for place in ["total = area_of(", "print(circle.", "def area_of(circle):\n    return c"] {
+            for multi_line in [false, true] {
+                let cursor = CompletionRequest::at("main.py", place, "\n");
+                let request = CompletionRequest { multi_line, ..cursor };
+                page.engine.queue_ahead(0);
+                let plain = page.complete(lane, &request).await.expect("it completes");
+                for steps in [1, 2, 30] {
+                    page.engine.queue_ahead(steps);
+                    let ahead = page.complete(lane, &request).await.expect("it completes");
+                    assert_eq!(
+                        (&ahead.text, ahead.stop, &ahead.log_probabilities),
+                        (&plain.text, plain.stop, &plain.log_probabilities),
+                        "{lane:?} at {place:?}, {steps} ahead"
+                    );
+                    assert!(ahead.reused_tokens > 0, "what was queued too far is no part of the prompt");
+                }
+                ends.insert(format!("{:?}", plain.stop));
+            }
+        }
+    }
+    assert!(ends.len() > 1, "{ends:?}");
 }
 
 #[tokio::test]
