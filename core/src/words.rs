@@ -14,11 +14,27 @@ pub fn is_word(c: char) -> bool {
 pub fn word_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        let start = at + text[at..].find(is_word)?;
-        let end = text[start..].find(|c| !is_word(c)).map_or(text.len(), |length| start + length);
-        at = end;
-        Some(start..end)
+        let start = find(text, at, true);
+        at = find(text, start, false);
+        (start < at).then_some(start..at)
     })
+}
+
+/// The first character from `at` on that belongs to a word, or belongs to none; the text's end if there is
+/// no such character.
+fn find(text: &str, mut at: usize, in_word: bool) -> usize {
+    while let Some(&byte) = text.as_bytes().get(at) {
+        let (found, width) = if byte.is_ascii() {
+            (byte.is_ascii_alphanumeric() || byte == b'_', 1)
+        } else {
+            text[at..].chars().next().map_or((false, 1), |c| (is_word(c), c.len_utf8()))
+        };
+        if found == in_word {
+            break;
+        }
+        at += width;
+    }
+    at
 }
 
 /// The words of a text, in their order.

@@ -349,7 +349,7 @@ async fn steps_queued_ahead_change_no_completion() {
         for place in ["total = area_of(", "print(circle.", "def area_of(circle):\n    return c"] {
             for multi_line in [false, true] {
                 let cursor = CompletionRequest::at("main.py", place, "\n");
-                let request = CompletionRequest { multi_line, ..cursor };
+                let request = CompletionRequest { multi_line, cold: true, ..cursor };
                 page.engine.queue_ahead(0);
                 let plain = page.complete(lane, &request).await.expect("it completes");
                 for steps in [1, 2, 30] {
@@ -360,8 +360,11 @@ async fn steps_queued_ahead_change_no_completion() {
                         (&plain.text, plain.stop, &plain.log_probabilities),
                         "{lane:?} at {place:?}, {steps} ahead"
                     );
-                    assert!(ahead.reused_tokens > 0, "what was queued too far is no part of the prompt");
                 }
+                let warm = CompletionRequest { cold: false, ..request };
+                let warm = page.complete(lane, &warm).await.expect("it completes");
+                assert!(warm.reused_tokens > 0, "what was queued too far is no part of the prompt");
+                assert_eq!(warm.text, plain.text);
                 ends.insert(format!("{:?}", plain.stop));
             }
         }

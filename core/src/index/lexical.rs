@@ -19,7 +19,9 @@
 //! An inverted index gives both for all chunks at once: it visits only the chunks that share a word
 //! with the query.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+use rustc_hash::FxHashMap;
 
 use super::fusion::Scored;
 use crate::words::words;
@@ -85,7 +87,7 @@ struct Length {
 #[derive(Debug, Clone, Default)]
 pub struct LexicalIndex {
     /// The texts that contain the word, in the order of their slots.
-    postings: HashMap<Box<str>, Vec<Posting>>,
+    postings: FxHashMap<Box<str>, Vec<Posting>>,
     /// The length of each slot's text.
     lengths: Vec<Length>,
     /// Texts with a word.
@@ -95,8 +97,8 @@ pub struct LexicalIndex {
 }
 
 /// A text's words with how often each comes.
-fn word_counts(text: &str) -> HashMap<&str, u32> {
-    let mut counts = HashMap::new();
+fn word_counts(text: &str) -> FxHashMap<&str, u32> {
+    let mut counts = FxHashMap::default();
     words(text).for_each(|word| *counts.entry(word).or_default() += 1);
     counts
 }

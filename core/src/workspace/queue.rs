@@ -1,6 +1,8 @@
 //! Texts that wait for vectors, in order, each once.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+
+use rustc_hash::FxHashSet;
 
 use crate::index::TextHash;
 
@@ -15,7 +17,7 @@ pub(super) struct Queue {
     /// It does not have these.
     missing: VecDeque<Text>,
     /// What is in either.
-    listed: HashSet<TextHash>,
+    listed: FxHashSet<TextHash>,
 }
 
 impl Queue {
@@ -79,7 +81,7 @@ impl Queue {
 
 fn take(
     from: &mut VecDeque<Text>,
-    listed: &mut HashSet<TextHash>,
+    listed: &mut FxHashSet<TextHash>,
     most: usize,
     wanted: impl Fn(TextHash) -> bool,
 ) -> Vec<Text> {

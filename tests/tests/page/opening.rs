@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use llavacode_tests::harness::{Page, visit};
+use llavacode_tests::harness::{Key, Page, visit};
 use llavacode_tests::webdriver::BrowserOptions;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -47,13 +47,8 @@ async fn what_gitignore_names_is_left_out_of_a_folder() -> Result<()> {
 async fn a_zip_archive_opens_as_a_project() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let archive = folder.path().join("shop-main.zip");
-    let mut zip = ZipWriter::new(File::create(&archive)?);
-    for (path, text) in [("shop/.gitignore", "*.log"), ("shop/a.log", "no"), ("shop/api/views.py", "v = 1\n")]
-    {
-        zip.start_file(path, SimpleFileOptions::default())?;
-        zip.write_all(text.as_bytes())?;
-    }
-    zip.finish()?;
+    let files = [("shop/.gitignore", "*.log"), ("shop/a.log", "no"), ("shop/api/views.py", "v = 1\n")];
+    pack(&archive, files.map(|(path, text)| (path.to_owned(), text)))?;
     let broken = folder.path().join("broken.zip");
     std::fs::write(&broken, b"PK\x03\x04 and nothing more")?;
     visit("zip", site()?, "", &BrowserOptions::default(), async |page| {
@@ -70,6 +65,45 @@ async fn a_zip_archive_opens_as_a_project() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn of_a_large_project_the_folders_above_the_open_file_are_open() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let archive = folder.path().join("large.zip");
+    let files = (0..200).map(|file| (format!("large/shop/f{file}.py"), "f = 1\n"));
+    pack(&archive, files.chain([("large/api/views.py".to_owned(), "v = 1\n")]))?;
+    visit("large", site()?, "", &BrowserOptions::default(), async |page| {
+        shows(page, |path| !path.is_empty()).await?;
+        page.choose_file("file-input", &archive).await?;
+        wait_for_rows(page, &["api/", "api/views.py", "shop/"]).await?;
+        page.element("editor-content").await?.click().await?;
+        control(page, 'p').await?;
+        page.wait_until("the dialog", "document.activeElement?.dataset?.testid === 'go-to-text'", SOON)
+            .await?;
+        page.type_text("f123").await?;
+        page.press(&[Key::Enter]).await?;
+        shows(page, |path| path == "shop/f123.py").await?;
+        let row = "document.querySelector(\"[role='treeitem'][data-path='shop/f123.py']\")";
+        page.wait_until(
+            "its row is there",
+            &format!("{row}?.getAttribute('aria-selected') === 'true'"),
+            SOON,
+        )
+        .await?;
+        Ok(())
+    })
+    .await
+}
+
+fn pack(archive: &Path, files: impl IntoIterator<Item = (String, &'static str)>) -> Result<()> {
+    let mut zip = ZipWriter::new(File::create(archive)?);
+    for (path, text) in files {
+        zip.start_file(path, SimpleFileOptions::default())?;
+        zip.write_all(text.as_bytes())?;
+    }
+    zip.finish()?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -96,7 +130,7 @@ async fn files_join_the_project_or_replace_it_as_the_user_says() -> Result<()> {
 
         page.choose_file("file-input", &b).await?;
         asked(page).await?;
-        page.press(&[llavacode_tests::harness::Key::Escape]).await?;
+        page.press(&[Key::Escape]).await?;
         wait_for_rows(page, &["a 2.py", "a.py", "b.py"]).await?;
 
         page.choose_file("file-input", &b).await?;

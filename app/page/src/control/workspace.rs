@@ -16,6 +16,7 @@ use crate::state::changes::History;
 use crate::state::file::File;
 use crate::state::find::Hit;
 use crate::state::notices::Severity;
+use crate::state::tree::{closed_at_first, reveal};
 use crate::state::workspace::{Home, Tabs, Workspace};
 use llavacode_protocol::SourceFile;
 
@@ -151,6 +152,9 @@ impl Control {
         self.state.forget_suggestions();
         self.state.history.update(History::clear);
         self.with_editor(Editor::reset);
+        // Before the files: they would all be listed.
+        let paths = workspace.files.keys().map(String::as_str);
+        self.state.closed_folders.set(closed_at_first(paths, tabs.active.as_deref()));
         self.state.workspace.set(workspace);
         self.state.tabs.set(tabs);
         self.show_active();
@@ -163,6 +167,7 @@ impl Control {
         let active = self.state.tabs.with_untracked(|tabs| tabs.active.clone());
         match active {
             Some(path) => {
+                self.state.closed_folders.maybe_update(|closed| reveal(closed, &path));
                 let text =
                     self.state.workspace.with_untracked(|w| w.text(&path).unwrap_or_default().to_owned());
                 self.with_editor(|editor| editor.set_document(&path, &text));

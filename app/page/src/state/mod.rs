@@ -29,6 +29,8 @@ pub mod task_results;
 pub mod tree;
 pub mod workspace;
 
+use std::collections::BTreeSet;
+
 use leptos::prelude::*;
 use llavacode_api::completion::Lane;
 
@@ -70,6 +72,8 @@ pub struct State {
     pub workspace: RwSignal<Workspace>,
     /// Which of them are open.
     pub tabs: RwSignal<Tabs>,
+    /// Folders that are closed in the explorer, each with `/` at its end.
+    pub closed_folders: RwSignal<BTreeSet<String>>,
     /// What was done to the files in the explorer and can be undone.
     pub history: RwSignal<History>,
     /// What is looked for in all files, while it is.
@@ -131,6 +135,7 @@ impl State {
             index: RwSignal::new(IndexState::Waiting),
             workspace: RwSignal::new(Workspace::default()),
             tabs: RwSignal::new(Tabs::default()),
+            closed_folders: RwSignal::new(BTreeSet::new()),
             history: RwSignal::new(History::default()),
             find: RwSignal::new(None),
             find_asked: RwSignal::new(false),

@@ -15,6 +15,35 @@ pub struct Row {
     pub open: Option<bool>,
 }
 
+/// More files than these are not all listed at first: a screen holds a few dozen rows, and making thousands
+/// takes a second.
+const ALL_OPEN: usize = 200;
+
+/// The folders that are closed when a project is opened: of a large one all but those above its open file.
+pub fn closed_at_first<'a>(
+    paths: impl ExactSizeIterator<Item = &'a str>,
+    active: Option<&str>,
+) -> BTreeSet<String> {
+    if paths.len() <= ALL_OPEN {
+        return BTreeSet::new();
+    }
+    let mut closed: BTreeSet<String> = paths.flat_map(folders_above).map(str::to_owned).collect();
+    reveal(&mut closed, active.unwrap_or_default());
+    closed
+}
+
+/// Opens the folders above a file. False if all of them were open.
+pub fn reveal(closed: &mut BTreeSet<String>, path: &str) -> bool {
+    let before = closed.len();
+    folders_above(path).for_each(|folder| _ = closed.remove(folder));
+    closed.len() < before
+}
+
+/// The folders above a file, the outermost first, each with `/` at its end.
+fn folders_above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..=at])
+}
+
 /// The rows of a tree of files, folders before files at each level, without what stands in
 /// `closed` folders (paths that end in `/`).
 pub fn rows<'a>(paths: impl IntoIterator<Item = &'a str>, closed: &BTreeSet<String>) -> Vec<Row> {
@@ -67,6 +96,18 @@ mod tests {
             shown(&paths, &[]),
             ["shop", "  api", "    views.py", "  cart.py", "a.py", "setup.py", "shop.py"]
         );
+    }
+
+    #[test]
+    fn of_a_large_project_the_folders_above_the_open_file_are_open() {
+        let paths: Vec<String> = (0..300).map(|file| format!("shop/api/{}/{file}.py", file % 3)).collect();
+        let of = |count: usize| paths[..count].iter().map(String::as_str);
+        assert_eq!(closed_at_first(of(200), None), BTreeSet::new());
+        let mut closed = closed_at_first(of(300), Some("shop/api/1/1.py"));
+        assert_eq!(Vec::from_iter(&closed), ["shop/api/0/", "shop/api/2/"]);
+        assert!(reveal(&mut closed, "shop/api/2/2.py") && !reveal(&mut closed, "shop/api/2/5.py"));
+        assert_eq!(Vec::from_iter(&closed), ["shop/api/0/"]);
+        assert_eq!(closed_at_first(of(300), None).len(), 5, "nothing is open");
     }
 
     #[test]

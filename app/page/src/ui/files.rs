@@ -1,7 +1,5 @@
 //! The files of the workspace as a tree, and what can be done with one: new, rename, delete.
 
-use std::collections::BTreeSet;
-
 use leptos::attr::custom::custom_attribute;
 use leptos::ev::{KeyboardEvent, SubmitEvent};
 use leptos::html::Input;
@@ -165,7 +163,7 @@ fn NameForm(chosen: Selected, naming: Naming) -> impl IntoView {
 #[component]
 fn Tree(chosen: Selected) -> impl IntoView {
     let control = control();
-    let (closed, set_closed) = signal(BTreeSet::<String>::new());
+    let closed = control.state.closed_folders;
     let shown = Memo::new(move |_| {
         control
             .state
@@ -182,7 +180,7 @@ fn Tree(chosen: Selected) -> impl IntoView {
     });
     let activate = move |row: &Row| {
         if row.open.is_some() {
-            set_closed.update(|closed| {
+            closed.update(|closed| {
                 if !closed.remove(&row.path) {
                     closed.insert(row.path.clone());
                 }

@@ -3,7 +3,7 @@
 //! Chunks that overlap share parts, and so do files that share lines: each text is embedded once and its
 //! vectors are held once.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::super::{
     TextHash,
@@ -28,7 +28,7 @@ struct Part {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct PartTable {
-    ids: HashMap<TextHash, PartId>,
+    ids: FxHashMap<TextHash, PartId>,
     parts: Vec<Part>,
     /// Numbers of parts that went.
     free: Vec<PartId>,
