@@ -124,7 +124,7 @@ async fn the_encoders_8_bits_hardly_move_its_vectors() {
     };
     let (exact, rounded) = (vectors(WeightFormat::F32).await, vectors(WeightFormat::Q8).await);
     // The embedding, and the projection that is a soft token.
-    for (kind, most) in [(0, 0.02), (1, 0.02)] {
+    for kind in [0, 1] {
         let (mut difference, mut size) = (0.0, 0.0);
         for (exact, rounded) in exact.iter().zip(&rounded) {
             for (a, b) in exact.rows()[kind].numbers().zip(rounded.rows()[kind].numbers()) {
@@ -134,7 +134,7 @@ async fn the_encoders_8_bits_hardly_move_its_vectors() {
         }
         let error = (difference / size).sqrt();
         println!("vectors of kind {kind} move by {error:.4}");
-        assert!(error > 0.0 && error < most, "vectors of kind {kind} move by {error}");
+        assert!(error > 0.0 && error < 0.03, "vectors of kind {kind} move by {error}");
     }
 }
 

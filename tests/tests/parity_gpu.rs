@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use llavacode_core::{
     device::has_kernels,
-    engine::{CancelFlag, CompletionRequest, Engine, Lane, NativeHost, Place},
+    engine::{CancelFlag, CompletionRequest, Engine, Lane, NativeHost, Place, StopReason},
     weights::FolderFiles,
     workspace::{MemoryCache, Workspace},
 };
@@ -50,8 +50,13 @@ async fn steps_queued_ahead_change_no_completion(device: &Device) {
     let mut engine = engine.expect("the bundle loads");
     engine.manifest.prompt.max_new_tokens = 8;
     let mut workspace = Workspace::of_bundle(&engine.manifest, MemoryCache::default());
-    for (place, multi_line) in [("def area(self):\n    return self.", false), ("import ", true)] {
-        let request = CompletionRequest { multi_line, ..CompletionRequest::at("shapes.py", place, "\n") };
+    let mut stops = Vec::new();
+    // The first one ends before its tokens are spent: steps are left that nobody reads.
+    for (place, multi_line) in
+        [("total = area_of(", false), ("def area(self):\n    return self.", false), ("import ", true)]
+    {
+        let cursor = CompletionRequest::at("main.py", place, "\n");
+        let request = CompletionRequest { multi_line, cold: true, ..cursor };
         let mut found = Vec::new();
         for steps in [0, 1, 3] {
             engine.queue_ahead(steps);
@@ -62,5 +67,7 @@ async fn steps_queued_ahead_change_no_completion(device: &Device) {
         }
         assert!(found.iter().all(|ahead| *ahead == found[0]), "{found:?}");
         assert!(found[0].2.len() > 1, "more than one token: {found:?}");
+        stops.push(found[0].1);
     }
+    assert!(stops.iter().any(|stop| *stop != StopReason::MaxTokens), "{stops:?}");
 }

@@ -2,8 +2,8 @@
 //!
 //! A token is chosen on the device and goes to the next step there; its id comes back behind. While it is on
 //! its way the device does the next step, and the one after that is being queued, so that neither the way
-//! back nor the queueing is waited for. A completion that ends leaves a few steps unread; what they put into
-//! the cache is forgotten with everything that was generated.
+//! back nor the queueing is waited for. At a completion's end a few steps are waited for in vain; what they put
+//! into the cache is forgotten with everything that was generated.
 
 use std::{
     future::Future,

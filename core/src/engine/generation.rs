@@ -182,13 +182,29 @@ impl<'a, H: Host> Generation<'a, H> {
     /// Decodes from the first token on. Says where the text ends, and why.
     async fn decode(
         &mut self,
+        first: Chosen,
+        session: &mut Session,
+        cancel: &CancelFlag,
+        emit: &mut impl FnMut(CompletionEvent),
+    ) -> Result<(usize, StopReason)> {
+        let mut queued = VecDeque::new();
+        let outcome = self.decode_from(first, &mut queued, session, cancel, emit).await;
+        // Of a read that is given up the buffer stays mapped, and no later one could use it.
+        for Queued { chosen, .. } in queued {
+            drop(chosen.value().await);
+        }
+        outcome
+    }
+
+    async fn decode_from(
+        &mut self,
         mut chosen: Chosen,
+        queued: &mut VecDeque<Queued<Result<Vec<Token>>>>,
         session: &mut Session,
         cancel: &CancelFlag,
         emit: &mut impl FnMut(CompletionEvent),
     ) -> Result<(usize, StopReason)> {
         let engine = self.engine;
-        let mut queued = VecDeque::new();
         if engine.draft_tokens > 0 {
             self.lookup = self.place.lookup(engine, &self.chunks);
             self.generated.iter().for_each(|&token| self.lookup.push(token));
@@ -201,7 +217,7 @@ impl<'a, H: Host> Generation<'a, H> {
             }
             cancel.check()?;
             chosen = match engine.draft_tokens == 0 && self.healing.is_over() {
-                true => self.next(chosen, &mut queued, session).await?,
+                true => self.next(chosen, queued, session).await?,
                 false => {
                     let draft = self.draft();
                     let chosen = self.step(chosen, &draft, session).await?;
