@@ -94,7 +94,9 @@ impl<H: Host> Engine<H> {
     fn encode(&self, encoder: &Encoder, sequences: &[Vec<u32>]) -> Tensor<2> {
         let mut by_length: Vec<usize> = (0..sequences.len()).collect();
         by_length.sort_by_key(|&number| sequences[number].len());
-        let passes = passes(by_length.iter().map(|&number| sequences[number].clone()));
+        let longest: fn(usize) -> usize =
+            if device::has_kernels(&self.device) { |_| usize::MAX } else { hardly_longer };
+        let passes = passes(by_length.iter().map(|&number| sequences[number].clone()), longest);
         let embeddings = Tensor::cat(passes.iter().map(|pass| encoder.encode(pass)).collect(), 0);
         let mut places = vec![0; sequences.len()];
         for (place, &number) in by_length.iter().enumerate() {
@@ -126,17 +128,26 @@ fn of_one_text(row: &[f32], widths: &[usize]) -> Vectors {
     Vectors::from_rows(rows.collect())
 }
 
-/// What the encoder reads at once, of sequences that come the shortest first: what a pass pads is
-/// computed for nothing, and a device is slow at many small passes.
-fn passes(sequences: impl Iterator<Item = Vec<u32>>) -> Vec<Vec<Vec<u32>>> {
+/// What the encoder reads at once, of sequences that come the shortest first; `longest` says how long one may
+/// be beside the first of its pass. What a pass pads is computed for nothing.
+fn passes(sequences: impl Iterator<Item = Vec<u32>>, longest: impl Fn(usize) -> usize) -> Vec<Vec<Vec<u32>>> {
     let mut passes: Vec<Vec<Vec<u32>>> = Vec::new();
     for sequence in sequences {
-        match passes.last_mut() {
-            Some(pass) if (pass.len() + 1) * sequence.len() <= PASS_ROWS => pass.push(sequence),
-            _ => passes.push(vec![sequence]),
+        let fits = |pass: &&mut Vec<Vec<u32>>| {
+            (pass.len() + 1) * sequence.len() <= PASS_ROWS && sequence.len() <= longest(pass[0].len())
+        };
+        match passes.last_mut().filter(fits) {
+            Some(pass) => pass.push(sequence),
+            None => passes.push(vec![sequence]),
         }
     }
     passes
+}
+
+/// How long a sequence may be on the processor beside one of this length: there a small pass costs little
+/// more than its rows. A GPU is slow at many small ones.
+fn hardly_longer(shortest: usize) -> usize {
+    shortest + shortest / 8
 }
 
 #[cfg(test)]
@@ -147,9 +158,17 @@ mod tests {
     fn passes_are_as_full_as_their_rows_allow() {
         let lengths = [[3; 100].as_slice(), &[16; 70], &[500, 510, 2000]].concat();
         let sequences: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![7; length]).collect();
-        let passes = passes(sequences.iter().cloned());
-        assert_eq!(passes.concat(), sequences, "all of them, in their order");
-        let sizes: Vec<usize> = passes.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [100, 64, 6, 2, 1]);
+        let sizes = |longest: fn(usize) -> usize| -> Vec<usize> {
+            let passes = passes(sequences.iter().cloned(), longest);
+            assert_eq!(passes.concat(), sequences, "all of them, in their order");
+            passes.iter().map(Vec::len).collect()
+        };
+        assert_eq!(sizes(|_| usize::MAX), [100, 64, 6, 2, 1]);
+        assert_eq!(sizes(hardly_longer), [100, 64, 6, 2, 1], "of hardly different lengths are the same ones");
+        assert_eq!(sizes(|_| 16), [100, 64, 6, 1, 1, 1]);
+        let lengths = [3, 4, 8, 9, 10, 24, 27, 28];
+        let sequences: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![7; length]).collect();
+        let passes = passes(sequences.into_iter(), hardly_longer);
+        assert_eq!(passes.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 2, 1, 2, 1]);
     }
 }
