@@ -163,7 +163,8 @@ fn rows() -> [Row; 12] {
             lane.decode_tokens_per_s.map_or("–".into(), |speed| format!("{speed:.1}"))
         }),
         ("looked-up tokens, right / checked", |lane| {
-            format!("{:.1} / {:.1}", lane.accepted_tokens, lane.draft_tokens)
+            let (right, checked) = (lane.accepted_tokens, lane.draft_tokens);
+            if checked > 0.0 { format!("{right:.1} / {checked:.1}") } else { "–".into() }
         }),
         ("launches a step", |lane| lane.launches_per_step.map_or("–".into(), |count| count.to_string())),
         ("exact match, %", |lane| format!("{:.1} / {:.1}", lane.exact_match, lane.exact_match_tokens)),
