@@ -30,7 +30,7 @@ pub(crate) async fn open<P: Platform>(
     }
     let names = beside.iter().map(|chosen| chosen.path.clone()).collect();
     let files = beside.into_iter().map(|chosen| (chosen.path, chosen.file)).collect();
-    let source = Box::new(Chosen { platform: platform.clone(), files });
+    let source = Box::new(ChosenFiles { platform: platform.clone(), files });
     let index = SharedIndex::open(source, models, widths).await?;
     all_chosen(index.manifest(), &names)?;
     Ok(index)
@@ -57,12 +57,12 @@ fn all_chosen(manifest: &SharedManifest, names: &BTreeSet<String>) -> Result<()>
 }
 
 /// The files of a shared index that the user chose, by name. One is read when it is wanted.
-struct Chosen<P: Platform> {
+struct ChosenFiles<P: Platform> {
     platform: P,
     files: BTreeMap<String, P::Handle>,
 }
 
-impl<P: Platform> SharedSource for Chosen<P> {
+impl<P: Platform> SharedSource for ChosenFiles<P> {
     fn read<'a>(&'a self, file: &'a str, most: u64) -> Reading<'a> {
         Box::pin(async move {
             let Some(handle) = self.files.get(file) else {

@@ -2,8 +2,8 @@
 //!
 //! A token is chosen on the device and goes to the next step there; its id comes back behind. While it is on
 //! its way the device does the next step, and the one after that is being queued, so that neither the way
-//! back nor the queueing is waited for. At a completion's end the steps behind it are waited for in vain; what they put
-//! into the cache is forgotten with everything that was generated.
+//! back nor the queueing is waited for. At a completion's end the steps behind it are waited for in vain; what
+//! they put into the cache is forgotten with everything that was generated.
 
 use std::{
     future::Future,
@@ -13,8 +13,8 @@ use std::{
 
 use burn::tensor::{Int, Tensor};
 
-/// Steps queued behind the one that is waited for, on a GPU that no processor plays: as many are computed in vain
-/// at a completion's end.
+/// Steps queued behind the one that is waited for, on a GPU that no processor plays: as many are computed in
+/// vain at a completion's end.
 pub(super) const STEPS_AHEAD: usize = 1;
 
 /// A step that was queued.

@@ -159,7 +159,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Sets how many decode steps are queued behind the one that is waited for, while tokens are not looked
-    /// up. Completions are the same. At first they are a few on a GPU and none elsewhere.
+    /// up. Completions are the same. At first one is on a GPU that no processor plays, and none elsewhere.
     pub fn queue_ahead(&mut self, steps: usize) {
         self.steps_ahead = steps;
     }
