@@ -42,6 +42,27 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     word_ranges(text).map(|range| &text[range])
 }
 
+/// The small words of an identifier: cut at `_` and before capitals.
+pub fn parts(name: &str) -> impl Iterator<Item = &str> {
+    name.split('_').flat_map(|part| {
+        let mut rest = part;
+        std::iter::from_fn(move || {
+            let mut before_upper = false;
+            let end = rest
+                .char_indices()
+                .find(|&(at, c)| {
+                    let begins = at > 0 && c.is_uppercase() && !before_upper;
+                    before_upper = c.is_uppercase();
+                    begins
+                })
+                .map_or(rest.len(), |(at, _)| at);
+            let (word, after) = rest.split_at(end);
+            rest = after;
+            (!word.is_empty()).then_some(word)
+        })
+    })
+}
+
 /// Whether a word keeps its meaning in every project: keywords, builtins, and names that are a
 /// convention or a method of a builtin type.
 pub fn is_common(word: &str) -> bool {
@@ -203,6 +224,12 @@ mod tests {
         let text = "x.añb_1(\"two words\")";
         assert_eq!(words(text).collect::<Vec<_>>(), ["x", "añb_1", "two", "words"]);
         assert_eq!(words("").count() + words(" +-").count(), 0);
+    }
+
+    #[test]
+    fn identifiers_are_cut_at_underscores_and_capitals() {
+        assert_eq!(parts("_getHTTPName_of2").collect::<Vec<_>>(), ["get", "HTTPName", "of2"]);
+        assert_eq!(parts("MAX_SIZE").collect::<Vec<_>>(), ["MAX", "SIZE"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | `corpus` | [`corpus`] | Python files, filtered, split by package |
 //! | `tokenizer` | [`tokenizer`] | byte-level BPE with Qwen's special tokens |
 //! | `samples` | [`samples`] | line-completion samples with their retrieved chunks |
+//! | `excerpt` | [`excerpt`] | the weights by which an excerpt's lines are chosen |
 //! | `reader` | [`reader`] | the language model |
 //! | `encoder`, `projector`, `xrag` | [`compressor`] | what turns chunks into soft tokens |
 //! | `soft` | [`soft`] | soft tokens for a reader out of a GGUF file |
@@ -27,6 +28,7 @@ pub mod corpus;
 pub mod demo;
 pub mod embed;
 pub mod evaluate;
+pub mod excerpt;
 pub mod frozen;
 pub mod gguf;
 pub mod log;

@@ -170,8 +170,7 @@ impl<H: Host> Prefill<'_, H> {
             cancel.check()?;
             let span = session.cache.next(1, rows.len());
             let inputs = self.engine.embed_positions(self.index, self.lane, rows);
-            let hidden = self.engine.reader.forward(inputs, &mut session.cache, span);
-            last = Some(hidden.narrow(0, rows.len() - 1, 1));
+            last = Some(self.engine.reader.forward_last(inputs, &mut session.cache, span));
             self.engine.host.yield_now().await;
         }
         Ok(last)
@@ -218,7 +217,7 @@ impl<H: Host> Engine<H> {
         let tokens: Vec<u32> = self.prompts.sink().into_iter().chain(tokens.iter().copied()).collect();
         let mut cache = self.reader.cache(1, tokens.len());
         let span = cache.next(1, tokens.len());
-        self.reader.forward(self.reader.embed(token_ids(&tokens, &self.device)), &mut cache, span);
+        self.reader.forward_last(self.reader.embed(token_ids(&tokens, &self.device)), &mut cache, span);
         cache.states(usize::from(self.prompts.sink().is_some())..tokens.len())
     }
 }

@@ -83,19 +83,45 @@ impl Decoder {
     /// # Panics
     /// If the span ends beyond the cache's capacity.
     pub fn forward(&self, x: Tensor<2>, cache: &mut Cache, span: Span) -> Tensor<2> {
-        self.forward_seen(x, cache, span, |_, _| ())
+        self.forward_picked(x, cache, span, |rows| rows)
     }
 
-    /// The same; `see` gets the rows after so many layers, from 0 on.
+    /// The same, of the rows that `pick` takes out of as many: what the last layer computes behind its
+    /// attention it computes for them alone.
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn forward_picked(
+        &self,
+        x: Tensor<2>,
+        cache: &mut Cache,
+        span: Span,
+        pick: impl Fn(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        self.run(x, cache, span, |_, _| (), pick)
+    }
+
+    /// As [`Self::forward`]; `see` gets the rows after so many layers, from 0 on.
     ///
     /// # Panics
     /// As [`Self::forward`].
     pub fn forward_seen(
         &self,
+        x: Tensor<2>,
+        cache: &mut Cache,
+        span: Span,
+        see: impl FnMut(usize, &Tensor<2>),
+    ) -> Tensor<2> {
+        self.run(x, cache, span, see, |rows| rows)
+    }
+
+    fn run(
+        &self,
         mut x: Tensor<2>,
         cache: &mut Cache,
         span: Span,
         mut see: impl FnMut(usize, &Tensor<2>),
+        pick: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         let end = span.start + span.len;
         assert!(end <= cache.capacity, "span ends at {end}, the cache holds {}", cache.capacity);
@@ -103,7 +129,9 @@ impl Decoder {
         let layers = std::mem::take(&mut cache.layers);
         see(0, &x);
         for (number, (layer, layer_cache)) in self.layers.iter().zip(layers).enumerate() {
-            let (y, layer_cache) = layer.forward(x, &cache.rope, layer_cache, span);
+            let is_last = number + 1 == self.layers.len();
+            let pick = |rows| if is_last { pick(rows) } else { rows };
+            let (y, layer_cache) = layer.forward(x, &cache.rope, layer_cache, span, pick);
             cache.layers.push(layer_cache);
             see(number + 1, &y);
             x = y;
@@ -257,6 +285,28 @@ pub(super) mod tests {
 
     fn floats(tensor: Tensor<4>) -> Vec<f32> {
         tensor.into_data().iter::<f32>().collect()
+    }
+
+    #[test]
+    fn rows_that_are_picked_are_those_of_all() {
+        let reader = Reader::init(&small(), &Device::flex()).expect("it is valid");
+        let ids = token_ids(&[5, 6, 7, 8, 1, 2, 3, 4], &reader.device());
+        let read = |forward: &dyn Fn(Tensor<2>, &mut Cache, Span) -> Tensor<2>| {
+            let mut cache = reader.cache(2, 4);
+            let span = cache.next(2, 4);
+            let rows = forward(reader.embed(ids.clone()), &mut cache, span).into_data();
+            (rows.iter::<f32>().collect::<Vec<_>>(), floats(cache.layers[1].keys.clone()), cache.len)
+        };
+        let picked = token_ids(&[3, 5], &reader.device());
+        let (some, some_keys, len) = read(&|x, cache, span| {
+            reader.decoder.forward_picked(x, cache, span, |rows| rows.select(0, picked.clone()))
+        });
+        let (all, all_keys, _) = read(&|x, cache, span| reader.decoder.forward(x, cache, span));
+        let width = small().hidden_size;
+        let expected = [&all[3 * width..][..width], &all[5 * width..][..width]].concat();
+        assert_eq!((some.len(), len), (2 * width, 4));
+        assert!(some.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5));
+        assert_eq!(some_keys, all_keys, "every row's keys are kept");
     }
 
     /// A key of the first layer depends on its token and its position alone.

@@ -136,9 +136,11 @@ impl Encoder {
         let lengths = sequences.iter().map(Vec::len);
         match &self.pooling {
             Pooling::LastToken => {
-                let last = lengths.enumerate().map(|(i, len)| (i * longest + len - 1) as u32);
-                let hidden = self.decoder.forward(x, &mut cache, span);
-                let pooled = hidden.select(0, token_ids(&last.collect::<Vec<_>>(), &device));
+                let last: Vec<u32> =
+                    lengths.enumerate().map(|(i, len)| (i * longest + len - 1) as u32).collect();
+                let last = token_ids(&last, &device);
+                let pick = |rows: Tensor<2>| rows.select(0, last.clone());
+                let pooled = self.decoder.forward_picked(x, &mut cache, span, pick);
                 l2_normalise(kernel::rms_norm(pooled, &self.decoder.norm))
             }
             Pooling::MeanAfter(depths) => {

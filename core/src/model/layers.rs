@@ -42,10 +42,12 @@ pub struct DecoderLayer {
 }
 
 impl DecoderLayer {
-    /// Runs the layer on the span's rows and appends their keys and values to the cache.
+    /// Runs the layer on the span's rows and appends their keys and values to the cache. The result has the
+    /// rows that `pick` takes out: for the others only keys, values and attention are computed.
     ///
     /// # Shapes
-    /// - `x`, result: `[batch · len, hidden]`
+    /// - `x`: `[batch · len, hidden]`
+    /// - result: `[rows picked, hidden]`
     ///
     /// # Panics
     /// If the span ends beyond the cache.
@@ -55,13 +57,14 @@ impl DecoderLayer {
         rope: &RopeTable,
         cache: LayerCache,
         span: Span,
+        pick: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> (Tensor<2>, LayerCache) {
         let bias = self.qkv_bias.as_ref().map(Param::val);
         let qkv = kernel::norm_linear(x.clone(), &self.input_norm, &self.qkv, bias);
         let qk_norm = self.q_norm.as_ref().zip(self.k_norm.as_ref());
         let (q, cache) = kernel::rope_and_append(qkv, self.heads, rope, qk_norm, cache, span);
         let attended = kernel::attention(q, self.heads, &cache, span);
-        let x = kernel::linear(attended, &self.output, None, Some(x));
+        let x = kernel::linear(pick(attended), &self.output, None, Some(pick(x)));
         let gated = kernel::norm_gate_up(x.clone(), &self.post_attention_norm, &self.gate_up);
         (kernel::linear(gated, &self.down, None, Some(x)), cache)
     }

@@ -89,6 +89,18 @@ impl Reader {
         self.decoder.forward(x, cache, span)
     }
 
+    /// The same, of the last of the rows: what the last layer does behind its attention it does for no other.
+    ///
+    /// # Shapes
+    /// - `x`: `[len, hidden]`, of one sequence
+    /// - result: `[1, hidden]`
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn forward_last(&self, x: Tensor<2>, cache: &mut Cache, span: Span) -> Tensor<2> {
+        self.decoder.forward_picked(x, cache, span, |rows| rows.narrow(0, span.len - 1, 1))
+    }
+
     /// Final norm and head. Give it only the rows whose next token matters: it is the widest
     /// product of all.
     ///

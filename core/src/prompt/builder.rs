@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashSet, sync::Arc};
 use super::{
     Cursor, LocalPart, Prompt, PromptChunk,
     digest::digest,
-    excerpt::{before_word, excerpt},
+    excerpt::{self, WEIGHTS},
     healing::take_back,
     window::{first_tokens, prefix_tokens},
 };
@@ -23,6 +23,9 @@ use crate::{
 const MIN_CUT_CHUNK_TOKENS: usize = 16;
 /// Most tokens of a line that names a file.
 const MAX_PATH_TOKENS: usize = 64;
+
+/// Most bytes behind the cursor that excerpts are chosen by.
+const MAX_BEHIND_BYTES: usize = 2048;
 
 /// Builds prompts for one bundle: its tokenizer, layout and budgets.
 #[derive(Debug, Clone)]
@@ -137,7 +140,8 @@ impl PromptBuilder {
             Layout::Causal { .. } if !self.config.suffix_as_context => Vec::new(),
             _ => first_tokens(&self.tokenizer, cursor.suffix, self.config.suffix_tokens),
         };
-        LocalPart { path: cursor.path.to_owned(), before, after, taken_back }
+        let behind = cursor.suffix[..cursor.suffix.floor_char_boundary(MAX_BEHIND_BYTES)].to_owned();
+        LocalPart { path: cursor.path.to_owned(), before, after, taken_back, behind }
     }
 
     /// Builds a lane's prompt from what it shares with the other lanes and the chunks, best first, of
@@ -148,7 +152,7 @@ impl PromptBuilder {
     /// fewer than 16 of its tokens fit. Only then are they laid out in the bundle's order. The digest
     /// lane does the same with `digest_tokens`.
     pub fn build(&self, lane: Lane, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Prompt {
-        let LocalPart { path, before, after, taken_back } = local;
+        let LocalPart { path, before, after, taken_back, .. } = local;
         let mut prompt = Prompt { taken_back: taken_back.clone(), ..Prompt::default() };
         // A soft vector is no attention sink either; other layouts begin with a token of their own, or were
         // trained without.
@@ -238,6 +242,13 @@ impl PromptBuilder {
         self.within_budget(chunks, self.config.digest_tokens, |chunk| digest(chunk.text, &mut known).into())
     }
 
+    /// The text before the cursor that excerpts are chosen by: what the prompt has of it, without the word
+    /// that is being typed.
+    pub fn before_word(&self, local: &LocalPart) -> String {
+        let above = self.tokenizer.decode(&local.before) + &local.taken_back;
+        excerpt::before_word(&above).to_owned()
+    }
+
     /// What the excerpt lane says of all chunks, best first.
     fn excerpt(&self, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Option<ChunkText> {
         let (before, after, separator) = match &self.layout {
@@ -248,12 +259,10 @@ impl PromptBuilder {
         };
         let around = before.len() + after.len() + separator;
         let room = self.config.excerpt_tokens.saturating_sub(around);
-        let [above, behind] = [&local.before, &local.after].map(|ids| self.tokenizer.decode(ids));
-        let above = above + &local.taken_back;
-        let above = before_word(&above);
+        let above = self.before_word(local);
         let cost = |line: &str| self.tokenizer.encode(&format!("{line}\n")).len();
         let best_last = self.config.chunk_order == ChunkOrder::BestLast;
-        let text = excerpt(chunks, above, &[above, &behind], room, best_last, cost);
+        let text = excerpt::excerpt(chunks, local.cursor(&above), &WEIGHTS, room, best_last, cost);
         let text = first_tokens(&self.tokenizer, &text, room);
         (!text.is_empty()).then_some(ChunkText { before, text, after })
     }

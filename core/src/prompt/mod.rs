@@ -18,14 +18,14 @@
 //! | full RAG, causal | a chunk: `# path`, its text and a blank line |
 //! | cached | as full RAG; the bundle's `sink_token` before everything |
 //! | digest | as full RAG; of a chunk's text its signatures, and names that stand nowhere else |
-//! | excerpt | one text: of all chunks the few lines that look most like what comes next (`excerpt.rs`) |
+//! | excerpt | one text: of all chunks the few lines that are likeliest to tell what comes next ([`excerpt`]) |
 //! | compressed | a chunk: its soft tokens, no separator |
 //!
 //! The bundle's `context_header`, if it has one, stands before the context on a line of its own.
 
 mod builder;
 mod digest;
-mod excerpt;
+pub mod excerpt;
 mod healing;
 mod window;
 
@@ -58,6 +58,16 @@ pub struct LocalPart {
     pub(crate) after: Vec<u32>,
     /// See [`Prompt::taken_back`].
     taken_back: String,
+    /// The first text after the cursor, whether the prompt has a place for it or not: excerpts are chosen by
+    /// it.
+    behind: String,
+}
+
+impl LocalPart {
+    /// The cursor, with `before` as the text before it ([`PromptBuilder::before_word`]).
+    pub fn cursor<'a>(&'a self, before: &'a str) -> Cursor<'a> {
+        Cursor { path: &self.path, prefix: before, suffix: &self.behind }
+    }
 }
 
 /// A stretch of the reader's input.

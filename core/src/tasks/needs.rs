@@ -28,15 +28,25 @@ pub fn names<'a>(prefix: &str, target: &'a str) -> Vec<&'a str> {
     names
 }
 
-/// Whether the target holds a name that stands nowhere around the cursor, and elsewhere.
-pub fn needs_context(prefix: &str, target: &str, suffix: &str, is_elsewhere: impl Fn(&str) -> bool) -> bool {
+/// The names of a target that stand nowhere around the cursor, and elsewhere.
+pub fn needed<'a>(
+    prefix: &str,
+    target: &'a str,
+    suffix: &str,
+    is_elsewhere: impl Fn(&str) -> bool,
+) -> Vec<&'a str> {
     let mut names = names(prefix, target);
     names.retain(|name| is_elsewhere(name));
-    if names.is_empty() {
-        return false;
+    if !names.is_empty() {
+        let around: HashSet<&str> = [prefix, suffix].into_iter().flat_map(words).collect();
+        names.retain(|name| !around.contains(name));
     }
-    let around: HashSet<&str> = [prefix, suffix].into_iter().flat_map(words).collect();
-    names.into_iter().any(|name| !around.contains(name))
+    names
+}
+
+/// Whether there are such names.
+pub fn needs_context(prefix: &str, target: &str, suffix: &str, is_elsewhere: impl Fn(&str) -> bool) -> bool {
+    !needed(prefix, target, suffix, is_elsewhere).is_empty()
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ fn a_digest_says_what_stands_nowhere_else() {
 }
 
 #[test]
-fn an_excerpt_is_of_the_chunks_that_have_something_to_say() {
+fn an_excerpt_has_lines_of_all_chunks_the_best_ones_last() {
     let mut chunks = Chunks::new(2, 1);
     let texts = ["port = open_port(name)\nlevel = port.read_level()\nreturn level\n", "zebra = quagga\n"];
     for ((_, text), said) in chunks.0.iter_mut().zip(texts) {
@@ -154,7 +154,7 @@ fn an_excerpt_is_of_the_chunks_that_have_something_to_say() {
     };
     let [base, excerpt] = built(PromptConfig { excerpt_tokens: 200, ..config() });
     assert_truthful(&excerpt, &tokenizer());
-    let lines = "port = open_port(name)\nlevel = port.read_level()\nreturn level";
+    let lines = "zebra = quagga\nport = open_port(name)\nlevel = port.read_level()\nreturn level";
     assert_eq!(shown(&excerpt), format!("<|file_sep|>{lines}{}", shown(&base)));
     let [base, none] = built(PromptConfig { excerpt_tokens: 0, ..config() });
     assert_eq!((shown(&none), none.chunks), (shown(&base), 0));

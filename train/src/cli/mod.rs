@@ -4,6 +4,7 @@ mod budgets;
 mod compressor;
 mod data;
 mod demo;
+mod excerpt;
 mod outcome;
 mod pair;
 mod reader;
@@ -104,6 +105,8 @@ enum Step {
         #[arg(long, default_value = "train/corpus.toml")]
         manifest: PathBuf,
     },
+    /// Learn by which weights the lines of an excerpt are chosen
+    Excerpt(excerpt::ExcerptArguments),
     /// Train the reader
     Reader(ReaderArguments),
     /// Train the encoder, and a first projector with it
@@ -199,6 +202,7 @@ impl Arguments {
                 let counts = [(Split::Train, train), (Split::Validation, validation), (Split::Test, test)];
                 make_samples(work, &manifest, counts, seed)
             }
+            Step::Excerpt(arguments) => excerpt::run_excerpt(work, arguments),
             Step::Reader(arguments) => train_reader(work, arguments),
             Step::Encoder(arguments) => train_compressor(work, arguments, Kind::Encoder),
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),

@@ -10,5 +10,5 @@ pub mod store;
 pub(crate) mod words;
 
 pub use cut::{CutConfig, CutReport, cut};
-pub use rename::{needs_context, rename_identifiers};
+pub use rename::{needed, needs_context, rename_identifiers};
 pub use store::{Sample, SampleChunk, SampleFile};

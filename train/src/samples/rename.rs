@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 use llavacode_core::{
     random::SplitMix64,
     tasks::needs,
-    words::{is_common, word_ranges, words},
+    words::{is_common, parts, word_ranges, words},
 };
 
 use super::{
     store::{Sample, SampleChunk},
-    words::{Style, invented, parts},
+    words::{Style, invented},
 };
 
 /// Most names replaced in a sample.
@@ -80,6 +80,11 @@ pub fn rename_identifiers(sample: &Sample, random: &mut SplitMix64) -> Option<Sa
 /// ([`needs`]).
 pub fn needs_context(sample: &Sample) -> bool {
     needs::needs_context(&sample.prefix, &sample.target, &sample.suffix, |name| a_chunk_has(sample, name))
+}
+
+/// The names by which it does.
+pub fn needed(sample: &Sample) -> Vec<&str> {
+    needs::needed(&sample.prefix, &sample.target, &sample.suffix, |name| a_chunk_has(sample, name))
 }
 
 /// Names in the target that a chunk has too.

@@ -48,27 +48,6 @@ fn capitalized(word: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// The small words of an identifier: cut at `_` and before capitals.
-pub(crate) fn parts(name: &str) -> impl Iterator<Item = &str> {
-    name.split('_').flat_map(|part| {
-        let mut rest = part;
-        std::iter::from_fn(move || {
-            let mut before_upper = false;
-            let end = rest
-                .char_indices()
-                .find(|&(at, c)| {
-                    let begins = at > 0 && c.is_uppercase() && !before_upper;
-                    before_upper = c.is_uppercase();
-                    begins
-                })
-                .map_or(rest.len(), |(at, _)| at);
-            let (word, after) = rest.split_at(end);
-            rest = after;
-            (!word.is_empty()).then_some(word)
-        })
-    })
-}
-
 /// A word that no dictionary has, of two or three syllables.
 pub(crate) fn invented(random: &mut SplitMix64) -> String {
     const ONSETS: [&str; 20] = [
@@ -89,12 +68,6 @@ pub(crate) fn invented(random: &mut SplitMix64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn identifiers_are_cut_at_underscores_and_capitals() {
-        assert_eq!(parts("_getHTTPName_of2").collect::<Vec<_>>(), ["get", "HTTPName", "of2"]);
-        assert_eq!(parts("MAX_SIZE").collect::<Vec<_>>(), ["MAX", "SIZE"]);
-    }
 
     #[test]
     fn styles_are_told_apart_and_made() {
