@@ -177,6 +177,7 @@ fn prompt_config() -> PromptConfig {
         excerpt_tokens: 0,
         top_k: 10,
         soft_tokens: NonZeroUsize::MIN,
+        reread_tokens: 0,
         max_new_tokens: 50,
         token_healing: false,
         draft_tokens: 0,

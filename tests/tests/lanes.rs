@@ -83,6 +83,13 @@ impl Page {
         self.complete_at(&mut Place::new(request.clone()), lane).await
     }
 
+    /// Gives a completion up as soon as its chunks are found.
+    async fn give_up(&mut self, lane: Lane, request: &CompletionRequest) -> Result<Completion, Error> {
+        let cancel = CancelFlag::default();
+        let mut place = Place::new(request.clone());
+        self.engine.complete(&mut self.workspace, &mut place, lane, &cancel, |_| cancel.cancel()).await
+    }
+
     /// The chunks that the compressed lane has soft tokens of.
     async fn soft_spans(&mut self, request: &CompletionRequest) -> Vec<ChunkSpan> {
         let done = self.complete(Lane::Compressed, request).await.expect("it completes");
@@ -417,24 +424,70 @@ async fn without_a_sink_there_is_no_cached_lane() {
 }
 
 #[tokio::test]
-async fn where_other_chunks_are_found_the_text_before_the_cursor_is_not_read_again() {
-    let mut page = Page::open(bundle(None, with_every_lane)).await;
+async fn where_other_chunks_are_found_the_text_before_the_cursor_is_moved() {
+    const REREAD: usize = 16;
+    let mut page = Page::open(bundle(None, |prompt| {
+        with_every_lane(prompt);
+        prompt.reread_tokens = REREAD;
+    }))
+    .await;
     let text = "circle = Circle()\n".repeat(20);
     let asked = |cold, end: &str| CompletionRequest { prefix: text.clone() + end, cold, ..request() };
-    let first = page.complete(Lane::Cached, &asked(false, "print(circle.")).await.expect("it completes");
-    assert_eq!(first.reused_tokens, 0);
-    // Typing: all but what is new is there.
-    let typed = page.complete(Lane::Cached, &asked(false, "print(circle.a")).await.expect("it completes");
-    assert!(typed.reused_tokens + 8 > first.prompt_tokens, "{typed:?}");
-    // Another chunk in front of everything: once the text is read by itself for it, then it is kept.
     for (n, name) in ["square", "round", "long"].into_iter().enumerate() {
+        // Typing: all but what is new is there.
+        let first =
+            page.complete(Lane::FullRag, &asked(n == 0, "print(circle.")).await.expect("it completes");
+        let typed =
+            page.complete(Lane::FullRag, &asked(false, "print(circle.a")).await.expect("it completes");
+        assert!(typed.reused_tokens + 8 > first.prompt_tokens, "{typed:?}");
+        // Another chunk in front of everything.
         let other = format!("def {name}(circle):\n    return Circle({n}).area() + circle.radius\n");
         page.workspace.update(&format!("{name}.py"), &other);
         page.embed().await;
-        let end = format!("{name}(circle.");
-        let moved = page.complete(Lane::Cached, &asked(false, &end)).await.expect("it completes");
-        let cold = page.complete(Lane::Cached, &asked(true, &end)).await.expect("it completes");
-        assert_eq!(moved.prompt_tokens, cold.prompt_tokens);
-        assert!(moved.ttft.encoded_chunks == 1 && cold.ttft.encoded_chunks == 0);
+        let end = format!("print(circle.a\n{name}(circle.");
+        let moved = page.complete(Lane::FullRag, &asked(false, &end)).await.expect("it completes");
+        let base = page.complete(Lane::Base, &asked(true, &end)).await.expect("it completes");
+        let read = moved.prompt_tokens - moved.reused_tokens;
+        let context = moved.prompt_tokens - base.prompt_tokens;
+        assert!(moved.reused_tokens + REREAD + 24 > base.prompt_tokens, "{moved:?}");
+        assert!(read < context + REREAD + 24, "{read} positions were read, {context} of them context");
+        // Asked again, it is held as it is.
+        let again = page.complete(Lane::FullRag, &asked(false, &end)).await.expect("it completes");
+        assert_eq!(again.reused_tokens + 1, again.prompt_tokens);
+        assert_eq!(again.text, moved.text);
     }
+}
+
+#[tokio::test]
+async fn text_is_moved_only_where_a_bundle_asks_for_it() {
+    let mut page = Page::open(bundle(None, with_every_lane)).await;
+    let text = "circle = Circle()\n".repeat(20);
+    let asked = |end: &str| CompletionRequest { prefix: text.clone() + end, cold: false, ..request() };
+    page.complete(Lane::FullRag, &asked("print(circle.")).await.expect("it completes");
+    page.workspace.update("square.py", "def square(circle):\n    return Circle().area() + circle.radius\n");
+    page.embed().await;
+    let read = page.complete(Lane::FullRag, &asked("square(circle.")).await.expect("it completes");
+    // The other chunk, perhaps, where it stands first.
+    assert!(read.reused_tokens < 40, "{read:?}");
+}
+
+#[tokio::test]
+async fn a_completion_that_is_given_up_leaves_the_text_where_it_was() {
+    let mut page = Page::open(bundle(None, |prompt| {
+        with_every_lane(prompt);
+        prompt.reread_tokens = 16;
+    }))
+    .await;
+    let text = "circle = Circle()\n".repeat(20);
+    let asked = |end: &str| CompletionRequest { prefix: text.clone() + end, cold: false, ..request() };
+    let first = page.complete(Lane::FullRag, &asked("print(circle.")).await.expect("it completes");
+    page.workspace.update("square.py", "def square(circle):\n    return Circle().area() + circle.radius\n");
+    page.embed().await;
+    let cancelled = page.give_up(Lane::FullRag, &asked("square(circle.")).await;
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    page.workspace.update("square.py", "");
+    page.embed().await;
+    let again = page.complete(Lane::FullRag, &asked("print(circle.")).await.expect("it completes");
+    assert_eq!(again.reused_tokens + 1, first.prompt_tokens, "{again:?}");
+    assert_eq!(again.text, first.text);
 }

@@ -128,6 +128,7 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         excerpt_tokens: 0,
         top_k: chunks.top_k,
         soft_tokens: chunks.soft_tokens,
+        reread_tokens: 0,
         max_new_tokens: 50,
         // Pico is trained with cursors anywhere, in a middle that it fills in.
         token_healing: false,

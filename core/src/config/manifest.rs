@@ -104,6 +104,11 @@ pub struct PromptConfig {
     /// Soft tokens of a chunk in the lanes that have any, one for each of so many parts of its lines
     /// ([`parts`](crate::index::chunker::parts)). The paper's chunks have one.
     pub soft_tokens: NonZeroUsize,
+    /// Positions at a prompt's end that are read anew where only what stands before the text around the
+    /// cursor has changed. The text further up keeps the keys and values that it was last read with, turned
+    /// to its new place. 0: all of it is read anew.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub reread_tokens: usize,
     /// Most tokens generated.
     pub max_new_tokens: usize,
     /// Whether the last token or two before the cursor are taken back and decoding is held to begin
@@ -135,6 +140,7 @@ impl Default for PromptConfig {
             excerpt_tokens: 0,
             top_k: 8,
             soft_tokens: NonZeroUsize::MIN,
+            reread_tokens: 0,
             max_new_tokens: 50,
             token_healing: true,
             draft_tokens: 0,

@@ -1,6 +1,6 @@
 //! Prefill and decoding of one completion: from its prompt's positions to its text.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use burn::tensor::{Int, Tensor, Transaction};
 use llavacode_api::completion::{Completion, CompletionEvent, Lane, StopReason, Ttft};
@@ -12,7 +12,7 @@ use super::{
     place::Place,
     prefill::{Prefill, steps},
     read_chunks::ReadChunks,
-    session::{Position, Session},
+    session::{Asked, Position, Session},
     stop::StopRule,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     index::Index,
     kernel::{self, Likeliest},
     model::token_ids,
-    prompt::{Healing, Prompt, PromptChunk, Segment},
+    prompt::{Healing, Prompt, PromptChunk},
     tokenize::StreamDecoder,
 };
 
@@ -116,15 +116,22 @@ impl<'a, H: Host> Generation<'a, H> {
         mut ttft: Ttft,
     ) -> Result<Completion> {
         let engine = self.engine;
-        let cold = self.place.request().cold;
         let started = engine.host.now_ms();
-        let prefill = self.prefill(session.reuse(&self.positions, cold));
+        let asked = Asked {
+            positions: &self.positions,
+            local_start: self.prompt.local_start,
+            reread: engine.manifest.prompt.reread_tokens,
+            cold: self.place.request().cold,
+        };
+        let reuse = session.reuse(asked, || engine.cache());
+        let (range, moved) = reuse.moved.unzip();
+        let prefill = self.prefill(reuse.held, range.as_ref());
         let (chunks, chunks_read) = prefill.chunks(kept, cancel).await?;
         let chunks_there = engine.host.now_ms();
-        let (last, positions_read) = prefill.fill(session, chunks, kept, cold, cancel).await?;
+        let (last, positions_read) = prefill.fill(session, chunks, moved, cancel).await?;
         let reused_tokens = self.prompt.prompt_tokens - positions_read - chunks_read.positions;
         let mut chosen = self.choose(engine.reader.logits(last), &[]).await?;
-        session.hold(&self.positions);
+        session.hold(&self.positions, self.prompt.local_start);
         while self.stands_before_cursor(chosen.next.id) {
             cancel.check()?;
             self.heal(chosen.next.id);
@@ -163,19 +170,14 @@ impl<'a, H: Host> Generation<'a, H> {
         })
     }
 
-    /// What a session that holds so many positions of the prompt still needs.
-    fn prefill(&self, held: usize) -> Prefill<'_, H> {
-        let behind = self.prompt.segments.last().map_or(0, |segment| match segment {
-            Segment::Tokens(tokens) => tokens.len(),
-            Segment::Alone(_) | Segment::Soft(_) => 0,
-        });
+    /// What a session still needs that holds so many positions of the prompt, and `moved` from another one.
+    fn prefill(&self, held: usize, moved: Option<&Range<usize>>) -> Prefill<'_, H> {
         Prefill {
             engine: self.engine,
             index: self.index,
             lane: self.lane,
             positions: &self.positions,
-            local_start: self.positions.len() - behind,
-            steps: steps(self.prompt, held, self.engine.manifest.prompt.soft_tokens.get()),
+            steps: steps(self.prompt, held, moved, self.engine.manifest.prompt.soft_tokens.get()),
         }
     }
 

@@ -26,7 +26,6 @@ pub use host::NativeHost;
 pub use host::{CancelFlag, Host};
 pub use llavacode_api::completion::*;
 pub use place::Place;
-pub use prefill::CACHED_TAIL;
 
 use crate::{
     Result,
@@ -34,7 +33,11 @@ use crate::{
     config::BundleManifest,
     device::{has_kernels, is_software},
     kernel,
-    model::{projector::Projector, reader::Reader, token_ids},
+    model::{
+        projector::Projector,
+        reader::{Cache, Reader},
+        token_ids,
+    },
     prompt::PromptBuilder,
     tokenize::Tokenizer,
     weights::BundleFiles,
@@ -166,12 +169,17 @@ impl<H: Host> Engine<H> {
 
     /// Bytes of weights and KV caches on the device.
     pub fn memory_bytes(&self) -> u64 {
-        let sessions: usize = self.sessions.values().map(|session| session.cache.bytes()).sum();
+        let sessions: usize = self.sessions.values().map(|session| session.bytes()).sum();
         self.weight_bytes + (sessions + self.read_chunks.bytes()) as u64
+    }
+
+    /// Room for the keys and values of any prompt and its completion.
+    fn cache(&self) -> Cache {
+        self.reader.cache(1, self.capacity())
     }
 
     /// An empty session.
     fn session(&self) -> Session {
-        Session::new(self.reader.cache(1, self.capacity()))
+        Session::new(self.cache())
     }
 }

@@ -20,10 +20,6 @@ use crate::{
 /// Rows read in one pass. Between passes a newer request can cancel this one.
 const PREFILL_ROWS: usize = 512;
 
-/// Positions before the cursor that the cached lane reads with the chunks in sight. What stands before them
-/// is taken as it was read without any.
-pub const CACHED_TAIL: usize = 32;
-
 /// A stretch of a prompt that is not in the cache yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
@@ -36,15 +32,20 @@ pub(super) enum Step {
         /// How many of them are in the cache.
         held: usize,
     },
-    /// The prompt's end, behind its last chunk, of which some positions are in the cache.
-    Local(Range<usize>),
+    /// Text whose keys and values are there from another prompt.
+    Moved,
 }
 
-/// What is to do for a prompt of which the cache holds the first `held` positions; `soft_tokens` are a
-/// chunk's.
-pub(super) fn steps(prompt: &Prompt, held: usize, soft_tokens: usize) -> Vec<Step> {
+/// What is to do for a prompt of which the cache holds the first `held` positions, and `moved` from another
+/// prompt; `soft_tokens` are a chunk's.
+pub(super) fn steps(
+    prompt: &Prompt,
+    held: usize,
+    moved: Option<&Range<usize>>,
+    soft_tokens: usize,
+) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    let (mut start, mut behind_chunk) = (0, false);
+    let mut start = 0;
     for segment in &prompt.segments {
         let len = match segment {
             Segment::Tokens(tokens) | Segment::Alone(tokens) => tokens.len(),
@@ -58,23 +59,19 @@ pub(super) fn steps(prompt: &Prompt, held: usize, soft_tokens: usize) -> Vec<Ste
                     steps.push(Step::Chunk { tokens: tokens.clone(), held: missing.start - start });
                 }
                 (_, Some(Step::Read(read))) => read.end = end,
-                _ if behind_chunk && end == prompt.prompt_tokens => steps.push(Step::Local(missing)),
                 _ => steps.push(Step::Read(missing)),
             }
         }
-        behind_chunk |= matches!(segment, Segment::Alone(_));
         start = end;
     }
+    // What is moved is text behind all context: a part of the last stretch that would be read.
+    if let (Some(moved), Some(Step::Read(read))) = (moved, steps.last().cloned()) {
+        steps.pop();
+        steps.extend((read.start < moved.start).then_some(Step::Read(read.start..moved.start)));
+        steps.push(Step::Moved);
+        steps.push(Step::Read(moved.end..read.end));
+    }
     steps
-}
-
-/// Where the end of a prompt begins to be read with the chunks in sight: all of `missing`, or the
-/// [`CACHED_TAIL`] where that is less work, `extension` positions more of the same text being read by itself for
-/// it.
-pub(super) fn read_from(missing: &Range<usize>, extension: impl FnOnce(usize) -> usize) -> usize {
-    let tail = missing.end.saturating_sub(CACHED_TAIL).max(missing.start);
-    let by_itself = extension(tail);
-    if by_itself + (missing.end - tail) < missing.len() { tail } else { missing.start }
 }
 
 /// Chunks that had to be read.
@@ -91,8 +88,6 @@ pub(super) struct Prefill<'a, H> {
     pub(super) lane: Lane,
     /// The prompt, position by position.
     pub(super) positions: &'a [Position],
-    /// Where its last stretch begins: the text around the cursor.
-    pub(super) local_start: usize,
     /// What is to do for it.
     pub(super) steps: Vec<Step>,
 }
@@ -128,14 +123,14 @@ impl<H: Host> Prefill<'_, H> {
         Ok((states, read))
     }
 
-    /// Fills the cache behind what it holds; `chunks` are the states that [`Self::chunks`] gave. Gives the
-    /// hidden state of the last position, `[1, hidden]`, and how many positions were read.
+    /// Fills the cache behind what it holds; `chunks` are the states that [`Self::chunks`] gave, `moved` those
+    /// of text that stood in another prompt. Gives the hidden state of the last position, `[1, hidden]`, and
+    /// how many positions were read.
     pub(super) async fn fill(
         &self,
         session: &mut Session,
         chunks: Vec<States>,
-        kept: &mut ReadChunks,
-        cold: bool,
+        moved: Option<States>,
         cancel: &CancelFlag,
     ) -> Result<(Tensor<2>, usize)> {
         let (mut chunks, mut last, mut positions) = (chunks.into_iter(), None, 0);
@@ -146,11 +141,7 @@ impl<H: Host> Prefill<'_, H> {
                     positions += range.len();
                 }
                 Step::Chunk { .. } => chunks.next().iter().for_each(|states| session.cache.append(states)),
-                Step::Local(range) => {
-                    let (from, by_itself) = self.append_local(session, range, kept, cold, cancel).await?;
-                    last = self.read(session, from..range.end, cancel).await?;
-                    positions += by_itself + range.end - from;
-                }
+                Step::Moved => moved.iter().for_each(|states| session.cache.append(states)),
             }
         }
         // A prompt is never empty: it has its special tokens, or its path's line.
@@ -174,40 +165,6 @@ impl<H: Host> Prefill<'_, H> {
             self.engine.host.yield_now().await;
         }
         Ok(last)
-    }
-
-    /// Puts what stands around the cursor into the cache as it is read by itself, as far as that is less
-    /// work than reading it here. Says where reading has to go on, and how many positions were read by
-    /// themselves for it.
-    async fn append_local(
-        &self,
-        session: &mut Session,
-        missing: &Range<usize>,
-        kept: &mut ReadChunks,
-        cold: bool,
-        cancel: &CancelFlag,
-    ) -> Result<(usize, usize)> {
-        let engine = self.engine;
-        let mut local = kept.local.take().unwrap_or_else(|| engine.session());
-        // By itself it stands behind the sink.
-        let sink: Vec<Position> = engine.prompts.sink().map(Position::Token).into_iter().collect();
-        let first = self.local_start;
-        let alone = [&sink[..], &self.positions[first..]].concat();
-        let place = |position: usize| sink.len() + position - first;
-        let from = read_from(missing, |to| place(to) - local.reuse(&alone[..=place(to)], cold));
-        let mut outcome = Ok((from, 0));
-        if from > missing.start {
-            let (held, to) = (local.cache.len, place(from));
-            let by_itself = Prefill { positions: &alone, steps: Vec::new(), ..*self };
-            let read = by_itself.read(&mut local, held..to, cancel).await;
-            outcome = read.map(|_| (from, to - held));
-            if outcome.is_ok() {
-                local.hold(&alone[..to]);
-                session.cache.append(&local.cache.states(place(missing.start)..to));
-            }
-        }
-        kept.local = Some(local);
-        outcome
     }
 }
 
@@ -241,8 +198,8 @@ mod tests {
         let soft = Segment::Soft(ChunkId::new(0, 0));
         let prompt =
             prompt(vec![Segment::Tokens(vec![1; 4]), soft.clone(), soft, Segment::Tokens(vec![2; 5])]);
-        assert_eq!(steps(&prompt, 0, 3), [Step::Read(0..15)]);
-        assert_eq!(steps(&prompt, 8, 3), [Step::Read(8..15)]);
+        assert_eq!(steps(&prompt, 0, None, 3), [Step::Read(0..15)]);
+        assert_eq!(steps(&prompt, 8, None, 3), [Step::Read(8..15)]);
     }
 
     #[test]
@@ -251,25 +208,20 @@ mod tests {
         let prompt =
             prompt(vec![Segment::Tokens(vec![0]), chunk(1), chunk(2), Segment::Tokens(vec![3; 100])]);
         let put = |token, held| Step::Chunk { tokens: vec![token; 10], held };
-        assert_eq!(steps(&prompt, 0, 3), [Step::Read(0..1), put(1, 0), put(2, 0), Step::Local(21..121)]);
-        assert_eq!(steps(&prompt, 13, 3), [put(2, 2), Step::Local(21..121)]);
-        assert_eq!(steps(&prompt, 120, 3), [Step::Local(120..121)]);
+        let all = [Step::Read(0..1), put(1, 0), put(2, 0), Step::Read(21..121)];
+        assert_eq!(steps(&prompt, 0, None, 3), all);
+        assert_eq!(steps(&prompt, 13, None, 3), [put(2, 2), Step::Read(21..121)]);
+        assert_eq!(steps(&prompt, 120, None, 3), [Step::Read(120..121)]);
+        let moved = [put(2, 2), Step::Moved, Step::Read(90..121)];
+        assert_eq!(steps(&prompt, 13, Some(&(21..90)), 3), moved);
     }
 
     #[test]
-    fn without_a_chunk_there_is_nothing_to_spare() {
+    fn what_is_moved_is_not_read() {
         let prompt = prompt(vec![Segment::Tokens(vec![0; 100])]);
-        assert_eq!(steps(&prompt, 1, 3), [Step::Read(1..100)]);
-    }
-
-    #[test]
-    fn the_text_before_the_cursor_is_read_the_cheaper_way() {
-        // Nothing was read by itself yet: no gain.
-        assert_eq!(read_from(&(20..120), |to| to - 20), 20);
-        // All of it was.
-        assert_eq!(read_from(&(20..120), |_| 0), 120 - CACHED_TAIL);
-        assert_eq!(read_from(&(20..120), |_| 70), 20, "70 by itself and 32 are more than 100");
-        // A few tokens were typed.
-        assert_eq!(read_from(&(115..120), |_| 0), 115);
+        assert_eq!(steps(&prompt, 1, None, 3), [Step::Read(1..100)]);
+        let around = [Step::Read(1..30), Step::Moved, Step::Read(70..100)];
+        assert_eq!(steps(&prompt, 1, Some(&(30..70)), 3), around);
+        assert_eq!(steps(&prompt, 30, Some(&(30..70)), 3), around[1..]);
     }
 }

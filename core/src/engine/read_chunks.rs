@@ -1,10 +1,9 @@
 //! What the cached lane keeps from one completion to the next: keys and values of chunks that were read by
-//! themselves, and of the text around the cursor.
+//! themselves.
 
 use llavacode_api::completion::KEPT_CHUNK_BYTES;
 use lru::LruCache;
 
-use super::session::Session;
 use crate::model::reader::States;
 
 /// Chunks that were read, by their tokens. What was not used for longest goes first.
@@ -13,13 +12,11 @@ pub(super) struct ReadChunks {
     chunks: LruCache<Box<[u32]>, States>,
     bytes: usize,
     most_bytes: usize,
-    /// The text around the cursor, read without any chunk.
-    pub(super) local: Option<Session>,
 }
 
 impl Default for ReadChunks {
     fn default() -> Self {
-        Self { chunks: LruCache::unbounded(), bytes: 0, most_bytes: KEPT_CHUNK_BYTES, local: None }
+        Self { chunks: LruCache::unbounded(), bytes: 0, most_bytes: KEPT_CHUNK_BYTES }
     }
 }
 
@@ -44,9 +41,9 @@ impl ReadChunks {
         self.shrink();
     }
 
-    /// Bytes on the device, those of the text around the cursor included.
+    /// Bytes on the device.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.local.as_ref().map_or(0, |session| session.cache.bytes())
+        self.bytes
     }
 
     fn shrink(&mut self) {

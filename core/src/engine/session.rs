@@ -1,8 +1,16 @@
 //! A lane's KV cache, and what stands in it: what the next prompt shares with it is not read again.
+//!
+//! Prompts share their beginning. Where the retrieved context has changed, the text behind it stands at
+//! other positions and in sight of something else; if the bundle asks for it (`prompt.reread_tokens`), all but
+//! its end keeps the keys and values it has, turned to where it stands now. So they still tell of the context
+//! that they were read behind: what that costs is in `docs/measurements.md`. Prefix reuse alone would read all
+//! of it again (EPIC, arXiv 2410.15332, moves chunks in this way).
+
+use std::ops::Range;
 
 use crate::{
     index::{ChunkId, TextHash},
-    model::reader::Cache,
+    model::reader::{Cache, States},
 };
 
 /// What one position of a prompt holds.
@@ -48,29 +56,95 @@ pub(super) struct Session {
     /// Keys and values of `held`, and perhaps of tokens generated after them.
     pub(super) cache: Cache,
     held: Vec<Position>,
+    /// Where the text around the cursor begins among them.
+    local_start: usize,
+    /// What was held before the text in it was moved, until the prompt it was moved for is held.
+    before: Option<Box<Session>>,
 }
+
+/// What a prompt has from the one before it.
+#[derive(Debug, Default)]
+pub(super) struct Reuse {
+    /// How many positions at its beginning are in the cache.
+    pub(super) held: usize,
+    /// Positions further on whose keys and values are there, computed behind another context.
+    pub(super) moved: Option<(Range<usize>, States)>,
+}
+
+/// A prompt as a session looks at it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// What it holds, position by position.
+    pub(super) positions: &'a [Position],
+    /// Where the text around the cursor begins.
+    pub(super) local_start: usize,
+    /// Positions at its end that are read anew if its text is moved; 0: its text is not moved.
+    pub(super) reread: usize,
+    /// Whether nothing is to be taken from the prompt before it.
+    pub(super) cold: bool,
+}
+
+/// Fewer positions than these are not worth moving.
+const LEAST_MOVED: usize = 32;
 
 impl Session {
     /// An empty session on this cache.
     pub(super) fn new(cache: Cache) -> Self {
-        Self { cache, held: Vec::new() }
+        Self { cache, held: Vec::new(), local_start: 0, before: None }
     }
 
-    /// Keeps what `prompt` shares with the last one, and says how many positions that is. The last
-    /// position is always read again: its hidden state gives the first token.
-    pub(super) fn reuse(&mut self, prompt: &[Position], cold: bool) -> usize {
-        let shared = if cold { 0 } else { shared_prefix(&self.held, prompt) };
-        let kept = shared.min(prompt.len().saturating_sub(1));
-        self.held.truncate(kept);
-        self.cache.truncate(kept);
-        kept
+    /// Keeps what a prompt shares with the last one, and says what that is. The last position is always read
+    /// again: its hidden state gives the first token. `fresh` makes an empty cache, into which text is moved.
+    pub(super) fn reuse(&mut self, asked: Asked<'_>, fresh: impl FnOnce() -> Cache) -> Reuse {
+        if let Some(before) = self.before.take() {
+            // The prompt that its text was moved for did not come to its end.
+            *self = *before;
+        }
+        let prompt = asked.positions;
+        let shared = if asked.cold { 0 } else { shared_prefix(&self.held, prompt) };
+        let held = shared.min(prompt.len().saturating_sub(1));
+        let Some(range) = self.movable(asked, held) else {
+            self.held.truncate(held);
+            self.cache.truncate(held);
+            return Reuse { held, moved: None };
+        };
+        let states = self.cache.states(self.local_start..self.local_start + range.len());
+        let mut cache = fresh();
+        if held > 0 {
+            cache.append(&self.cache.states(0..held));
+        }
+        let moved = Self { held: self.held[..held].to_vec(), ..Self::new(cache) };
+        let before = std::mem::replace(self, moved);
+        self.before = Some(Box::new(before));
+        Reuse { held, moved: Some((range, states)) }
     }
 
-    /// Records that the cache now holds all of `prompt`. Called only after its prefill was read
+    /// Which positions of a prompt the cache has elsewhere, where the context before its text has changed.
+    fn movable(
+        &self,
+        Asked { positions, local_start, reread, cold }: Asked<'_>,
+        held: usize,
+    ) -> Option<Range<usize>> {
+        if cold || reread == 0 || held >= local_start {
+            return None;
+        }
+        let (old, new) = (self.held.get(self.local_start..)?, positions.get(local_start..)?);
+        let end = (local_start + shared_prefix(old, new)).min(positions.len().saturating_sub(reread));
+        (end >= local_start + LEAST_MOVED).then_some(local_start..end)
+    }
+
+    /// Records that the cache now holds all of a prompt. Called only after its prefill was read
     /// back, so that a cancelled one leaves nothing behind that is not in the cache.
-    pub(super) fn hold(&mut self, prompt: &[Position]) {
+    pub(super) fn hold(&mut self, prompt: &[Position], local_start: usize) {
         self.held.clear();
         self.held.extend_from_slice(prompt);
+        self.local_start = local_start;
+        self.before = None;
+    }
+
+    /// Bytes on the device.
+    pub(super) fn bytes(&self) -> usize {
+        self.cache.bytes() + self.before.as_ref().map_or(0, |before| before.bytes())
     }
 
     /// Forgets the generated tokens' keys and values.

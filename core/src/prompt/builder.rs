@@ -169,6 +169,7 @@ impl PromptBuilder {
                 if self.config.context_placement == ContextPlacement::BeforePrefix {
                     self.push_context(&mut prompt, lane, local, chunks);
                 }
+                prompt.local_start = prompt.prompt_tokens;
                 prompt.push_special(prefix.id, prefix.text);
                 self.push_text(&mut prompt, before);
                 prompt.push_special(suffix.id, suffix.text);
@@ -180,6 +181,7 @@ impl PromptBuilder {
             }
             Layout::Causal { blank_line } => {
                 self.push_context(&mut prompt, lane, local, chunks);
+                prompt.local_start = prompt.prompt_tokens;
                 if !after.is_empty() {
                     let line = self.path_line(&format!("{path}, after the cursor"));
                     self.push_text(&mut prompt, &[&line, after.as_slice(), blank_line].concat());

@@ -104,6 +104,8 @@ pub struct Prompt {
     pub prompt_tokens: usize,
     /// Soft tokens among them.
     pub soft_tokens: usize,
+    /// Where the text around the cursor begins: behind the retrieved context, where that stands before it.
+    pub local_start: usize,
     /// How many of the chunks given stand in the prompt: the best ones.
     pub chunks: usize,
     /// The end of the text before the cursor that does not stand in the prompt: decoding is held to

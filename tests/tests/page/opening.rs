@@ -91,6 +91,12 @@ async fn of_a_large_project_the_folders_above_the_open_file_are_open() -> Result
             SOON,
         )
         .await?;
+        let tree = "document.querySelector(\"[data-testid='file-tree']\")";
+        let in_sight = format!(
+            "(() => {{ const [row, tree] = [{row}, {tree}].map(element => element.getBoundingClientRect());
+            return row.top >= tree.top && row.bottom <= tree.bottom; }})()"
+        );
+        page.wait_until("it is in sight", &in_sight, SOON).await?;
         Ok(())
     })
     .await

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use llavacode_core::{
     bundle::{Embedder, load_bundle},
     config::{BundleManifest, EncoderInput, PromptConfig},
-    engine::{CACHED_TAIL, Lane},
+    engine::Lane,
     index::{chunker::parts, vectors::Row},
     model::{projector::Projector, reader::Reader},
     prompt::{PromptBuilder, Segment},
@@ -50,6 +50,20 @@ struct SoftTokens {
     mean: Vec<f32>,
 }
 
+/// How far up the cursor stands whose prompt a text is moved from.
+const LINES_UP: usize = 3;
+
+/// The sample with its cursor at the end of a line further up, where there are so many.
+fn some_lines_up(sample: &Sample) -> Sample {
+    let at = sample.prefix.rmatch_indices('\n').nth(LINES_UP - 1).map_or(0, |(at, _)| at);
+    let (prefix, rest) = sample.prefix.split_at(at);
+    Sample {
+        prefix: prefix.into(),
+        suffix: format!("{rest}{}{}", sample.target, sample.suffix),
+        ..sample.clone()
+    }
+}
+
 /// Tokens of context in the lanes that have few.
 const SHORT: [usize; 2] = [64, 128];
 
@@ -60,8 +74,9 @@ pub struct Asking {
     pub name: &'static str,
     pub(super) lane: Lane,
     pub(super) healing: bool,
-    /// In the cached lane, how many positions before the cursor are read with the chunks in sight.
-    pub(super) tail: usize,
+    /// How many positions at the prompt's end are read anew, the text further up being moved from the prompt
+    /// of a cursor some lines up; without it everything is read for this prompt.
+    pub(super) reread: Option<usize>,
     /// Which of [`SHORT`] the context has; the bundle's own budget without it.
     pub(super) short: Option<usize>,
     /// Whose vectors the soft tokens are.
@@ -88,6 +103,10 @@ pub struct Question {
     pub held: String,
     /// Stretches of the tokens that are read by themselves behind the first `sink` tokens, in order.
     pub alone: Vec<Range<usize>>,
+    /// Where the text around the cursor begins.
+    pub local_start: usize,
+    /// The prompt from which that text is moved, and how many positions at the end are read anew.
+    pub moved: Option<(Box<Question>, usize)>,
     /// Tokens before everything.
     pub sink: usize,
     /// Positions that read a vector in the place of a token's, ascending; the token there is
@@ -151,7 +170,8 @@ impl BundleReader {
     /// What it is asked, in this order.
     pub fn lanes(&self) -> Vec<Asking> {
         let own = SoftVectors::Own;
-        let lane = |name, lane, healing| Asking { name, lane, healing, tail: 0, short: None, vectors: own };
+        let lane =
+            |name, lane, healing| Asking { name, lane, healing, reread: None, short: None, vectors: own };
         if !self.config.token_healing {
             return vec![lane("base", Lane::Base, false), lane("full_rag", Lane::FullRag, false)];
         }
@@ -165,28 +185,30 @@ impl BundleReader {
 
     /// What it is asked to see what cheaper ways to the chunks' text cost: `full_rag_128`, `full_rag_64`
     /// have less of the text, `digest`, `excerpt` and `excerpt_128` say in 128, 64 and 128 tokens what the
-    /// lanes of these names do; `cached` as the page does at a
-    /// place whose chunks and text it has read before, `cached.whole` with all text before the cursor read
-    /// with the chunks in sight, as on the first time. `compressed` where the bundle has soft tokens, and
+    /// lanes of these names do; `cached` reads each chunk by itself. `excerpt.reread_32` and the like read so
+    /// many positions anew and move the text further up from the prompt of a cursor [`LINES_UP`] lines up.
+    /// `compressed` where the bundle has soft tokens, and
     /// its two controls, `control_mean` and `control_other`: what they do is not the chunks' doing.
     pub fn every_lane(&self) -> Vec<Asking> {
         let healing = self.config.token_healing;
         let own = SoftVectors::Own;
-        let lane = |name, lane, tail| Asking { name, lane, healing, tail, short: None, vectors: own };
+        let lane = |name, lane| Asking { name, lane, healing, reread: None, short: None, vectors: own };
         let [least, few] = [0, 1].map(|short| {
-            move |name, lane| Asking { name, lane, healing, tail: 0, short: Some(short), vectors: own }
+            move |name, lane| Asking { name, lane, healing, reread: None, short: Some(short), vectors: own }
         });
-        let soft = |name, vectors| Asking { vectors, ..lane(name, Lane::Compressed, 0) };
+        let soft = |name, vectors| Asking { vectors, ..lane(name, Lane::Compressed) };
+        let moved = |name, reread| Asking { reread: Some(reread), ..least(name, Lane::Excerpt) };
         let mut lanes = vec![
-            lane("base", Lane::Base, 0),
-            lane("full_rag", Lane::FullRag, 0),
+            lane("base", Lane::Base),
+            lane("full_rag", Lane::FullRag),
             few("full_rag_128", Lane::FullRag),
             few("digest", Lane::Digest),
             least("full_rag_64", Lane::FullRag),
             least("excerpt", Lane::Excerpt),
             few("excerpt_128", Lane::Excerpt),
-            lane("cached", Lane::Cached, CACHED_TAIL),
-            lane("cached.whole", Lane::Cached, usize::MAX),
+            moved("excerpt.reread_16", 16),
+            moved("excerpt.reread_64", 64),
+            lane("cached", Lane::Cached),
         ];
         if self.soft.is_some() {
             lanes.push(soft("compressed", SoftVectors::Own));
@@ -228,13 +250,23 @@ impl BundleReader {
     /// # Errors
     /// If a chunk cannot be embedded.
     pub fn question(&self, lane: Asking, sample: &Sample) -> Result<Question> {
+        let mut question = self.question_of_its_own(lane, sample)?;
+        if let Some(reread) = lane.reread {
+            let before = self.question_of_its_own(lane, &some_lines_up(sample))?;
+            question.moved = Some((Box::new(before), reread));
+        }
+        Ok(question)
+    }
+
+    fn question_of_its_own(&self, lane: Asking, sample: &Sample) -> Result<Question> {
         let prompts = match lane {
             Asking { short: Some(short), .. } => &self.short[short],
             Asking { healing: true, .. } => &self.prompts,
             _ => &self.unhealed,
         };
         let prompt = prompt_of(prompts, lane.lane, sample);
-        let mut question = Question { held: prompt.taken_back, ..Question::default() };
+        let mut question =
+            Question { held: prompt.taken_back, local_start: prompt.local_start, ..Question::default() };
         for segment in prompt.segments {
             match segment {
                 Segment::Tokens(tokens) => question.tokens.extend(tokens),
@@ -258,10 +290,8 @@ impl BundleReader {
                 }
             }
         }
-        if let Some(last) = question.alone.last() {
+        if !question.alone.is_empty() {
             question.sink = usize::from(prompts.sink().is_some());
-            let local = last.end..question.tokens.len().saturating_sub(lane.tail).max(last.end);
-            question.alone.extend((!local.is_empty()).then_some(local));
         }
         Ok(question)
     }

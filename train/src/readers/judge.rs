@@ -108,6 +108,7 @@ impl BundleReader {
         // greedy completion as long as both agree.
         let natural = self.tokenizer.encode(&format!("{}{target}", question.held));
         self.read_alone(session, question);
+        self.move_text(session, question);
         if let Some(&(first, _)) = question.soft.first() {
             // A soft token's vector may be another one than the last question's.
             session.cache.truncate(first);
@@ -146,6 +147,25 @@ impl BundleReader {
             session.cache.append(&cache.states(sink.len()..tokens.len()));
         }
         session.tokens.extend_from_slice(&question.tokens[..last.end]);
+    }
+
+    /// Fills a session up to where a question is read anew, its text being moved from another one's prompt, as
+    /// the page does.
+    fn move_text(&self, session: &mut Session, question: &Question) {
+        let Some((before, reread)) = &question.moved else { return };
+        let (start, old_start) = (question.local_start, before.local_start);
+        let same = |(a, b): &(&u32, &u32)| a == b;
+        let shared =
+            question.tokens[start..].iter().zip(&before.tokens[old_start..]).take_while(same).count();
+        let end = (start + shared).min(question.tokens.len().saturating_sub(*reread)).max(start);
+        let mut old = self.reader.cache(1, before.tokens.len());
+        self.pass(&mut old, &before.tokens);
+        session.cache.truncate(0);
+        self.pass(&mut session.cache, &question.tokens[..start]);
+        if end > start {
+            session.cache.append(&old.states(old_start..old_start + end - start));
+        }
+        session.tokens = question.tokens[..end].to_vec();
     }
 
     /// Reads tokens whose hidden states nobody asks for.

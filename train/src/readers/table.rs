@@ -140,6 +140,9 @@ pub(crate) fn title(name: &str) -> String {
     match variant {
         "" => lane.into(),
         "whole" => format!("{lane}, all text before the cursor read with the chunks in sight"),
+        _ if let Some(reread) = variant.strip_prefix("reread_") => {
+            format!("{lane}, the last {reread} positions read anew, the text further up moved")
+        }
         _ => format!("{lane}, token healing off"),
     }
 }

@@ -6,7 +6,7 @@ use super::known::Shape;
 
 /// WebAssembly addresses 4 GB; the engine and what it computes with take their part.
 const MOST_ON_CPU: u64 = 3_500_000_000;
-/// KV caches: of base, full RAG and cached RAG, and of the text around the cursor by itself.
+/// KV caches: of base, full RAG, cached RAG and excerpt.
 const CACHES: u64 = 4;
 /// Positions of a prompt and its completion by the default budgets.
 const POSITIONS: u64 = 1_200;

@@ -2,12 +2,12 @@
 
 use leptos::attr::custom::custom_attribute;
 use leptos::ev::{KeyboardEvent, SubmitEvent};
-use leptos::html::Input;
+use leptos::html::{Div, Input};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
-use super::control;
+use super::{bring_into_sight, control};
 use crate::control::Control;
 use crate::state::prompt::file_name;
 use crate::state::tree::{Row, rows};
@@ -203,8 +203,24 @@ fn Tree(chosen: Selected) -> impl IntoView {
         }
         event.prevent_default();
     };
+    // The open file's row is in sight, wherever the file was opened.
+    let tree = NodeRef::<Div>::new();
+    let opened = Memo::new(move |_| active());
+    Effect::new(move |_| {
+        if opened.get().is_none() {
+            return;
+        }
+        // Once its row is there.
+        request_animation_frame(move || {
+            let Some(tree) = tree.get_untracked() else { return };
+            let row = tree.query_selector("[aria-selected='true']").ok().flatten();
+            if let Some(row) = row.and_then(|row| row.dyn_into::<HtmlElement>().ok()) {
+                bring_into_sight(&tree, &row);
+            }
+        });
+    });
     view! {
-        <div class="tree" role="tree" aria-label="Files" data-testid="file-tree" on:keydown=keys>
+        <div class="tree" node_ref=tree role="tree" aria-label="Files" data-testid="file-tree" on:keydown=keys>
             <For each=move || shown.get() key=|row| (row.path.clone(), row.level) let(row)>
                 {
                     let path = row.path.clone();

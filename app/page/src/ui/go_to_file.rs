@@ -6,8 +6,8 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
-use super::control;
 use super::prompt_view::follow;
+use super::{bring_into_sight, control};
 use crate::state::Dialog;
 use crate::state::fuzzy::{Match, matches, split_line};
 use crate::state::prompt::file_name;
@@ -88,11 +88,7 @@ fn Chooser(element: NodeRef<DialogElement>) -> impl IntoView {
         let option =
             list.children().item(place as u32).and_then(|option| option.dyn_into::<HtmlElement>().ok());
         let Some(option) = option else { return };
-        let (top, bottom) = (option.offset_top(), option.offset_top() + option.offset_height());
-        let shown = list.scroll_top();
-        list.set_scroll_top(
-            shown.clamp(bottom - list.client_height(), top.max(bottom - list.client_height())),
-        );
+        bring_into_sight(&list, &option);
     });
     let option = move |(index, found): (usize, Match)| {
         let path = found.path.clone();

@@ -26,6 +26,7 @@ mod toggle;
 
 use leptos::ev::{self, DragEvent};
 use leptos::prelude::*;
+use web_sys::HtmlElement;
 
 use crate::control::Control;
 use crate::files::drop;
@@ -37,6 +38,13 @@ use divider::{Divider, Side};
 /// The page's control, from anywhere in it.
 fn control() -> Control {
     expect_context::<Control>()
+}
+
+/// Scrolls a list, to which its items' places relate, no further than an item needs.
+fn bring_into_sight(list: &HtmlElement, item: &HtmlElement) {
+    let (top, bottom) = (item.offset_top(), item.offset_top() + item.offset_height());
+    let lowest = bottom - list.client_height();
+    list.set_scroll_top(list.scroll_top().clamp(lowest, top.max(lowest)));
 }
 
 /// The page.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Line, MOST_LINE};
+use super::{Line, MOST_LINE, beside};
 use crate::{
     prompt::Cursor,
     words::{is_common, is_word, parts, words},
@@ -39,21 +39,15 @@ pub fn features(lines: &[Line<'_>], cursor: Cursor<'_>) -> Vec<Features> {
     let place = Place::of(cursor);
     let parts: Vec<Vec<String>> = lines.iter().map(|line| distinct_parts(line.text)).collect();
     let chunks = lines.last().map_or(1, |line| line.chunk + 1) as f64;
-    // How like the line so many lines from another one is, where that one is of the same stretch of a chunk.
-    let alike = |at: usize, away: isize, parts_there: Option<&Vec<String>>| -> f64 {
-        let other = at.checked_add_signed(away).filter(|&other| {
-            lines.get(other).is_some_and(|line| {
-                line.chunk == lines[at].chunk
-                    && line.number.checked_add_signed(-away) == Some(lines[at].number)
-            })
-        });
-        other.zip(parts_there).map_or(0.0, |(other, there)| dice(there, &parts[other]))
+    // How like some parts are to those of the line so many lines from another one.
+    let alike = |wanted: Option<&Vec<String>>, at: usize, away: isize| {
+        wanted.zip(beside(lines, at, away)).map_or(0.0, |(wanted, there)| dice(wanted, &parts[there]))
     };
     (0..lines.len())
         .map(|at| {
             let line = &lines[at];
-            let above = |back: usize| alike(at, -(back as isize), place.above.get(back));
-            let below = |forth: usize| alike(at, forth as isize + 1, place.below.get(forth));
+            let above = |back: usize| alike(place.above.get(back), at, -(back as isize));
+            let below = |forth: usize| alike(place.below.get(forth), at, forth as isize + 1);
             [
                 above(0),
                 above(1),
@@ -106,10 +100,12 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// How many characters right before the cursor stand in a text, [`MOST_FOUND`] at most.
+    /// How many characters right before the cursor stand in a line, [`MOST_FOUND`] at most; none in one that is
+    /// left out.
     fn found_in(&self, text: &str) -> usize {
         let ends = self.line.char_indices().rev().take(MOST_FOUND);
-        ends.take_while(|&(at, _)| text.contains(&self.line[at..])).count()
+        let has = |at: usize| text.len() <= MOST_LINE && text.contains(&self.line[at..]);
+        ends.take_while(|&(at, _)| has(at)).count()
     }
 }
 

@@ -142,12 +142,16 @@ fn by_score(lines: &[Line<'_>], cursor: Cursor<'_>, weights: &Weights) -> Vec<us
 
 /// A line, the one before it and the one behind it, as far as they stand there and may stand here.
 fn with_neighbours(lines: &[Line<'_>], line: usize) -> impl Iterator<Item = usize> {
-    let follows = |first: usize, second: usize| {
-        lines[second].chunk == lines[first].chunk && lines[second].number == lines[first].number + 1
-    };
-    let before = line.checked_sub(1).filter(|&before| follows(before, line));
-    let behind = Some(line + 1).filter(|&behind| behind < lines.len() && follows(line, behind));
-    [Some(line), before, behind].into_iter().flatten().filter(|&line| lines[line].may_stand())
+    let neighbours = [-1, 1].into_iter().filter_map(move |away| beside(lines, line, away));
+    std::iter::once(line).chain(neighbours).filter(|&line| lines[line].may_stand())
+}
+
+/// The line so many lines further down in its file, or up, if it is of the same chunk.
+fn beside(lines: &[Line<'_>], line: usize, away: isize) -> Option<usize> {
+    let other = line.checked_add_signed(away)?;
+    let (here, there) = (&lines[line], lines.get(other)?);
+    let follows = here.number.checked_add_signed(away) == Some(there.number);
+    (there.chunk == here.chunk && follows).then_some(other)
 }
 
 #[cfg(test)]
