@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use llavacode_tests::harness::{PATIENCE, Page, visit};
+use llavacode_tests::harness::{Key, PATIENCE, Page, visit};
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 
-use crate::folder::{SOON, open_file, shows, wait_for_mark};
+use crate::folder::{SOON, control, open_file, shows, wait_for_mark};
 use crate::site;
 
 /// Every lane on show says whether it is right.
@@ -81,7 +81,8 @@ async fn a_file_that_the_user_changed_elsewhere_stays_unsaved_at_its_place() -> 
     visit("places-unsaved", site, "?model=pico&device=cpu", &BrowserOptions::default(), async |page| {
         let title = "document.querySelector(\"[data-testid='place-1']\")?.title ?? null";
         let title = page.wait_until("the places are offered", title, PATIENCE).await?;
-        let path = title.as_str().and_then(|title| title.split(',').next()).context("it has no title")?;
+        let (path, line) =
+            title.as_str().and_then(|title| title.split_once(", line ")).context("it has no title")?;
         let other = page.text("path").await?;
         ensure!(other != path, "two places of the demo are in {path}");
         open_file(page, path).await?;
@@ -102,8 +103,19 @@ async fn a_file_that_the_user_changed_elsewhere_stays_unsaved_at_its_place() -> 
         only_this_is_unsaved(page, path).await?;
         open_file(page, path).await?;
         page.go_to_end().await?;
+        // The editor draws the lines that are in sight.
         let text = page.editor_text().await?;
-        ensure!(text.ends_with("# mine") && text.contains(target.trim()), "{path} is now:\n{text}");
+        ensure!(text.ends_with("# mine"), "{path} now ends with:\n{text}");
+        control(page, 'p').await?;
+        page.wait_until("the dialog", "document.activeElement?.dataset?.testid === 'go-to-text'", SOON)
+            .await?;
+        page.type_text(&format!("{path}:{line}")).await?;
+        page.press(&[Key::Enter]).await?;
+        let has_target = format!(
+            "document.querySelector('.cm-content').textContent.includes({})",
+            serde_json::to_string(target.trim())?
+        );
+        page.wait_until("the line is whole again", &has_target, SOON).await?;
 
         // The mark is kept with the file.
         tokio::time::sleep(Duration::from_secs(2)).await;
