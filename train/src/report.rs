@@ -340,7 +340,7 @@ mod tests {
             ("base".to_owned(), lane(4.0, 30.0, 300.0)),
             ("full_rag".to_owned(), lane(24.0, 50.0, 800.0)),
             ("compressed".to_owned(), lane(9.0, 28.0, 364.0)),
-            ("cached.whole".to_owned(), lane(24.0, 50.0, 800.0)),
+            ("excerpt.reread_64".to_owned(), lane(24.0, 50.0, 800.0)),
         ]);
         let found = kept(&lanes);
         let names: Vec<&str> = found.iter().map(|row| row.0.as_str()).collect();

@@ -33,7 +33,10 @@ pub(super) struct ExcerptArguments {
     /// Samples of each kind to learn from: that need a name only a chunk has, and any
     #[arg(long, default_value_t = 5000)]
     samples: usize,
-    /// Of each kind to measure on, of the validation packages
+    /// Best chunks of a sample to learn from
+    #[arg(long, default_value_t = 8)]
+    chunks: usize,
+    /// Of each kind to measure on, of the validation packages; with as many chunks as the manifest says
     #[arg(long, default_value_t = 400)]
     validation: usize,
     /// Passes over the samples
@@ -51,21 +54,21 @@ pub(super) fn run_excerpt(work: &Path, arguments: ExcerptArguments) -> Result<()
     let room = prompt.excerpt_tokens;
     let top_k = prompt.top_k;
     let builder = PromptBuilder::new(Arc::clone(&tokenizer), prompt)?;
-    let of_both_kinds = |split, count| -> Result<[Vec<Sample>; 2]> {
+    let of_both_kinds = |split, count, chunks| -> Result<[Vec<Sample>; 2]> {
         let (file, _) = open_samples(work, split)?;
         let any = first_with_chunks(&file, count)?;
         let mut kinds = [file.needing_context(count)?, any];
-        kinds.iter_mut().flatten().for_each(|sample| sample.chunks.truncate(top_k));
+        kinds.iter_mut().flatten().for_each(|sample| sample.chunks.truncate(chunks));
         Ok(kinds)
     };
-    let learned_from = of_both_kinds(Split::Train, arguments.samples)?.concat();
+    let learned_from = of_both_kinds(Split::Train, arguments.samples, arguments.chunks)?.concat();
     let examples: Vec<_> = learned_from.iter().filter_map(|sample| example(sample, &builder)).collect();
     println!("{} examples of {} samples", examples.len(), learned_from.len());
     let weights = learn(&examples, arguments.passes, |nats| println!("{nats:.4} nats an example"));
     for (name, (inside, beginning)) in FEATURES.iter().zip(weights.inside.iter().zip(weights.beginning)) {
         println!("{inside:8.3} {beginning:8.3}  {name}");
     }
-    let [needing, any] = of_both_kinds(Split::Validation, arguments.validation)?;
+    let [needing, any] = of_both_kinds(Split::Validation, arguments.validation, top_k)?;
     let say = |name: &str, weights: &Weights| {
         let with_names = measure(&needing, &builder, &tokenizer, weights, room);
         let likeness = measure(&any, &builder, &tokenizer, weights, room).likeness;

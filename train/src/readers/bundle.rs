@@ -53,15 +53,12 @@ struct SoftTokens {
 /// How far up the cursor stands whose prompt a text is moved from.
 const LINES_UP: usize = 3;
 
-/// The sample with its cursor at the end of a line further up, where there are so many.
+/// The sample with its cursor at the end of a line further up, where there are so many. What the target says
+/// is not written there yet.
 fn some_lines_up(sample: &Sample) -> Sample {
     let at = sample.prefix.rmatch_indices('\n').nth(LINES_UP - 1).map_or(0, |(at, _)| at);
     let (prefix, rest) = sample.prefix.split_at(at);
-    Sample {
-        prefix: prefix.into(),
-        suffix: format!("{rest}{}{}", sample.target, sample.suffix),
-        ..sample.clone()
-    }
+    Sample { prefix: prefix.into(), suffix: format!("{rest}{}", sample.suffix), ..sample.clone() }
 }
 
 /// Tokens of context in the lanes that have few.
@@ -185,8 +182,8 @@ impl BundleReader {
 
     /// What it is asked to see what cheaper ways to the chunks' text cost: `full_rag_128`, `full_rag_64`
     /// have less of the text, `digest`, `excerpt` and `excerpt_128` say in 128, 64 and 128 tokens what the
-    /// lanes of these names do; `cached` reads each chunk by itself. `excerpt.reread_32` and the like read so
-    /// many positions anew and move the text further up from the prompt of a cursor [`LINES_UP`] lines up.
+    /// lanes of these names do; `cached` reads each chunk by itself. `excerpt.reread_16` and `excerpt.reread_64`
+    /// read so many positions anew and move the text further up from the prompt of a cursor [`LINES_UP`] lines up.
     /// `compressed` where the bundle has soft tokens, and
     /// its two controls, `control_mean` and `control_other`: what they do is not the chunks' doing.
     pub fn every_lane(&self) -> Vec<Asking> {
@@ -327,6 +324,22 @@ fn key(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn further_up_nothing_tells_of_the_target() {
+        let sample = Sample {
+            package: "p".into(),
+            path: "a.py".into(),
+            prefix: "a = 1\nb = 2\nc = 3\nd = ".into(),
+            target: "secret".into(),
+            suffix: "\ne = 5\n".into(),
+            chunks: Vec::new(),
+        };
+        let up = some_lines_up(&sample);
+        assert_eq!((up.prefix.as_str(), up.suffix.as_str()), ("a = 1", "\nb = 2\nc = 3\nd = \ne = 5\n"));
+        let short = Sample { prefix: "d = ".into(), ..sample };
+        assert_eq!(some_lines_up(&short).prefix, "");
+    }
 
     #[test]
     fn names_become_keys() {

@@ -123,7 +123,7 @@ fn push_row(text: &mut String, reader: &str, name: &str, lane: &LaneSummary) {
     );
 }
 
-/// `full_rag.unhealed` or `cached.whole` as a person says it.
+/// `full_rag.unhealed` or `excerpt.reread_64` as a person says it.
 pub(crate) fn title(name: &str) -> String {
     let (lane, variant) = name.split_once('.').unwrap_or((name, ""));
     let lane = match lane {
@@ -139,7 +139,6 @@ pub(crate) fn title(name: &str) -> String {
     };
     match variant {
         "" => lane.into(),
-        "whole" => format!("{lane}, all text before the cursor read with the chunks in sight"),
         _ if let Some(reread) = variant.strip_prefix("reread_") => {
             format!("{lane}, the last {reread} positions read anew, the text further up moved")
         }

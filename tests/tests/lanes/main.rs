@@ -1,7 +1,10 @@
 //! The lanes of an engine, natively on the CPU, with the bundle that comes with the page.
 #![cfg(not(target_family = "wasm"))]
 
-use std::{collections::BTreeSet, fs, num::NonZeroUsize, path::Path};
+mod decoding;
+mod reuse;
+
+use std::{fs, num::NonZeroUsize, path::Path};
 
 use burn::tensor::Device;
 use llavacode_core::{
@@ -201,17 +204,6 @@ async fn a_chunk_of_several_soft_tokens_is_embedded_in_parts() {
 }
 
 #[tokio::test]
-async fn soft_tokens_that_did_not_change_are_not_read_again() {
-    let mut page = Page::open(bundle(None, soft_tokens(3))).await;
-    let mut again = CompletionRequest { cold: false, ..request() };
-    let first = page.complete(Lane::Compressed, &again).await.expect("it completes");
-    again.prefix.push('a');
-    let second = page.complete(Lane::Compressed, &again).await.expect("it completes");
-    assert_eq!(first.reused_tokens, 0);
-    assert!(second.reused_tokens > 3, "the three and what stands before the change: {second:?}");
-}
-
-#[tokio::test]
 async fn every_ranker_retrieves_and_tells_the_ranks() {
     let mut page = Page::open(bundle(None, soft_tokens(3))).await;
     page.workspace.update("other.py", "def unrelated():\n    return 1\n");
@@ -323,171 +315,9 @@ async fn what_lanes_share_is_made_once_and_each_that_uses_it_is_charged() {
     }
 }
 
-/// What a lane says, without the times.
-fn said(completion: &Completion) -> (String, usize) {
-    (completion.text.clone(), completion.prompt_tokens)
-}
-
-#[tokio::test]
-async fn a_chunk_is_read_once_and_kept_within_bounds() {
-    let mut page = Page::open(bundle(None, with_every_lane)).await;
-    let full_rag = page.complete(Lane::FullRag, &request()).await.expect("it completes");
-    let first = page.complete(Lane::Cached, &request()).await.expect("it completes");
-    assert_eq!((first.ttft.encoded_chunks, first.reused_tokens), (1, 0));
-    assert_eq!(first.prompt_tokens, full_rag.prompt_tokens + 1, "the sink is new");
-    let again = page.complete(Lane::Cached, &request()).await.expect("it completes");
-    assert_eq!((said(&again), again.ttft.encoded_chunks), (said(&first), 0));
-    assert!(again.reused_tokens > 0);
-    page.engine.keep_chunks_within(0);
-    let unkept = page.complete(Lane::Cached, &request()).await.expect("it completes");
-    assert_eq!((said(&unkept), unkept.ttft.encoded_chunks), (said(&first), 1), "nothing may be kept");
-}
-
-#[tokio::test]
-async fn steps_queued_ahead_change_no_completion() {
-    let mut page = Page::open(bundle(None, |prompt| {
-        with_every_lane(prompt);
-        // Some completions end by it.
-        prompt.max_new_tokens = 7;
-    }))
-    .await;
-    let mut ends = BTreeSet::new();
-    for lane in page.engine.lanes() {
-        for place in ["total = area_of(", "print(circle.", "def area_of(circle):\n    return c"] {
-            for multi_line in [false, true] {
-                let cursor = CompletionRequest::at("main.py", place, "\n");
-                let request = CompletionRequest { multi_line, cold: true, ..cursor };
-                page.engine.queue_ahead(0);
-                let plain = page.complete(lane, &request).await.expect("it completes");
-                for steps in [1, 2, 30] {
-                    page.engine.queue_ahead(steps);
-                    let ahead = page.complete(lane, &request).await.expect("it completes");
-                    assert_eq!(
-                        (&ahead.text, ahead.stop, &ahead.log_probabilities),
-                        (&plain.text, plain.stop, &plain.log_probabilities),
-                        "{lane:?} at {place:?}, {steps} ahead"
-                    );
-                }
-                let warm = CompletionRequest { cold: false, ..request };
-                let warm = page.complete(lane, &warm).await.expect("it completes");
-                assert!(warm.reused_tokens > 0, "what was queued too far is no part of the prompt");
-                assert_eq!(warm.text, plain.text);
-                ends.insert(format!("{:?}", plain.stop));
-            }
-        }
-    }
-    assert!(ends.len() > 1, "{ends:?}");
-}
-
-#[tokio::test]
-async fn draft_tokens_change_no_completion() {
-    let mut page = Page::open(bundle(None, with_every_lane)).await;
-    let text = "def area_of(circle):\n    return circle.area() * circle.radius\n\n\n";
-    let places = [
-        "def area_of(square):\n    ",
-        "total = area_of(",
-        "print(circle.",
-        "def area_of(circle):\n    return c",
-    ];
-    let (mut draft_tokens, mut accepted_tokens) = (0, 0);
-    for lane in page.engine.lanes() {
-        for place in places {
-            for multi_line in [false, true] {
-                let cursor = CompletionRequest::at("main.py", text.repeat(2) + place, "\n");
-                let request = CompletionRequest { multi_line, cold: true, ..cursor };
-                page.engine.look_up(0);
-                let plain = page.complete(lane, &request).await.expect("it completes");
-                page.engine.look_up(usize::MAX);
-                let looked_up = page.complete(lane, &request).await.expect("it completes");
-                assert_eq!((plain.draft_tokens, plain.accepted_tokens), (0, 0));
-                assert_eq!(
-                    (&looked_up.text, looked_up.stop, looked_up.new_tokens),
-                    (&plain.text, plain.stop, plain.new_tokens),
-                    "{lane:?} at {place:?}"
-                );
-                let apart = |(a, b): (&f32, &f32)| (a - b).abs();
-                let pairs = looked_up.log_probabilities.iter().zip(&plain.log_probabilities);
-                assert!(pairs.map(apart).all(|apart| apart < 1e-3));
-                draft_tokens += looked_up.draft_tokens;
-                accepted_tokens += looked_up.accepted_tokens;
-            }
-        }
-    }
-    assert!(0 < accepted_tokens && accepted_tokens < draft_tokens, "{accepted_tokens} of {draft_tokens}");
-}
-
 #[tokio::test]
 async fn without_a_sink_there_is_no_cached_lane() {
     let mut page = Page::open(bundle(None, soft_tokens(1))).await;
     let refused = page.complete(Lane::Cached, &request()).await;
     assert!(matches!(refused, Err(Error::LaneMissing { lane: "cached", .. })), "{refused:?}");
-}
-
-#[tokio::test]
-async fn where_other_chunks_are_found_the_text_before_the_cursor_is_moved() {
-    const REREAD: usize = 16;
-    let mut page = Page::open(bundle(None, |prompt| {
-        with_every_lane(prompt);
-        prompt.reread_tokens = REREAD;
-    }))
-    .await;
-    let text = "circle = Circle()\n".repeat(20);
-    let asked = |cold, end: &str| CompletionRequest { prefix: text.clone() + end, cold, ..request() };
-    for (n, name) in ["square", "round", "long"].into_iter().enumerate() {
-        // Typing: all but what is new is there.
-        let first =
-            page.complete(Lane::FullRag, &asked(n == 0, "print(circle.")).await.expect("it completes");
-        let typed =
-            page.complete(Lane::FullRag, &asked(false, "print(circle.a")).await.expect("it completes");
-        assert!(typed.reused_tokens + 8 > first.prompt_tokens, "{typed:?}");
-        // Another chunk in front of everything.
-        let other = format!("def {name}(circle):\n    return Circle({n}).area() + circle.radius\n");
-        page.workspace.update(&format!("{name}.py"), &other);
-        page.embed().await;
-        let end = format!("print(circle.a\n{name}(circle.");
-        let moved = page.complete(Lane::FullRag, &asked(false, &end)).await.expect("it completes");
-        let base = page.complete(Lane::Base, &asked(true, &end)).await.expect("it completes");
-        let read = moved.prompt_tokens - moved.reused_tokens;
-        let context = moved.prompt_tokens - base.prompt_tokens;
-        assert!(moved.reused_tokens + REREAD + 24 > base.prompt_tokens, "{moved:?}");
-        assert!(read < context + REREAD + 24, "{read} positions were read, {context} of them context");
-        // Asked again, it is held as it is.
-        let again = page.complete(Lane::FullRag, &asked(false, &end)).await.expect("it completes");
-        assert_eq!(again.reused_tokens + 1, again.prompt_tokens);
-        assert_eq!(again.text, moved.text);
-    }
-}
-
-#[tokio::test]
-async fn text_is_moved_only_where_a_bundle_asks_for_it() {
-    let mut page = Page::open(bundle(None, with_every_lane)).await;
-    let text = "circle = Circle()\n".repeat(20);
-    let asked = |end: &str| CompletionRequest { prefix: text.clone() + end, cold: false, ..request() };
-    page.complete(Lane::FullRag, &asked("print(circle.")).await.expect("it completes");
-    page.workspace.update("square.py", "def square(circle):\n    return Circle().area() + circle.radius\n");
-    page.embed().await;
-    let read = page.complete(Lane::FullRag, &asked("square(circle.")).await.expect("it completes");
-    // The other chunk, perhaps, where it stands first.
-    assert!(read.reused_tokens < 40, "{read:?}");
-}
-
-#[tokio::test]
-async fn a_completion_that_is_given_up_leaves_the_text_where_it_was() {
-    let mut page = Page::open(bundle(None, |prompt| {
-        with_every_lane(prompt);
-        prompt.reread_tokens = 16;
-    }))
-    .await;
-    let text = "circle = Circle()\n".repeat(20);
-    let asked = |end: &str| CompletionRequest { prefix: text.clone() + end, cold: false, ..request() };
-    let first = page.complete(Lane::FullRag, &asked("print(circle.")).await.expect("it completes");
-    page.workspace.update("square.py", "def square(circle):\n    return Circle().area() + circle.radius\n");
-    page.embed().await;
-    let cancelled = page.give_up(Lane::FullRag, &asked("square(circle.")).await;
-    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
-    page.workspace.update("square.py", "");
-    page.embed().await;
-    let again = page.complete(Lane::FullRag, &asked("print(circle.")).await.expect("it completes");
-    assert_eq!(again.reused_tokens + 1, first.prompt_tokens, "{again:?}");
-    assert_eq!(again.text, first.text);
 }
