@@ -1,5 +1,6 @@
 //! A browser of our own, driven through chromedriver.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -90,24 +91,7 @@ impl Browser {
     /// If either does not start.
     pub async fn start(options: &BrowserOptions) -> Result<Self> {
         let program = std::env::var_os("CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
-        let mut driver = Command::new(&program)
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| {
-                format!("{} could not be started: see `cargo xtask setup`", program.to_string_lossy())
-            })?;
-        let stdout = driver.stdout.take().context("chromedriver has no output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let port = timeout(Duration::from_secs(30), listening_port(&mut lines))
-            .await
-            .context("chromedriver said nothing for 30 s")??;
-        // Its output must go on being read, or it would block.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-
+        let (driver, port) = start_driver(&program).await?;
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(options))
             .connect(&format!("http://localhost:{port}"))
@@ -171,14 +155,52 @@ impl Browser {
     }
 }
 
-async fn listening_port(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<u16> {
+/// How often chromedriver is started. It takes a port that is free for one version of the Internet
+/// protocol and ends where the same port is taken for the other.
+const STARTS: usize = 5;
+
+/// Starts chromedriver and waits until it listens: its process and port.
+async fn start_driver(program: &OsStr) -> Result<(Child, u16)> {
+    let mut said = String::new();
+    for _ in 0..STARTS {
+        let mut driver = Command::new(program)
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| {
+                format!("{} could not be started: see `cargo xtask setup`", program.to_string_lossy())
+            })?;
+        let stdout = driver.stdout.take().context("chromedriver has no output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        said.clear();
+        let port = timeout(Duration::from_secs(30), listening_port(&mut lines, &mut said))
+            .await
+            .context("chromedriver said nothing for 30 s")??;
+        if let Some(port) = port {
+            // Its output must go on being read, or it would block.
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return Ok((driver, port));
+        }
+    }
+    bail!("chromedriver was started {STARTS} times and ended each time before it listened: {said}")
+}
+
+/// The port that chromedriver says it listens on; `None` where it ends without one. What else it
+/// says is added to `said`.
+async fn listening_port(lines: &mut Lines<BufReader<ChildStdout>>, said: &mut String) -> Result<Option<u16>> {
     while let Some(line) = lines.next_line().await? {
         // "ChromeDriver was started successfully on port 41235."
         if let Some((_, port)) = line.split_once("successfully on port ") {
-            return port.trim_end_matches('.').parse().with_context(|| format!("no port in \"{line}\""));
+            let port = port.trim_end_matches('.').parse();
+            return port.map(Some).with_context(|| format!("no port in \"{line}\""));
         }
+        said.push_str(&line);
+        said.push('\n');
     }
-    bail!("chromedriver ended before it listened")
+    Ok(None)
 }
 
 fn capabilities(options: &BrowserOptions) -> Capabilities {
@@ -229,5 +251,42 @@ impl WebDriverCompatibleCommand for DevTools {
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
         let body = json!({ "cmd": self.command, "params": self.arguments });
         (http::Method::POST, Some(body.to_string()))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// A program in `folder` that runs `script`.
+    fn program(folder: &std::path::Path, script: &str) -> PathBuf {
+        let path = folder.join("driver");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[tokio::test]
+    async fn a_driver_whose_port_was_taken_is_started_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "cd {}; if [ ! -e tried ]; then touch tried; echo port not available; exit 1; fi\n\
+             echo ChromeDriver was started successfully on port 41235.; sleep 60",
+            folder.path().display()
+        );
+        let (_driver, port) = start_driver(program(folder.path(), &script).as_os_str()).await.unwrap();
+        assert_eq!(port, 41235);
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_never_listens_is_given_up_with_what_it_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(folder.path(), "echo a >> \"$0.starts\"; echo port not available; exit 1");
+        let error = start_driver(program.as_os_str()).await.unwrap_err().to_string();
+        assert!(error.ends_with("before it listened: port not available\n"), "{error}");
+        assert_eq!(fs::read_to_string(folder.path().join("driver.starts")).unwrap().lines().count(), STARTS);
     }
 }
