@@ -4,10 +4,10 @@
 // As linear/vector.wgsl, with the same parts, but a group's ROWS outputs take a row of G and the same
 // row of U each.
 
-const THREADS = 64u;
-const LANES = 16u;
+const THREADS = {{ threads }}u;
+const LANES = {{ lanes }}u;
 const GROUPS = THREADS / LANES;
-const ROWS = 2u;
+const ROWS = {{ rows }}u;
 const ROWS_PER_WORKGROUP = GROUPS * ROWS;
 
 struct Params {
@@ -45,18 +45,13 @@ fn main(
     var square_sum = 0.0;
     for (var block = lane; block < blocks; block += LANES) {
         var xs: array<vec4<f32>, 8>;
-        var total = vec4<f32>(0.0);
         for (var i = 0u; i < 8u; i++) {
-            let at = block * 8u + i;
-            var four = vec4<f32>(0.0);
-            if (at < width) {
-                four = x[at];
-                square_sum += dot(four, four);
-                four *= norm_weight[at];
-            }
-            xs[i] = four;
-            total += four;
+            let at = min(block * 8u + i, width - 1u);
+            let four = select(vec4<f32>(0.0), x[at], block * 8u + i < width);
+            square_sum += dot(four, four);
+            xs[i] = four * norm_weight[at];
         }
+        let total = xs[0] + xs[1] + xs[2] + xs[3] + xs[4] + xs[5] + xs[6] + xs[7];
         let x_sum = total.x + total.y + total.z + total.w;
         for (var r = 0u; r < ROWS; r++) {
             // Rows beyond the end repeat the last one and are not written.
@@ -75,16 +70,18 @@ fn main(
     }
     workgroupBarrier();
 
-    let row = first_row + thread;
-    if (thread >= ROWS_PER_WORKGROUP || row >= params.rows) {
-        return;
+    for (var own = thread; own < ROWS_PER_WORKGROUP; own += THREADS) {
+        let row = first_row + own;
+        if (row >= params.rows) {
+            return;
+        }
+        var sum = vec2<f32>(0.0);
+        var mean_square = params.norm_eps;
+        for (var l = 0u; l < LANES; l++) {
+            sum += parts[own * LANES + l];
+            mean_square += squares[l] / f32(params.cols);
+        }
+        sum *= inverseSqrt(mean_square);
+        y[row] = sum.x / (1.0 + exp(-sum.x)) * sum.y;
     }
-    var sum = vec2<f32>(0.0);
-    var mean_square = params.norm_eps;
-    for (var l = 0u; l < LANES; l++) {
-        sum += parts[thread * LANES + l];
-        mean_square += squares[l] / f32(params.cols);
-    }
-    sum *= inverseSqrt(mean_square);
-    y[row] = sum.x / (1.0 + exp(-sum.x)) * sum.y;
 }

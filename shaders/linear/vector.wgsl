@@ -4,17 +4,18 @@
 // A workgroup owns ROWS_PER_WORKGROUP rows of W, that is as many elements of y. Its threads form
 // GROUPS groups of LANES; a group owns ROWS rows, and its thread `lane` takes the blocks of 32
 // columns lane, lane + LANES, … of all of them, so that each x is loaded once for ROWS rows.
-// In the end one thread a row adds the lanes' parts.
+// In the end one thread a row adds the lanes' parts. How many lanes and rows are best depends on
+// the device: kernel/gpu/vector_shape.rs.
 //
 // RMSNorm needs no pass of its own: 1 / rms is a factor of the whole sum, so the squares are
 // summed along the way, and only the norm's weight is multiplied in while summing.
 //
 // The weight format's `block_dot` comes from parts/weights_*.wgsl, `BLOCK` from parts/block.wgsl.
 
-const THREADS = 64u;
-const LANES = 16u;
+const THREADS = {{ threads }}u;
+const LANES = {{ lanes }}u;
 const GROUPS = THREADS / LANES;
-const ROWS = 2u;
+const ROWS = {{ rows }}u;
 const ROWS_PER_WORKGROUP = GROUPS * ROWS;
 
 struct Params {
@@ -59,20 +60,17 @@ fn main(
     var square_sum = 0.0;
     for (var block = lane; block < blocks; block += LANES) {
         var xs: array<vec4<f32>, 8>;
-        var total = vec4<f32>(0.0);
         for (var i = 0u; i < 8u; i++) {
             let at = block * 8u + i;
-            var four = vec4<f32>(0.0);
-            if (at < width) {
-                four = x[at];
-                if (params.has_norm == 1u) {
-                    square_sum += dot(four, four);
-                    four *= norm_weight[at];
-                }
-            }
-            xs[i] = four;
-            total += four;
+            xs[i] = select(vec4<f32>(0.0), x[min(at, width - 1u)], at < width);
         }
+        if (params.has_norm == 1u) {
+            for (var i = 0u; i < 8u; i++) {
+                square_sum += dot(xs[i], xs[i]);
+                xs[i] *= norm_weight[min(block * 8u + i, width - 1u)];
+            }
+        }
+        let total = xs[0] + xs[1] + xs[2] + xs[3] + xs[4] + xs[5] + xs[6] + xs[7];
         let x_sum = total.x + total.y + total.z + total.w;
         for (var r = 0u; r < ROWS; r++) {
             // Rows beyond the end repeat the last one and are not written.
@@ -89,25 +87,27 @@ fn main(
     }
     workgroupBarrier();
 
-    let row = first_row + thread;
-    if (thread >= ROWS_PER_WORKGROUP || row >= params.rows) {
-        return;
+    for (var own = thread; own < ROWS_PER_WORKGROUP; own += THREADS) {
+        let row = first_row + own;
+        if (row >= params.rows) {
+            return;
+        }
+        var sum = 0.0;
+        var mean_square = params.norm_eps;
+        for (var l = 0u; l < LANES; l++) {
+            sum += parts[own * LANES + l];
+            mean_square += squares[l] / f32(params.cols);
+        }
+        if (params.has_norm == 1u) {
+            sum *= inverseSqrt(mean_square);
+        }
+        let at = params.first + row;
+        if (params.has_bias == 1u) {
+            sum += bias[at];
+        }
+        if (params.has_residual == 1u) {
+            sum += residual[at];
+        }
+        y[at] = sum;
     }
-    var sum = 0.0;
-    var mean_square = params.norm_eps;
-    for (var l = 0u; l < LANES; l++) {
-        sum += parts[thread * LANES + l];
-        mean_square += squares[l] / f32(params.cols);
-    }
-    if (params.has_norm == 1u) {
-        sum *= inverseSqrt(mean_square);
-    }
-    let at = params.first + row;
-    if (params.has_bias == 1u) {
-        sum += bias[at];
-    }
-    if (params.has_residual == 1u) {
-        sum += residual[at];
-    }
-    y[at] = sum;
 }

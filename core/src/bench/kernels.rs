@@ -11,10 +11,9 @@ use crate::{
     quant::WeightFormat,
 };
 
-/// Width of Qwen2.5-Coder-1.5B: a matrix that no cache holds, whatever bundle is loaded.
-const WIDTH: usize = 1536;
-/// Its feed-forward width.
-const INTERMEDIATE: usize = 8960;
+/// Width and feed-forward width of SmolLM2-135M, and of Qwen2.5-Coder-1.5B, whose matrix no cache holds:
+/// whatever bundle is loaded.
+const SHAPES: [(usize, usize); 2] = [(576, 1536), (1536, 8960)];
 /// Rows of the matrix-matrix product: some 100 prompt tokens.
 const ROWS: usize = 128;
 
@@ -44,27 +43,27 @@ pub(super) async fn measure<H: Host>(engine: &Engine<H>) -> Result<Kernels> {
         ("f32", WeightFormat::F32),
     ];
     for (name, format) in formats {
-        // One row is bound by reading the weights, many rows by the arithmetic.
-        let vector = ceilings::linear(device, now, format, 1, WIDTH, INTERMEDIATE).await?;
-        kernels.insert(
-            format!("{name}_matvec"),
-            KernelSpeed {
-                unit: "bytes/s".into(),
-                achieved: vector.bytes_per_second(),
-                fraction_of_ceiling: vector.bytes_per_second() / top.read_bytes_per_s,
-                shape: [1, INTERMEDIATE, WIDTH],
-            },
-        );
-        let matrix = ceilings::linear(device, now, format, ROWS, WIDTH, WIDTH).await?;
-        kernels.insert(
-            format!("{name}_matmul"),
-            KernelSpeed {
-                unit: "FLOP/s".into(),
-                achieved: matrix.flops_per_second(),
-                fraction_of_ceiling: matrix.flops_per_second() / top.flops_per_s,
-                shape: [ROWS, WIDTH, WIDTH],
-            },
-        );
+        for (cols, out) in SHAPES {
+            // One row is bound by reading the weights, many rows by the arithmetic.
+            let vector = ceilings::linear(device, now, format, 1, cols, out).await?;
+            let matrix = ceilings::linear(device, now, format, ROWS, cols, out).await?;
+            let read = vector.bytes_per_second();
+            let flops = matrix.flops_per_second();
+            for (kernel, unit, rows, achieved, ceiling) in [
+                ("matvec", "bytes/s", 1, read, top.read_bytes_per_s),
+                ("matmul", "FLOP/s", ROWS, flops, top.flops_per_s),
+            ] {
+                kernels.insert(
+                    format!("{name}_{kernel}_{cols}x{out}"),
+                    KernelSpeed {
+                        unit: unit.into(),
+                        achieved,
+                        fraction_of_ceiling: achieved / ceiling,
+                        shape: [rows, out, cols],
+                    },
+                );
+            }
+        }
     }
     Ok(Kernels { kernels, ceilings: Some(top) })
 }

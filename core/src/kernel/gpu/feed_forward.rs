@@ -9,12 +9,14 @@ use super::{
         Kernel, empty_float, float, launch, tensor, workgroups,
     },
     linear::norm_linear,
+    vector_shape::VectorShape,
     weights::{Weight, WeightLoader},
 };
 use crate::{kernel::operands::RmsNorm, quant::Matrix};
 
-fn gate_up_kernel(loader: WeightLoader) -> Kernel {
-    Kernel::new(gate_up_vector::SOURCE, 3 + loader.buffers()).with_parts(loader.weights())
+fn gate_up_kernel(loader: WeightLoader, shape: VectorShape) -> Kernel {
+    let kernel = Kernel::new(gate_up_vector::SOURCE, 3 + loader.buffers());
+    Kernel { constants: shape.constants(), ..kernel.with_parts(loader.weights()) }
 }
 
 fn swiglu_kernel() -> Kernel {
@@ -24,7 +26,8 @@ fn swiglu_kernel() -> Kernel {
 /// Every kernel of this family.
 pub(super) fn kernels() -> Vec<Kernel> {
     let vectors = WeightLoader::ALL.into_iter().filter(|loader| loader.has_vector_kernels());
-    vectors.map(gate_up_kernel).chain([swiglu_kernel()]).collect()
+    let vectors = vectors.flat_map(|loader| VectorShape::ALL.map(|shape| gate_up_kernel(loader, shape)));
+    vectors.chain([swiglu_kernel()]).collect()
 }
 
 /// See [`super::super::norm_gate_up`].
@@ -37,14 +40,15 @@ pub(in crate::kernel) fn norm_gate_up(x: Tensor<2>, norm: &RmsNorm, gate_up: &Ma
         _ => return swiglu(norm_linear(x, norm, gate_up, None)),
     };
     assert_eq!(cols, weight.cols, "x is [{rows}, {cols}], the matrix [{}, {}]", weight.rows, weight.cols);
+    let shape = VectorShape::of(&x.device());
     let (x, norm_weight) = (float(x), float(norm.weight.val()));
     let intermediate = weight.rows / 2;
     let y = empty_float(&x, [1, intermediate]);
     let params =
         gate_up_vector::Params { cols: cols as u32, rows: intermediate as u32, norm_eps: norm.eps as f32 };
     whole.launch(
-        gate_up_kernel(weight.loader),
-        workgroups(intermediate.div_ceil(gate_up_vector::ROWS_PER_WORKGROUP)),
+        gate_up_kernel(weight.loader, shape),
+        workgroups(intermediate.div_ceil(shape.rows_per_workgroup())),
         [Read(&x), Read(&norm_weight), Write(&y)],
         &params.words(),
     );

@@ -8,12 +8,14 @@ use llavacode_shaders::linear::{direct, tile, vector};
 use super::{
     launch::{Buffer::Read, Kernel, empty_float, float, tensor, workgroups},
     rms_norm::rms_norm,
+    vector_shape::VectorShape,
     weights::{Weight, WeightLoader},
 };
 use crate::{device::is_software, kernel::operands::RmsNorm, quant::Matrix};
 
-fn vector_kernel(loader: WeightLoader) -> Kernel {
-    Kernel::new(vector::SOURCE, 5 + loader.buffers()).with_parts(loader.weights())
+fn vector_kernel(loader: WeightLoader, shape: VectorShape) -> Kernel {
+    let kernel = Kernel::new(vector::SOURCE, 5 + loader.buffers());
+    Kernel { constants: shape.constants(), ..kernel.with_parts(loader.weights()) }
 }
 
 /// `row_steps`: rows of the tile that each thread owns.
@@ -39,7 +41,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let many = WeightLoader::ALL
         .into_iter()
         .flat_map(|loader| [tile_kernel(loader, 1), tile_kernel(loader, 4), direct_kernel(loader)]);
-    vectors.map(vector_kernel).chain(many).collect()
+    let vectors = vectors.flat_map(|loader| VectorShape::ALL.map(|shape| vector_kernel(loader, shape)));
+    vectors.chain(many).collect()
 }
 
 /// See [`super::super::linear`].
@@ -74,7 +77,8 @@ fn multiply(
     assert_eq!(cols, weight.cols, "x is [{rows}, {cols}], the matrix [{}, {}]", weight.rows, weight.cols);
     let (bias, residual) = (bias.map(float), residual.map(float));
     if rows == 1 && weight.loader.has_vector_kernels() {
-        return linear_vector(float(x), norm, &weight, bias, residual);
+        let shape = VectorShape::of(&x.device());
+        return linear_vector(float(x), shape, norm, &weight, bias, residual);
     }
     let x = match norm {
         Some(norm) => rms_norm(x, norm),
@@ -86,6 +90,7 @@ fn multiply(
 
 fn linear_vector(
     x: CubeTensor,
+    shape: VectorShape,
     norm: Option<&RmsNorm>,
     weight: &Weight,
     bias: Option<CubeTensor>,
@@ -106,8 +111,8 @@ fn linear_vector(
             norm_eps: norm.map_or(0.0, |norm| norm.eps as f32),
         };
         let buffers = std::iter::once(Read(&x)).chain(inputs).chain([weight.result(&y)]);
-        let grid = workgroups(part.rows.div_ceil(vector::ROWS_PER_WORKGROUP));
-        part.launch(vector_kernel(weight.loader), grid, buffers, &params.words());
+        let grid = workgroups(part.rows.div_ceil(shape.rows_per_workgroup()));
+        part.launch(vector_kernel(weight.loader, shape), grid, buffers, &params.words());
     }
     tensor(y)
 }

@@ -1,7 +1,8 @@
 //! The operations' bodies on a wgpu device: one launch of a WGSL file each, where one suffices.
 //!
-//! A file a family, named as its WGSL. Beside them `weights` has a weight matrix's buffers, `launch` what
-//! all launches have in common, and `check` asks the device's compiler about every kernel.
+//! A file a family, named as its WGSL. Beside them `weights` has a weight matrix's buffers,
+//! `vector_shape` how the matrix-vector kernels share its rows, `launch` what all launches have in
+//! common, and `check` asks the device's compiler about every kernel.
 
 mod append_turned;
 mod argmax;
@@ -15,6 +16,7 @@ mod launch;
 mod linear;
 mod rms_norm;
 mod rope_and_append;
+mod vector_shape;
 mod weights;
 
 use burn_wgpu::KernelSource;

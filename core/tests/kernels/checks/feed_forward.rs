@@ -6,16 +6,21 @@ use super::*;
 pub(crate) async fn norm_gate_up(bench: &mut Bench) {
     for format in FORMATS {
         let random = (1, 32 * bench.size(1..=30), bench.size(1..=300));
-        for (rows, cols, out) in [(1, 32, 1), (1, 64, 9), (5, 64, 40), random] {
+        for (rows, cols, out) in [(1, 32, 1), (1, 64, 9), (1, 96, 70), (5, 64, 40), random] {
             let [x, x_cpu] = bench.floats([rows, cols]);
             let [weight, weight_cpu] = bench.matrix(2 * out, cols, format);
             let [norm, norm_cpu] = bench.norm(cols);
-            bench.poison(rows * out);
-            let y = kernel::norm_gate_up(x, &norm, &weight);
             let expected = reference::norm_gate_up(x_cpu, &norm_cpu, &weight_cpu);
             let what = format!("{format:?} norm_gate_up, x [{rows}, {cols}], {out} outputs");
-            // The product of two sums of `cols` terms.
-            bench.compare_sums(&what, y, expected, cols as f64 / 9.0).await;
+            for software in [false, true] {
+                bench.poison(rows * out);
+                set_software(&bench.device, software);
+                let y = kernel::norm_gate_up(x.clone(), &norm, &weight);
+                set_software(&bench.device, false);
+                let what = format!("{what}, for a software GPU {software}");
+                // The product of two sums of `cols` terms.
+                bench.compare_sums(&what, y, expected.clone(), cols as f64 / 9.0).await;
+            }
         }
     }
 }

@@ -45,8 +45,13 @@ async fn one_linear(bench: &mut Bench, rows: usize, cols: usize, out: usize, for
             bench.compare_sums(&what, y, expected.clone(), magnitude).await;
         }
     }
-    bench.poison(rows * out);
-    let y = kernel::norm_linear(x, &norm, &weight, Some(bias));
     let expected = reference::norm_linear(x_cpu, &norm_cpu, &weight_cpu, Some(bias_cpu));
-    bench.compare_sums(&format!("{what}, behind a norm"), y, expected, magnitude).await;
+    for software in [false, true] {
+        bench.poison(rows * out);
+        set_software(&bench.device, software);
+        let y = kernel::norm_linear(x.clone(), &norm, &weight, Some(bias.clone()));
+        set_software(&bench.device, false);
+        let what = format!("{what}, behind a norm, for a software GPU {software}");
+        bench.compare_sums(&what, y, expected.clone(), magnitude).await;
+    }
 }

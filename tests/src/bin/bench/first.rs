@@ -1,4 +1,5 @@
-//! How long one waits for the first suggestion: after the page is opened, and after a project is.
+//! How long one waits for the first suggestion, after the page is opened and after a project is, and how
+//! fast that project is indexed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,14 +14,32 @@ use serde_json::{Map, Value, json};
 const OPENED: usize = 5;
 /// The longest wait.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Indexing is watched for so long.
+const WATCHED: Duration = Duration::from_secs(15);
 
 /// Notes when a suggestion is shown the first time, by the page's clock.
 const CLOCK: &str = "new MutationObserver(() => {\
       if (!window.firstGhost && document.querySelector('.cm-ghost')?.textContent) window.firstGhost = performance.now();\
     }).observe(document, { subtree: true, childList: true, characterData: true });";
 
-/// Milliseconds to the first suggestion: `open`, the median with everything in the browser's cache, and
-/// `package_<lane>` from the moment a package's archive is chosen, in lanes of their own.
+/// The page's clock, how many chunks are indexed, and whether all of them are.
+const INDEXED: &str = "(() => {\
+      const index = document.querySelector(\"[data-testid='index-state']\");\
+      const [, done] = /([\\d,]+) of [\\d,]+ chunks/.exec(index.textContent) ?? [];\
+      const chunks = Number(done?.replaceAll(',', '') ?? index.dataset.chunks);\
+      return [performance.now(), chunks, done === undefined];\
+    })()";
+
+/// What was measured.
+pub(super) struct First {
+    /// Milliseconds to the first suggestion: `open`, the median with everything in the browser's cache, and
+    /// `package_<lane>` from the moment a package's archive is chosen, in lanes of their own.
+    pub(super) suggestion_ms: Map<String, Value>,
+    /// Chunks of the package that are indexed a second, with nobody typing.
+    pub(super) package_chunks_per_s: f64,
+}
+
+/// Opens the page, and a package in it.
 ///
 /// # Errors
 /// If the page does not get so far.
@@ -29,8 +48,9 @@ pub(super) async fn measure(
     package: &Path,
     query: &str,
     options: &BrowserOptions,
-) -> Result<Map<String, Value>> {
+) -> Result<First> {
     let mut found = Map::new();
+    let mut rate = 0.0;
     let site = Site::new(dist)?.in_page_first(CLOCK)?;
     visit("first-open", site, query, options, async |page| {
         page.wait_until_usable().await?;
@@ -57,11 +77,27 @@ pub(super) async fn measure(
             let ms = in_package(page, &archive).await.with_context(|| format!("in the lane {lane}"))?;
             println!("first suggestion {ms:.0} ms after {} is chosen, {lane}", package.display());
             found.insert(format!("package_{lane}"), json!(ms));
+            if lane == "base" {
+                rate = chunks_per_s(page).await?;
+                println!("indexing {rate:.1} chunks/s of {}", package.display());
+            }
             Ok(())
         })
         .await?;
     }
-    Ok(found)
+    Ok(First { suggestion_ms: found, package_chunks_per_s: rate })
+}
+
+/// How fast the page indexes, while that is watched.
+async fn chunks_per_s(page: &Page) -> Result<f64> {
+    let look =
+        async || -> Result<(f64, f64, bool)> { Ok(serde_json::from_value(page.evaluate(INDEXED).await?)?) };
+    let (begun, before, complete) = look().await?;
+    ensure!(!complete, "the package is indexed before its indexing could be watched: give a larger one");
+    tokio::time::sleep(WATCHED).await;
+    let (ended, after, complete) = look().await?;
+    ensure!(!complete, "the package is indexed within {WATCHED:?}: give a larger one");
+    Ok((after - before) / (ended - begun) * 1e3)
 }
 
 /// Opens an archive as a project and asks for a suggestion at the end of its first file.

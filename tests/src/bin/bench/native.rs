@@ -116,8 +116,8 @@ pub(super) async fn main() -> Result<()> {
     let site = shorten(site, "demo/workspace.json", "/files", arguments.files)?;
     let query = format!("?model={}&device={}", arguments.model, arguments.device.key());
     let first = match &arguments.package {
-        Some(package) => first::measure(&arguments.dist, package, &query, &options).await?,
-        None => Map::new(),
+        Some(package) => Some(first::measure(&arguments.dist, package, &query, &options).await?),
+        None => None,
     };
     visit("bench", site, &query, &options, async |page| {
         let patience = Duration::from_secs(60 * arguments.minutes);
@@ -128,8 +128,9 @@ pub(super) async fn main() -> Result<()> {
         report.insert("date".into(), date.clone());
         report.insert("commit".into(), json!(arguments.commit));
         report.insert("browser".into(), json!(page.browser().version()));
-        if !first.is_empty() {
-            report.insert("first_suggestion_ms".into(), json!(first));
+        if let Some(first) = &first {
+            report.insert("first_suggestion_ms".into(), json!(first.suggestion_ms));
+            report.insert("package_chunks_per_s".into(), json!(first.package_chunks_per_s));
         }
         let date = date.as_str().unwrap_or_default().replace(':', "-");
         let file = keep(&arguments.out, &date, &report).context("the report could not be written")?;

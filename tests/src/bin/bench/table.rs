@@ -1,6 +1,8 @@
 //! The report as a user reads it.
 
-use llavacode_core::bench::{LaneSummary, Report};
+use std::collections::BTreeMap;
+
+use llavacode_core::bench::{KernelSpeed, LaneSummary, Report};
 use llavacode_core::engine::Lane;
 use llavacode_core::metrics::Interval;
 use serde_json::{Map, Value};
@@ -101,25 +103,51 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
     if let Some(launches) = report.launches_per_layer {
         text.push_str(&format!("- Kernel launches of a layer in a decode step: {launches}.\n"));
     }
-    if let Some(ceilings) = &report.ceilings {
-        text.push_str(&format!(
-            "- The device's ceilings: {:.2} GB/s read, {:.2} GFLOP/s. Kernels, in percent of the one that binds them: ",
-            ceilings.read_bytes_per_s / 1e9,
-            ceilings.flops_per_s / 1e9
-        ));
-        let kernels = report.kernels.iter();
-        let kernels =
-            kernels.map(|(name, kernel)| format!("{name} {:.0}", 100.0 * kernel.fraction_of_ceiling));
-        text.push_str(&(kernels.collect::<Vec<_>>().join(", ") + ".\n"));
-    }
     // None where the bundle has no encoder.
     if report.index.chunks > 0 {
-        text.push_str(&format!("- Indexing: {:.1} chunks/s.\n", report.index.chunks_per_s));
+        let package = facts.get("package_chunks_per_s").and_then(Value::as_f64);
+        let package = package.map_or(String::new(), |rate| format!(", {rate:.1} of the package's"));
+        text.push_str(&format!("- Indexing: {:.1} chunks/s{package}.\n", report.index.chunks_per_s));
     }
     for program in ["page", "worker"] {
         if let Some((raw, gzip)) = wasm_size(facts, program) {
             text.push_str(&format!("- WebAssembly of the {program}: {raw} bytes, {gzip} gzipped.\n"));
         }
+    }
+    if let Some(ceilings) = &report.ceilings {
+        text.push_str(&format!(
+            "- The device's ceilings: {:.2} GB/s read, {:.2} GFLOP/s.\n\n{}",
+            ceilings.read_bytes_per_s / 1e9,
+            ceilings.flops_per_s / 1e9,
+            kernels(&report.kernels)
+        ));
+    }
+    text
+}
+
+/// Kernels in percent of the ceiling that binds them, a column a shape.
+fn kernels(kernels: &BTreeMap<String, KernelSpeed>) -> String {
+    let shape = |kernel: &KernelSpeed| [kernel.shape[2], kernel.shape[1]];
+    let mut shapes: Vec<_> = kernels.values().map(shape).collect();
+    shapes.sort_unstable();
+    shapes.dedup();
+    let mut rows = BTreeMap::<&str, Vec<String>>::new();
+    for (name, kernel) in kernels {
+        // `q4_matvec_576x1536`
+        let name = name.rsplit_once('_').map_or(name.as_str(), |(name, _)| name);
+        let cells = rows.entry(name).or_insert_with(|| vec!["–".into(); shapes.len()]);
+        if let Some(column) = shapes.iter().position(|&of| of == shape(kernel)) {
+            cells[column] = format!("{:.0}", 100.0 * kernel.fraction_of_ceiling);
+        }
+    }
+    let heads = shapes.iter().map(|[columns, rows]| format!(" {columns} to {rows} |"));
+    let mut text = format!(
+        "| kernel, % of the ceiling that binds it |{}\n|---|{}\n",
+        heads.collect::<String>(),
+        "--:|".repeat(shapes.len())
+    );
+    for (name, cells) in rows {
+        text.push_str(&format!("| {} | {} |\n", name.replace("_mat", " mat"), cells.join(" | ")));
     }
     text
 }
@@ -225,5 +253,32 @@ fn device(report: &Report) {
     }
     if let Some(launches) = report.launches_per_layer {
         println!("launches of one layer in a decode step: {launches}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_have_a_row_each_and_a_column_a_shape() {
+        let speed = |fraction_of_ceiling, shape| KernelSpeed {
+            unit: "bytes/s".into(),
+            achieved: 1.0,
+            fraction_of_ceiling,
+            shape,
+        };
+        let measured = BTreeMap::from([
+            ("q4_matvec_1536x8960".to_owned(), speed(0.25, [1, 8960, 1536])),
+            ("q4_matvec_576x1536".to_owned(), speed(0.5, [1, 1536, 576])),
+            ("f32_matmul_576x1536".to_owned(), speed(0.995, [128, 1536, 576])),
+        ]);
+        assert_eq!(
+            kernels(&measured),
+            "| kernel, % of the ceiling that binds it | 576 to 1536 | 1536 to 8960 |\n\
+             |---|--:|--:|\n\
+             | f32 matmul | 100 | – |\n\
+             | q4 matvec | 50 | 25 |\n"
+        );
     }
 }
