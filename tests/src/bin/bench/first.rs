@@ -14,29 +14,21 @@ use serde_json::{Map, Value, json};
 const OPENED: usize = 5;
 /// The longest wait.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Indexing is watched for so long.
-const WATCHED: Duration = Duration::from_secs(15);
+/// The longest wait for a package's index.
+const INDEX_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// Notes when a suggestion is shown the first time, by the page's clock.
 const CLOCK: &str = "new MutationObserver(() => {\
       if (!window.firstGhost && document.querySelector('.cm-ghost')?.textContent) window.firstGhost = performance.now();\
     }).observe(document, { subtree: true, childList: true, characterData: true });";
 
-/// The page's clock, how many chunks are indexed, and whether all of them are.
-const INDEXED: &str = "(() => {\
-      const index = document.querySelector(\"[data-testid='index-state']\");\
-      const [, done] = /([\\d,]+) of [\\d,]+ chunks/.exec(index.textContent) ?? [];\
-      const chunks = Number(done?.replaceAll(',', '') ?? index.dataset.chunks);\
-      return [performance.now(), chunks, done === undefined];\
-    })()";
-
 /// What was measured.
 pub(super) struct First {
     /// Milliseconds to the first suggestion: `open`, the median with everything in the browser's cache, and
     /// `package_<lane>` from the moment a package's archive is chosen, in lanes of their own.
     pub(super) suggestion_ms: Map<String, Value>,
-    /// Chunks of the package that are indexed a second, with nobody typing.
-    pub(super) package_chunks_per_s: f64,
+    /// `chunks` of the package, `index_s` from the moment its archive is chosen until all are indexed.
+    pub(super) package: Map<String, Value>,
 }
 
 /// Opens the page, and a package in it.
@@ -50,7 +42,7 @@ pub(super) async fn measure(
     options: &BrowserOptions,
 ) -> Result<First> {
     let mut found = Map::new();
-    let mut rate = 0.0;
+    let mut indexed = Map::new();
     let site = Site::new(dist)?.in_page_first(CLOCK)?;
     visit("first-open", site, query, options, async |page| {
         page.wait_until_usable().await?;
@@ -74,34 +66,35 @@ pub(super) async fn measure(
         let script = format!("localStorage.setItem('llavacode.settings', {});{CLOCK}", json!(settings));
         let site = Site::new(dist)?.in_page_first(&script)?;
         visit(&format!("first-{lane}"), site, query, options, async |page| {
-            let ms = in_package(page, &archive).await.with_context(|| format!("in the lane {lane}"))?;
+            let (chosen, ms) =
+                in_package(page, &archive).await.with_context(|| format!("in the lane {lane}"))?;
             println!("first suggestion {ms:.0} ms after {} is chosen, {lane}", package.display());
             found.insert(format!("package_{lane}"), json!(ms));
             if lane == "base" {
-                rate = chunks_per_s(page).await?;
-                println!("indexing {rate:.1} chunks/s of {}", package.display());
+                indexed = index(page, chosen).await?;
+                println!("indexed: {}", json!(indexed));
             }
             Ok(())
         })
         .await?;
     }
-    Ok(First { suggestion_ms: found, package_chunks_per_s: rate })
+    Ok(First { suggestion_ms: found, package: indexed })
 }
 
-/// How fast the page indexes, while that is watched.
-async fn chunks_per_s(page: &Page) -> Result<f64> {
-    let look =
-        async || -> Result<(f64, f64, bool)> { Ok(serde_json::from_value(page.evaluate(INDEXED).await?)?) };
-    let (begun, before, complete) = look().await?;
-    ensure!(!complete, "the package is indexed before its indexing could be watched: give a larger one");
-    tokio::time::sleep(WATCHED).await;
-    let (ended, after, complete) = look().await?;
-    ensure!(!complete, "the package is indexed within {WATCHED:?}: give a larger one");
-    Ok((after - before) / (ended - begun) * 1e3)
+/// Waits until a package that was chosen at a time of the page's clock is indexed.
+async fn index(page: &Page, chosen: f64) -> Result<Map<String, Value>> {
+    let ready = "(() => {\
+          const { state, chunks } = document.querySelector(\"[data-testid='index-state']\").dataset;\
+          return state === 'ready' && [performance.now(), Number(chunks)];\
+        })()";
+    let found = page.wait_until("the package is indexed", ready, INDEX_PATIENCE).await?;
+    let (now, chunks): (f64, usize) = serde_json::from_value(found).context("the page has no clock")?;
+    Ok(Map::from_iter([("chunks".into(), json!(chunks)), ("index_s".into(), json!((now - chosen) / 1e3))]))
 }
 
-/// Opens an archive as a project and asks for a suggestion at the end of its first file.
-async fn in_package(page: &Page, package: &Path) -> Result<f64> {
+/// Opens an archive as a project and asks for a suggestion at the end of its first file: when it was chosen
+/// by the page's clock, and the milliseconds from then until one is shown.
+async fn in_package(page: &Page, package: &Path) -> Result<(f64, f64)> {
     page.wait_until_usable().await?;
     first_ghost(page).await?;
     let before = page.text("workspace-name").await?;
@@ -124,7 +117,8 @@ async fn in_package(page: &Page, package: &Path) -> Result<f64> {
         files.as_u64().is_some_and(|files| files >= 300),
         "the package has {files} files: give a larger one"
     );
-    Ok(shown - chosen.as_f64().context("the page has no clock")?)
+    let chosen = chosen.as_f64().context("the page has no clock")?;
+    Ok((chosen, shown - chosen))
 }
 
 /// When a suggestion was first shown, by the page's clock.

@@ -130,7 +130,7 @@ pub(super) async fn main() -> Result<()> {
         report.insert("browser".into(), json!(page.browser().version()));
         if let Some(first) = &first {
             report.insert("first_suggestion_ms".into(), json!(first.suggestion_ms));
-            report.insert("package_chunks_per_s".into(), json!(first.package_chunks_per_s));
+            report.insert("package".into(), json!(first.package));
         }
         let date = date.as_str().unwrap_or_default().replace(':', "-");
         let file = keep(&arguments.out, &date, &report).context("the report could not be written")?;

@@ -105,8 +105,10 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
     }
     // None where the bundle has no encoder.
     if report.index.chunks > 0 {
-        let package = facts.get("package_chunks_per_s").and_then(Value::as_f64);
-        let package = package.map_or(String::new(), |rate| format!(", {rate:.1} of the package's"));
+        let package = |name| facts.get("package")?.get(name)?.as_f64();
+        let package = package("chunks").zip(package("index_s")).map_or(String::new(), |(chunks, seconds)| {
+            format!("; the package's {chunks} chunks in {seconds:.0} s, {:.0} chunks/s", chunks / seconds)
+        });
         text.push_str(&format!("- Indexing: {:.1} chunks/s{package}.\n", report.index.chunks_per_s));
     }
     for program in ["page", "worker"] {

@@ -305,8 +305,9 @@ impl Report {
     /// A row for each figure of each project, a column for each store.
     pub(super) fn markdown(&self) -> String {
         let turns = self.runs.iter().map(|run| run.turn + 1).max().unwrap_or_default();
+        let turns = if turns == 1 { "one turn".into() } else { format!("{turns} turns") };
         let mut text = format!(
-            "{}, {}, {turns} turns: medians over them, of the steps' median and 95th percentile. × is the time over llavacode's in the same turn, with quartiles. Every run is in [stores.json](stores.json).\n\n",
+            "{}, {}, {turns}: medians over the turns, of the steps' median and 95th percentile. × is the time over llavacode's in the same turn, with quartiles. Every run is in [stores.json](stores.json).\n\n",
             self.browser, self.date
         );
         let names: Vec<String> = STORES.iter().map(|store| self.name(store)).collect();
