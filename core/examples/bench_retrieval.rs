@@ -175,6 +175,7 @@ fn prompt_config() -> PromptConfig {
         context_tokens: 512,
         digest_tokens: 0,
         excerpt_tokens: 0,
+        expansion_tokens: 0,
         top_k: 10,
         soft_tokens: NonZeroUsize::MIN,
         reread_tokens: 0,

@@ -126,6 +126,7 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         context_tokens: 512,
         digest_tokens: 0,
         excerpt_tokens: 0,
+        expansion_tokens: 0,
         top_k: chunks.top_k,
         soft_tokens: chunks.soft_tokens,
         reread_tokens: 0,

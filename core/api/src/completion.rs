@@ -11,8 +11,7 @@ pub enum Lane {
     /// As text, within a token budget.
     FullRag,
     /// As the same text, each chunk read once by itself: its keys and values are kept, and turned to
-    /// wherever they stand in a prompt. It attends to no other chunk, and the text before the cursor, but
-    /// for its last tokens, attends to none.
+    /// wherever they stand in a prompt. It attends to no other chunk.
     Cached,
     /// As signatures, and names that do not stand around the cursor already, within a smaller budget.
     Digest,
@@ -21,14 +20,25 @@ pub enum Lane {
     Excerpt,
     /// As soft tokens.
     Compressed,
+    /// The best of them as text, within a small budget, the others as soft tokens: what REFRAG (arXiv
+    /// 2509.01092) calls expansion.
+    Expansion,
     /// The same, by the projector of xRAG (arXiv 2405.13792): the baseline of the paper.
     Xrag,
 }
 
 impl Lane {
     /// Every lane, in the order they are shown and measured.
-    pub const ALL: [Self; 7] =
-        [Self::Base, Self::FullRag, Self::Cached, Self::Digest, Self::Excerpt, Self::Compressed, Self::Xrag];
+    pub const ALL: [Self; 8] = [
+        Self::Base,
+        Self::FullRag,
+        Self::Cached,
+        Self::Digest,
+        Self::Excerpt,
+        Self::Compressed,
+        Self::Expansion,
+        Self::Xrag,
+    ];
 
     /// Whose text is shown in the editor where a user chose none: the first of these that a bundle offers. The
     /// excerpt keeps most of what text gains for half the wait.
@@ -39,9 +49,9 @@ impl Lane {
         self != Self::Base
     }
 
-    /// Whether soft tokens stand for them.
+    /// Whether soft tokens stand for them, or for some of them.
     pub fn has_soft_tokens(self) -> bool {
-        matches!(self, Self::Compressed | Self::Xrag)
+        matches!(self, Self::Compressed | Self::Expansion | Self::Xrag)
     }
 
     /// Its name for a user, as it stands inside a sentence.
@@ -53,11 +63,13 @@ impl Lane {
             Self::Digest => "digest",
             Self::Excerpt => "excerpt",
             Self::Compressed => "compressed",
+            Self::Expansion => "expansion",
             Self::Xrag => "xRAG",
         }
     }
 
-    /// Its name in JSON: `base`, `full_rag`, `cached`, `digest`, `excerpt`, `compressed`, `xrag`.
+    /// Its name in JSON: `base`, `full_rag`, `cached`, `digest`, `excerpt`, `compressed`,
+    /// `expansion`, `xrag`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Base => "base",
@@ -66,6 +78,7 @@ impl Lane {
             Self::Digest => "digest",
             Self::Excerpt => "excerpt",
             Self::Compressed => "compressed",
+            Self::Expansion => "expansion",
             Self::Xrag => "xrag",
         }
     }

@@ -99,6 +99,9 @@ pub struct PromptConfig {
     /// Most tokens of the excerpt lane's context; 0 for a bundle without that lane.
     #[serde(skip_serializing_if = "is_nought")]
     pub excerpt_tokens: usize,
+    /// Most tokens of the chunks that the expansion lane has as text; 0 for a bundle without that lane.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub expansion_tokens: usize,
     /// Chunks retrieved.
     pub top_k: usize,
     /// Soft tokens of a chunk in the lanes that have any, one for each of so many parts of its lines
@@ -138,6 +141,7 @@ impl Default for PromptConfig {
             context_tokens: 512,
             digest_tokens: 0,
             excerpt_tokens: 0,
+            expansion_tokens: 0,
             top_k: 8,
             soft_tokens: NonZeroUsize::MIN,
             reread_tokens: 0,
@@ -165,6 +169,7 @@ impl PromptConfig {
             self.context_tokens = lower(self.context_tokens);
             self.digest_tokens = lower(self.digest_tokens);
             self.excerpt_tokens = lower(self.excerpt_tokens);
+            self.expansion_tokens = lower(self.expansion_tokens);
             self.chunk_tokens = lower(self.chunk_tokens);
         }
         self

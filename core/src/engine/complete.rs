@@ -42,6 +42,7 @@ impl<H: Host> Engine<H> {
                 Lane::Cached => "prompt.sink_token in bundle.json",
                 Lane::Digest => "prompt.digest_tokens in bundle.json",
                 Lane::Excerpt => "prompt.excerpt_tokens in bundle.json",
+                Lane::Expansion if self.projector.is_some() => "prompt.expansion_tokens in bundle.json",
                 _ => PROJECTOR,
             };
             return Err(Error::LaneMissing { lane: lane.key(), file });

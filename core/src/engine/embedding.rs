@@ -110,7 +110,7 @@ impl<H: Host> Engine<H> {
     pub(super) fn soft_vectors(&self, index: &Index, lane: Lane, id: ChunkId) -> Option<Vec<f32>> {
         let projector = match lane {
             Lane::Base | Lane::FullRag | Lane::Cached | Lane::Digest | Lane::Excerpt => return None,
-            Lane::Compressed => 0,
+            Lane::Compressed | Lane::Expansion => 0,
             Lane::Xrag => usize::from(self.projector.is_some()),
         };
         index.projections(id, projector)

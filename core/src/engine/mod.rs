@@ -125,6 +125,7 @@ impl<H: Host> Engine<H> {
             Lane::Digest => self.manifest.prompt.digest_tokens > 0,
             Lane::Excerpt => self.manifest.prompt.excerpt_tokens > 0,
             Lane::Compressed => self.projector.is_some(),
+            Lane::Expansion => self.projector.is_some() && self.manifest.prompt.expansion_tokens > 0,
             Lane::Xrag => self.xrag_projector.is_some(),
         };
         Lane::ALL.into_iter().filter(offered).collect()

@@ -14,6 +14,7 @@ use llavacode_api::completion::Lane;
 use crate::{
     Result,
     config::{ChunkOrder, ContextPlacement, PromptConfig, PromptStyle},
+    index::ChunkId,
     tokenize::Tokenizer,
     words::words,
 };
@@ -62,9 +63,17 @@ struct Special {
 
 /// A chunk's text in tokens, with what stands around it.
 struct ChunkText {
+    /// The chunk; an excerpt is of several.
+    of: Option<ChunkId>,
     before: Vec<u32>,
     text: Vec<u32>,
     after: Vec<u32>,
+}
+
+/// What the expansion lane has of a chunk.
+enum Either<'a> {
+    Text(ChunkText),
+    Soft(&'a PromptChunk<'a>),
 }
 
 impl PromptBuilder {
@@ -113,6 +122,7 @@ impl PromptBuilder {
     /// new tokens.
     pub fn max_prompt_tokens(&self) -> usize {
         let soft = self.config.top_k.saturating_mul(self.config.soft_tokens.get());
+        let soft = soft.saturating_add(self.config.expansion_tokens);
         let text = self.config.digest_tokens.max(self.config.excerpt_tokens);
         let context = self.config.context_tokens.max(text).max(soft);
         let around = match &self.layout {
@@ -150,7 +160,8 @@ impl PromptBuilder {
     /// Full RAG takes the chunks by rank, at most `chunk_tokens` of each, until `context_tokens`
     /// are spent, separators included; the chunk that does not fit whole is cut, or left out if
     /// fewer than 16 of its tokens fit. Only then are they laid out in the bundle's order. The digest
-    /// lane does the same with `digest_tokens`.
+    /// lane does the same with `digest_tokens`, and so does the expansion lane with `expansion_tokens`; of the
+    /// chunks that it has no text of it has the soft tokens.
     pub fn build(&self, lane: Lane, local: &LocalPart, chunks: &[PromptChunk<'_>]) -> Prompt {
         let LocalPart { path, before, after, taken_back, .. } = local;
         let mut prompt = Prompt { taken_back: taken_back.clone(), ..Prompt::default() };
@@ -158,7 +169,7 @@ impl PromptBuilder {
         // trained without.
         let with_sink = match (lane, &self.layout) {
             (Lane::Cached, _) => true,
-            (Lane::Compressed | Lane::Xrag, Layout::Causal { .. }) => !chunks.is_empty(),
+            (_, Layout::Causal { .. }) => lane.has_soft_tokens() && !chunks.is_empty(),
             _ => false,
         };
         if let (true, Some((id, text))) = (with_sink, &self.sink) {
@@ -206,18 +217,23 @@ impl PromptBuilder {
                 let used =
                     if lane == Lane::Excerpt && !texts.is_empty() { chunks.len() } else { texts.len() };
                 self.push_header(prompt, used);
-                let separator = match &self.layout {
-                    Layout::Fim { file_separator: Some(Special { id, text }), .. } => Some((*id, *text)),
-                    _ => None,
-                };
-                for ChunkText { before, text, after } in self.in_order(texts) {
-                    let ids = [before, text, after].concat();
-                    if lane == Lane::Cached {
-                        prompt.push_alone(separator, &ids, self.tokenizer.decode(&ids));
-                        continue;
+                self.in_order(texts)
+                    .for_each(|text| self.push_chunk_text(prompt, text, lane == Lane::Cached));
+            }
+            Lane::Expansion => {
+                let texts =
+                    self.within_budget(chunks, self.config.expansion_tokens, |chunk| chunk.text.into());
+                let as_text: HashSet<_> = texts.iter().filter_map(|text| text.of).collect();
+                let others = chunks.iter().filter(|chunk| !as_text.contains(&chunk.id));
+                let context = texts.into_iter().map(Either::Text).chain(others.map(Either::Soft));
+                self.push_header(prompt, chunks.len());
+                for either in self.in_order(context.collect()) {
+                    match either {
+                        Either::Text(text) => self.push_chunk_text(prompt, text, false),
+                        Either::Soft(chunk) => {
+                            prompt.push_soft(chunk.id, chunk.span, self.config.soft_tokens.get())
+                        }
                     }
-                    separator.into_iter().for_each(|(id, text)| prompt.push_special(id, text));
-                    self.push_text(prompt, &ids);
                 }
             }
             Lane::Compressed | Lane::Xrag => {
@@ -227,6 +243,20 @@ impl PromptBuilder {
                 soft.for_each(|chunk| prompt.push_soft(chunk.id, chunk.span, tokens));
             }
         }
+    }
+
+    /// `alone`: read by itself, behind the sink.
+    fn push_chunk_text(&self, prompt: &mut Prompt, text: ChunkText, alone: bool) {
+        let separator = match &self.layout {
+            Layout::Fim { file_separator: Some(Special { id, text }), .. } => Some((*id, *text)),
+            _ => None,
+        };
+        let ids = [text.before, text.text, text.after].concat();
+        if alone {
+            return prompt.push_alone(separator, &ids, self.tokenizer.decode(&ids));
+        }
+        separator.into_iter().for_each(|(id, text)| prompt.push_special(id, text));
+        self.push_text(prompt, &ids);
     }
 
     /// The line that names a file; at most 64 tokens of it.
@@ -266,7 +296,7 @@ impl PromptBuilder {
         let best_last = self.config.chunk_order == ChunkOrder::BestLast;
         let text = excerpt::excerpt(chunks, local.cursor(&above), &WEIGHTS, room, best_last, cost);
         let text = first_tokens(&self.tokenizer, &text, room);
-        (!text.is_empty()).then_some(ChunkText { before, text, after })
+        (!text.is_empty()).then_some(ChunkText { of: None, before, text, after })
     }
 
     /// Of the chunks' texts, made by `text`, what the budget allows, best first.
@@ -298,7 +328,7 @@ impl PromptBuilder {
                 continue;
             }
             left -= text.len() + around;
-            texts.push(ChunkText { before, text, after });
+            texts.push(ChunkText { of: Some(chunk.id), before, text, after });
         }
         texts
     }

@@ -20,6 +20,7 @@
 //! | digest | as full RAG; of a chunk's text its signatures, and names that stand nowhere else |
 //! | excerpt | one text: of all chunks the few lines that are likeliest to tell what comes next ([`excerpt`]) |
 //! | compressed | a chunk: its soft tokens, no separator |
+//! | expansion | the best chunks as full RAG has them, the others as the compressed lane has |
 //!
 //! The bundle's `context_header`, if it has one, stands before the context on a line of its own.
 

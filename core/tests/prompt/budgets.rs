@@ -94,6 +94,7 @@ fn no_text_exceeds_a_budget() {
             chunk_tokens: random.random_range(0..60),
             context_tokens: random.random_range(0..200),
             excerpt_tokens: random.random_range(0..100),
+            expansion_tokens: random.random_range(0..100),
             top_k: random.random_range(0..8),
             ..if random.random_bool(0.5) { config() } else { after_suffix() }
         };
@@ -119,6 +120,7 @@ fn no_text_exceeds_a_budget() {
                 Lane::FullRag | Lane::Cached => config.context_tokens,
                 Lane::Digest => config.digest_tokens,
                 Lane::Excerpt => config.excerpt_tokens,
+                Lane::Expansion => config.expansion_tokens + config.top_k,
                 _ => config.top_k,
             };
             assert!(context <= budget + header, "{lane:?}: {context}");

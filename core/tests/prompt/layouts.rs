@@ -106,12 +106,48 @@ fn a_chunk_has_as_many_soft_tokens_as_the_bundle_gives_it() {
         assert_eq!(shown(&prompt), format!("{{2.py}}{{1.py}}{{0.py}}{}", shown(&base)), "a part a chunk");
     }
     // Where there is little room for text, the soft tokens decide how long a prompt can be.
-    let no_text = PromptConfig { context_tokens: 0, digest_tokens: 0, excerpt_tokens: 0, top_k: 3, ..config };
+    let no_text = PromptConfig {
+        context_tokens: 0,
+        digest_tokens: 0,
+        excerpt_tokens: 0,
+        expansion_tokens: 0,
+        top_k: 3,
+        ..config
+    };
     let positions = |soft_tokens| {
         let config = PromptConfig { soft_tokens, ..no_text.clone() };
         PromptBuilder::new(tokenizer(), config).expect("a builder").max_prompt_tokens()
     };
     assert_eq!(positions(FOUR) - positions(NonZeroUsize::MIN), 9);
+}
+
+#[test]
+fn the_best_chunks_are_expanded_within_the_budget() {
+    let chunks = Chunks::new(3, 2);
+    let text = "chunk_0 = 0\nchunk_0 = 1";
+    let room = tokenizer().encode(text).len() + 1;
+    let expanded = |config: PromptConfig| {
+        let builder = builder(config);
+        let at = |lane| builder.build_at(lane, cursor("x = ", "\n"), &chunks.as_chunks());
+        let (base, expansion) = (at(Lane::Base), at(Lane::Expansion));
+        assert_truthful(&expansion, &tokenizer());
+        assert_eq!(
+            (expansion.chunks, expansion.soft_tokens),
+            (3, expansion.segments.iter().filter(|s| matches!(s, Segment::Soft(_))).count())
+        );
+        shown(&expansion).strip_suffix(&shown(&base)).map(str::to_owned)
+    };
+    let with = |expansion_tokens| PromptConfig { expansion_tokens, ..config() };
+    assert_eq!(expanded(with(room)), Some(format!("{{2.py}}{{1.py}}<|file_sep|>{text}")));
+    let second = "chunk_1 = 0\nchunk_1 = 1";
+    assert_eq!(expanded(with(2 * room)), Some(format!("{{2.py}}<|file_sep|>{second}<|file_sep|>{text}")));
+    assert_eq!(expanded(with(0)), Some("{2.py}{1.py}{0.py}".into()));
+
+    // In a causal prompt soft tokens stand behind the sink, and each text behind its path.
+    let causal = PromptConfig { sink_token: Some("<|endoftext|>".into()), expansion_tokens: 40, ..causal() };
+    let context = expanded(causal).expect("behind it stands what the base lane has");
+    assert!(context.starts_with("<|endoftext|>{2.py}"), "{context}");
+    assert!(context.ends_with(&format!("# 0.py\n{text}\n\n")), "{context}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn config() -> PromptConfig {
         context_tokens: 512,
         digest_tokens: 24,
         excerpt_tokens: 24,
+        expansion_tokens: 24,
         top_k: 10,
         soft_tokens: NonZeroUsize::MIN,
         reread_tokens: 0,

@@ -52,6 +52,7 @@ fn with_every_lane(prompt: &mut PromptConfig) {
     prompt.sink_token = Some("<|endoftext|>".into());
     prompt.digest_tokens = 20;
     prompt.excerpt_tokens = 40;
+    prompt.expansion_tokens = 20;
 }
 
 /// Gives a chunk so many soft tokens.
@@ -268,7 +269,12 @@ async fn the_longest_prompt_of_every_lane_has_room() {
             ..request()
         };
         let done = page.complete(lane, &request).await.expect("it completes");
-        let soft = if matches!(lane, Lane::Compressed | Lane::Xrag) { 6 * prompt.top_k } else { 0 };
+        let soft = match lane {
+            Lane::Compressed | Lane::Xrag => 6 * prompt.top_k,
+            // The best chunk is text.
+            Lane::Expansion => 6 * (prompt.top_k - 1),
+            _ => 0,
+        };
         assert_eq!(done.soft_tokens, soft, "{lane:?}");
         assert!(done.prompt_tokens + prompt.max_new_tokens <= page.engine.capacity(), "{lane:?}");
     }

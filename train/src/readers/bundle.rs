@@ -152,6 +152,7 @@ impl BundleReader {
             context_tokens: tokens,
             digest_tokens: tokens,
             excerpt_tokens: tokens,
+            expansion_tokens: tokens,
             ..config.clone()
         };
         let short = SHORT.into_iter().map(|tokens| PromptBuilder::new(Arc::clone(&tokenizer), few(tokens)));
@@ -184,8 +185,8 @@ impl BundleReader {
     /// have less of the text, `digest`, `excerpt` and `excerpt_128` say in 128, 64 and 128 tokens what the
     /// lanes of these names do; `cached` reads each chunk by itself. `excerpt.reread_16` and `excerpt.reread_64`
     /// read so many positions anew and move the text further up from the prompt of a cursor [`LINES_UP`] lines up.
-    /// `compressed` where the bundle has soft tokens, and
-    /// its two controls, `control_mean` and `control_other`: what they do is not the chunks' doing.
+    /// Where the bundle has soft tokens, `compressed`, its two controls, `control_mean` and `control_other`
+    /// (what they do is not the chunks' doing), and `expansion`, of whose chunks 128 tokens are text.
     pub fn every_lane(&self) -> Vec<Asking> {
         let healing = self.config.token_healing;
         let own = SoftVectors::Own;
@@ -211,6 +212,7 @@ impl BundleReader {
             lanes.push(soft("compressed", SoftVectors::Own));
             lanes.push(soft("control_mean", SoftVectors::Mean));
             lanes.push(soft("control_other", SoftVectors::Other));
+            lanes.push(few("expansion", Lane::Expansion));
         }
         lanes
     }

@@ -144,6 +144,7 @@ pub fn title(lane: Lane) -> &'static str {
         Lane::Digest => "Digest",
         Lane::Excerpt => "Excerpt",
         Lane::Compressed => "Compressed",
+        Lane::Expansion => "Expansion",
         Lane::Xrag => "xRAG",
     }
 }
@@ -157,6 +158,7 @@ pub fn explanation(lane: Lane) -> &'static str {
         Lane::Digest => "chunks as signatures and names",
         Lane::Excerpt => "the chunks' few lines that fit best",
         Lane::Compressed => "as soft tokens",
+        Lane::Expansion => "the best chunk as text, the others as soft tokens",
         Lane::Xrag => "by xRAG's projector",
     }
 }

@@ -173,7 +173,8 @@ impl State {
             Lane::Digest => self.lanes[3],
             Lane::Excerpt => self.lanes[4],
             Lane::Compressed => self.lanes[5],
-            Lane::Xrag => self.lanes[6],
+            Lane::Expansion => self.lanes[6],
+            Lane::Xrag => self.lanes[7],
         }
     }
 

@@ -166,6 +166,7 @@ fn color(lane: &Lane) -> RGBColor {
         Lane::Digest => RGBColor(181, 137, 0),
         Lane::Excerpt => RGBColor(213, 94, 0),
         Lane::Compressed => RGBColor(184, 85, 154),
+        Lane::Expansion => RGBColor(106, 90, 205),
         Lane::Xrag => RGBColor(79, 148, 160),
     }
 }
