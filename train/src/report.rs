@@ -196,7 +196,9 @@ pub fn plot_kept(report: &ReadersReport, path: &Path) -> Result<()> {
             .set_label_area_size(LabelAreaPosition::Bottom, 40)
             .build_cartesian_2d(-0.04 * most..1.3 * most, low - 10.0..high + 10.0)?;
         let mesh = &mut chart.configure_mesh();
-        mesh.x_desc("positions of the prompt beyond base's").y_desc("kept of full RAG's gain, %").draw()?;
+        mesh.x_desc("positions of the prompt beyond base's").y_desc("kept of full RAG's gain, %");
+        let whole = |number: &f64| format!("{number:.0}");
+        mesh.max_light_lines(0).x_label_formatter(&whole).y_label_formatter(&whole).draw()?;
         chart.draw_series(LineSeries::new([(-0.04 * most, 0.0), (1.3 * most, 0.0)], BLACK.mix(0.5)))?;
         for (index, (color, label)) in METRICS.into_iter().enumerate() {
             let points = rows.iter().map(|row| (row.1, if index == 0 { row.2 } else { row.3 }));

@@ -162,10 +162,10 @@ pub(super) struct LanesArguments {
     /// Where the scores are kept, in the work folder
     #[arg(long, default_value = "lanes")]
     out: PathBuf,
-    /// What was found, as JSON
+    /// What was found, as JSON, beside what it has of other bundles; the plot stands beside it
     #[arg(long, default_value = "docs/lanes.json")]
     json: PathBuf,
-    /// Document into which the table is written, between its marks `lanes:begin` and `:end`
+    /// Document into which the table is written, between its marks `lanes-<reader>:begin` and `:end`
     #[arg(long, default_value = "docs/measurements.md")]
     document: PathBuf,
 }
@@ -197,10 +197,16 @@ pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
     let records: Vec<_> = records.into_iter().filter(|record| is_wanted(&record.key.lane)).collect();
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
-    write_whole(&arguments.json, (serde_json::to_string_pretty(&found)? + "\n").as_bytes())?;
-    report::plot_kept(&found, &arguments.json.with_extension("svg"))?;
+    let mut all: ReadersReport = match fs::read(&arguments.json) {
+        Ok(json) => serde_json::from_slice(&json).context("what stands in --json is no such report")?,
+        Err(_) => ReadersReport::new(),
+    };
+    all.extend(found.clone());
+    write_whole(&arguments.json, (serde_json::to_string_pretty(&all)? + "\n").as_bytes())?;
+    let marks = format!("lanes-{}", reader[0].name);
+    report::plot_kept(&found, &arguments.json.with_file_name(format!("{marks}.svg")))?;
     let table = table::markdown(&found);
-    write_between(&arguments.document, "lanes", &table)?;
+    write_between(&arguments.document, &marks, &table)?;
     println!("{table}");
     Ok(())
 }
