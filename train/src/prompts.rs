@@ -125,7 +125,7 @@ pub fn pico_prompt(context_placement: ContextPlacement, chunks: ChunkLayout) -> 
         chunk_tokens: 96,
         context_tokens: 512,
         digest_tokens: 0,
-        excerpt_tokens: 0,
+        excerpt_tokens: 64,
         expansion_tokens: 0,
         top_k: chunks.top_k,
         soft_tokens: chunks.soft_tokens,

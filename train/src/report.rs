@@ -187,7 +187,7 @@ pub fn plot_kept(report: &ReadersReport, path: &Path) -> Result<()> {
     let shares = || rows.iter().flat_map(|row| [row.2, row.3]);
     let (low, high) = (shares().fold(-10.0, f64::min), shares().fold(110.0, f64::max));
     let draw = || -> Result<(), Box<dyn Error + '_>> {
-        let area = SVGBackend::new(path, (820, 460)).into_drawing_area();
+        let area = SVGBackend::new(path, (820, 560)).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
             .caption("what is kept of full RAG's gain, by the positions it takes", ("sans-serif", 15))
@@ -206,14 +206,42 @@ pub fn plot_kept(report: &ReadersReport, path: &Path) -> Result<()> {
             let series = chart.draw_series(circles)?;
             series.label(label).legend(move |(x, y)| Circle::new((x + 8, y), 5, color.filled()));
         }
-        chart.draw_series(rows.iter().map(|(name, x, exact, _)| {
-            EmptyElement::at((*x, *exact)) + Text::new(name.clone(), (9, -6), ("sans-serif", 12))
+        let points = |of: fn(&Kept) -> f64| rows.iter().map(move |row| (row.1, of(row)));
+        let on_paper = |point| chart.backend_coord(&point);
+        let circles: Vec<_> = points(|row| row.2).chain(points(|row| row.3)).map(on_paper).collect();
+        let names: Vec<_> = rows.iter().map(|row| row.0.as_str()).collect();
+        let beside = beside(&names, &circles);
+        chart.draw_series(rows.iter().zip(beside).map(|((name, x, exact, _), beside)| {
+            EmptyElement::at((*x, *exact)) + Text::new(name.clone(), beside, ("sans-serif", 12))
         }))?;
         draw_legend(&mut chart)?;
         area.present()?;
         Ok(())
     };
     draw().map_err(|error| anyhow!("{} cannot be drawn: {error}", path.display()))
+}
+
+/// Where each name stands from its circle, the first ones of `circles`: right of it, below, above or left
+/// of it, wherever it meets no other name and no circle. All in pixels.
+fn beside(names: &[&str], circles: &[(i32, i32)]) -> Vec<(i32, i32)> {
+    const LETTER: (i32, i32) = (7, 12);
+    let mut taken: Vec<[i32; 4]> = circles.iter().map(|(x, y)| [x - 6, y - 6, x + 6, y + 6]).collect();
+    let place = |(name, (x, y)): (&&str, &(i32, i32))| {
+        let width = LETTER.0 * name.chars().count() as i32;
+        let places = [(9, -6), (9, 6), (9, -18), (-9 - width, -6), (9, 18), (9, -30), (-9 - width, 6)];
+        let box_at =
+            |(right, down): (i32, i32)| [x + right, y + down, x + right + width, y + down + LETTER.1];
+        let is_free = |at: &(i32, i32)| {
+            let [left, top, right, bottom] = box_at(*at);
+            taken
+                .iter()
+                .all(|other| right <= other[0] || other[2] <= left || bottom <= other[1] || other[3] <= top)
+        };
+        let free = places.into_iter().find(is_free).unwrap_or(places[0]);
+        taken.push(box_at(free));
+        free
+    };
+    names.iter().zip(circles).map(place).collect()
 }
 
 fn kept(lanes: &BTreeMap<String, LaneSummary>) -> Vec<Kept> {
@@ -350,5 +378,13 @@ mod tests {
         let (_, positions, exact, similarity) = found[0];
         assert!((exact - 25.0).abs() < 1e-9 && (similarity + 10.0).abs() < 1e-9 && positions == 64.0);
         assert!((found[1].2 - 100.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_name_stands_where_no_other_name_and_no_circle_is() {
+        assert_eq!(beside(&["alone"], &[(100, 100)]), [(9, -6)]);
+        // The second circle stands in the first name's place; its own name moves below nothing.
+        let found = beside(&["a long name", "another"], &[(100, 100), (140, 100)]);
+        assert_eq!(found, [(9, 6), (9, -6)]);
     }
 }

@@ -152,7 +152,7 @@ async fn the_encoders_8_bits_hardly_move_its_vectors() {
 #[tokio::test]
 async fn without_its_projector_xrags_lane_is_refused() {
     let mut page = Page::open(bundle(None, soft_tokens(1))).await;
-    assert_eq!(page.engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Compressed]);
+    assert_eq!(page.engine.lanes(), [Lane::Base, Lane::FullRag, Lane::Excerpt, Lane::Compressed]);
     let refused = page.complete(Lane::Xrag, &request()).await;
     assert_eq!(refused, Err(Error::LaneMissing { lane: "xrag", file: XRAG_PROJECTOR }));
     let done = page.complete(Lane::Compressed, &request()).await;

@@ -42,7 +42,7 @@ async fn axe_finds_nothing_serious() -> Result<()> {
         page.go_to_end().await?;
         page.type_text("\n\ndef station_").await?;
         page.wait_for_ghost(PATIENCE).await?;
-        for lane in ["lane-base", "lane-full_rag", "lane-compressed", "lane-xrag"] {
+        for lane in ["lane-base", "lane-full_rag", "lane-excerpt", "lane-compressed", "lane-xrag"] {
             page.wait_for_state(lane, "done", PATIENCE).await?;
         }
         look(page, "lanes").await?;
@@ -51,7 +51,7 @@ async fn axe_finds_nothing_serious() -> Result<()> {
         look(page, "waiting").await?;
         page.press(&[Key::Escape]).await?;
         page.element("compare").await?.click().await?;
-        look(page, "one lane of four").await?;
+        look(page, "one lane of five").await?;
         page.element("compare").await?.click().await?;
         for (open, state) in [("models-open", "models"), ("lane-full_rag-prompt", "prompt")] {
             page.element(open).await?.click().await?;

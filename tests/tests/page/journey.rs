@@ -8,7 +8,7 @@ use llavacode_tests::webdriver::BrowserOptions;
 
 use super::site;
 
-const LANES: [&str; 4] = ["lane-base", "lane-full_rag", "lane-compressed", "lane-xrag"];
+const LANES: [&str; 5] = ["lane-base", "lane-full_rag", "lane-excerpt", "lane-compressed", "lane-xrag"];
 
 #[tokio::test]
 async fn a_user_gets_every_lanes_completion_accepts_one_and_finds_it_after_a_reload() -> Result<()> {

@@ -106,7 +106,7 @@ async fn what_the_reader_is_unsure_of_is_held_back_until_it_is_asked_for() -> Re
         page.wait_until("the suggestion is held back", held, PATIENCE).await?;
         page.screenshot("held-back").await?;
         ensure!(page.evaluate("document.querySelector('.cm-ghost') === null").await? == true, "it is shown all the same");
-        let text = page.text("lane-compressed-text").await?;
+        let text = page.text("lane-excerpt-text").await?;
         ensure!(!text.trim().is_empty(), "the card does not show it");
 
         page.press(&[Key::Control, Key::Letter(' ')]).await?;

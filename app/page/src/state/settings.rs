@@ -71,7 +71,7 @@ pub struct Settings {
     /// chosen for one visit.
     #[serde(skip)]
     pub shared_files: Option<SharedFiles>,
-    /// Whose text is shown as ghost text.
+    /// Whose text is shown as ghost text, where the model offers it.
     pub ghost_lane: Lane,
     /// Run the other lanes too.
     pub compare: bool,
@@ -105,7 +105,7 @@ impl Default for Settings {
             with_encoder: false,
             shared_index: None,
             shared_files: None,
-            ghost_lane: Lane::Compressed,
+            ghost_lane: Lane::SHOWN[0],
             compare: true,
             cold: true,
             multi_line: false,

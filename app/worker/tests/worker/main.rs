@@ -277,7 +277,7 @@ fn a_measurement_on_the_workspaces_own_lines_tells_each_as_it_comes() {
         .collect();
     assert_eq!((told.len(), &told), (3, &measurement.report.results));
     for result in &told {
-        assert_eq!(result.lanes.len(), 4, "{result:?}");
+        assert_eq!(result.lanes.len(), 5, "{result:?}");
         let file = many().into_iter().find(|file| file.path == result.path).expect("a file of the workspace");
         let line = file.text.lines().nth(result.line).expect("a line of it");
         assert_eq!(line, format!("{}{}", result.before, result.target));
