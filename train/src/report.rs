@@ -221,14 +221,14 @@ pub fn plot_kept(report: &ReadersReport, path: &Path) -> Result<()> {
     draw().map_err(|error| anyhow!("{} cannot be drawn: {error}", path.display()))
 }
 
-/// Where each name stands from its circle, the first ones of `circles`: right of it, below, above or left
-/// of it, wherever it meets no other name and no circle. All in pixels.
+/// Where each name stands from its circle, the first ones of `circles`: right of it, as near to its height
+/// as it meets no other name and no circle. All in pixels.
 fn beside(names: &[&str], circles: &[(i32, i32)]) -> Vec<(i32, i32)> {
     const LETTER: (i32, i32) = (7, 12);
     let mut taken: Vec<[i32; 4]> = circles.iter().map(|(x, y)| [x - 6, y - 6, x + 6, y + 6]).collect();
     let place = |(name, (x, y)): (&&str, &(i32, i32))| {
         let width = LETTER.0 * name.chars().count() as i32;
-        let places = [(9, -6), (9, 6), (9, -18), (-9 - width, -6), (9, 18), (9, -30), (-9 - width, 6)];
+        let places = [-6, 6, -18, 18, -30, 30, -42, 42].map(|down| (9, down));
         let box_at =
             |(right, down): (i32, i32)| [x + right, y + down, x + right + width, y + down + LETTER.1];
         let is_free = |at: &(i32, i32)| {
