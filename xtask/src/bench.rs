@@ -1,12 +1,16 @@
 //! Measuring the release page in a browser.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Map, json};
 
-use crate::{command, page, paths, setup};
+use crate::{command, models, page, paths, setup};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -35,7 +39,8 @@ pub(crate) struct Options {
     /// Which model completes: pico, or one that `cargo xtask models` lists
     #[arg(long, default_value = "pico")]
     model: String,
-    /// A zip archive or wheel of 300 files or more, to measure the first suggestion in
+    /// A zip archive or wheel of 300 files or more, to measure the first suggestion and the index with;
+    /// `bokeh` is fetched from the Python package index
     #[arg(long)]
     package: Option<PathBuf>,
     /// Measure nothing: show a report that was made before, such as target/bench/latest.json
@@ -75,8 +80,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(report) = &options.report {
         bench.arg("--report").arg(report);
     }
-    if let Some(package) = &options.package {
-        bench.arg("--package").arg(package);
+    let fetched = paths::reports().join("packages");
+    match &options.package {
+        Some(package) if package == Path::new("bokeh") => {
+            models::ensure_pip()?;
+            fs::create_dir_all(&fetched)?;
+            bench.arg("--package").arg(models::wheel_of(&models::BOKEH, &fetched)?);
+        }
+        Some(package) => {
+            bench.arg("--package").arg(package);
+        }
+        None => {}
     }
     for (flag, most) in [("--tasks", options.tasks), ("--files", options.files)] {
         if let Some(most) = most {

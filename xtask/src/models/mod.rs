@@ -13,7 +13,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 pub(crate) use cli::{Action, run};
-pub(crate) use fetch::{ensure_pip, fetch};
+pub(crate) use fetch::{ensure_pip, fetch, wheel_of};
 pub(crate) use pages::place;
 pub(crate) use store::{State, Store};
 
@@ -41,6 +41,13 @@ pub(crate) struct Package {
     version: &'static str,
     sha256: &'static str,
 }
+
+/// A project of many files, to measure the page with.
+pub(crate) static BOKEH: Package = Package {
+    name: "bokeh",
+    version: "3.9.2",
+    sha256: "448e07d5ee78231f5bdece3be020024bb98696c0d6b127e0e2df0b8ba8fa9765",
+};
 
 /// Every model there is to fetch.
 pub(crate) static KNOWN: [Model; 1] = [Model {

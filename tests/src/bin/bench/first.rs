@@ -22,12 +22,27 @@ const CLOCK: &str = "new MutationObserver(() => {\
       if (!window.firstGhost && document.querySelector('.cm-ghost')?.textContent) window.firstGhost = performance.now();\
     }).observe(document, { subtree: true, childList: true, characterData: true });";
 
+/// From here on notes how long each key takes from its event until behind the next frame.
+const KEYS: &str = "(() => {\
+      window.keyToPaint = [];\
+      addEventListener('keydown', ({ timeStamp }) => requestAnimationFrame(() => {\
+        const { port1, port2 } = new MessageChannel();\
+        port1.onmessage = () => window.keyToPaint.push(performance.now() - timeStamp);\
+        port2.postMessage(0);\
+      }), true);\
+      return true;\
+    })()";
+/// What is typed while a package is indexed, and the pause behind each key.
+const TYPED: &str = "\n\ndef total_of(readings):\n    return sum(reading.level for reading in readings)\n";
+const BETWEEN_KEYS: Duration = Duration::from_millis(80);
+
 /// What was measured.
 pub(super) struct First {
     /// Milliseconds to the first suggestion: `open`, the median with everything in the browser's cache, and
     /// `package_<lane>` from the moment a package's archive is chosen, in lanes of their own.
     pub(super) suggestion_ms: Map<String, Value>,
-    /// `chunks` of the package, `index_s` from the moment its archive is chosen until all are indexed.
+    /// `chunks` of the package, `index_s` from the moment its archive is chosen until all are indexed, and
+    /// `key_to_paint_ms`, the 95th percentile of keys that are pressed meanwhile.
     pub(super) package: Map<String, Value>,
 }
 
@@ -83,13 +98,28 @@ pub(super) async fn measure(
 
 /// Waits until a package that was chosen at a time of the page's clock is indexed.
 async fn index(page: &Page, chosen: f64) -> Result<Map<String, Value>> {
+    page.evaluate(KEYS).await?;
+    for key in TYPED.chars() {
+        page.type_text(&key.to_string()).await?;
+        tokio::time::sleep(BETWEEN_KEYS).await;
+    }
+    let running = "document.querySelector(\"[data-testid='index-state']\").dataset.state !== 'ready'";
+    ensure!(page.evaluate(running).await? == true, "the package is indexed too soon: give a larger one");
+    let mut paints: Vec<f64> = serde_json::from_value(page.evaluate("window.keyToPaint").await?)?;
+    ensure!(paints.len() >= TYPED.len() / 2, "only {} keys were seen", paints.len());
+    paints.sort_by(f64::total_cmp);
+    let paint = paints[(paints.len() * 95).div_ceil(100) - 1];
     let ready = "(() => {\
           const { state, chunks } = document.querySelector(\"[data-testid='index-state']\").dataset;\
           return state === 'ready' && [performance.now(), Number(chunks)];\
         })()";
     let found = page.wait_until("the package is indexed", ready, INDEX_PATIENCE).await?;
     let (now, chunks): (f64, usize) = serde_json::from_value(found).context("the page has no clock")?;
-    Ok(Map::from_iter([("chunks".into(), json!(chunks)), ("index_s".into(), json!((now - chosen) / 1e3))]))
+    Ok(Map::from_iter([
+        ("chunks".into(), json!(chunks)),
+        ("index_s".into(), json!((now - chosen) / 1e3)),
+        ("key_to_paint_ms".into(), json!(paint)),
+    ]))
 }
 
 /// Opens an archive as a project and asks for a suggestion at the end of its first file: when it was chosen

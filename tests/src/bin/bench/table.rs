@@ -109,7 +109,11 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
         let package = package("chunks").zip(package("index_s")).map_or(String::new(), |(chunks, seconds)| {
             format!("; the package's {chunks} chunks in {seconds:.0} s, {:.0} chunks/s", chunks / seconds)
         });
-        text.push_str(&format!("- Indexing: {:.1} chunks/s{package}.\n", report.index.chunks_per_s));
+        let paint = facts.get("package").and_then(|package| package.get("key_to_paint_ms")?.as_f64());
+        let paint = paint.map_or(String::new(), |ms| {
+            format!("; from a key to its paint meanwhile {ms:.0} ms (95th percentile)")
+        });
+        text.push_str(&format!("- Indexing: {:.1} chunks/s{package}{paint}.\n", report.index.chunks_per_s));
     }
     for program in ["page", "worker"] {
         if let Some((raw, gzip)) = wasm_size(facts, program) {
