@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn a_name_stands_where_no_other_name_and_no_circle_is() {
         assert_eq!(beside(&["alone"], &[(100, 100)]), [(9, -6)]);
-        // The second circle stands in the first name's place; its own name moves below nothing.
+        // The second circle stands where the first name would; nothing is in the second name's way.
         let found = beside(&["a long name", "another"], &[(100, 100), (140, 100)]);
         assert_eq!(found, [(9, 6), (9, -6)]);
     }

@@ -10,7 +10,18 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Map, json};
 
-use crate::{command, models, page, paths, setup};
+use crate::{
+    command,
+    models::{self, Package},
+    page, paths, setup,
+};
+
+/// A project of many files.
+const BOKEH: Package = Package {
+    name: "bokeh",
+    version: "3.9.2",
+    sha256: "448e07d5ee78231f5bdece3be020024bb98696c0d6b127e0e2df0b8ba8fa9765",
+};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -80,12 +91,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(report) = &options.report {
         bench.arg("--report").arg(report);
     }
-    let fetched = paths::reports().join("packages");
     match &options.package {
-        Some(package) if package == Path::new("bokeh") => {
+        Some(package) if package == Path::new(BOKEH.name) => {
             models::ensure_pip()?;
-            fs::create_dir_all(&fetched)?;
-            bench.arg("--package").arg(models::wheel_of(&models::BOKEH, &fetched)?);
+            let folder = paths::reports().join("packages");
+            fs::create_dir_all(&folder)?;
+            bench.arg("--package").arg(models::wheel_of(&BOKEH, &folder)?);
         }
         Some(package) => {
             bench.arg("--package").arg(package);

@@ -23,7 +23,7 @@ pub enum Lane {
     /// The best of them as text, within a small budget, the others as soft tokens: what REFRAG (arXiv
     /// 2509.01092) calls expansion.
     Expansion,
-    /// The same, by the projector of xRAG (arXiv 2405.13792): the baseline of the paper.
+    /// As soft tokens by the projector of xRAG (arXiv 2405.13792): the baseline of the paper.
     Xrag,
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     thread,
 };
@@ -199,7 +200,10 @@ pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
     let mut all: ReadersReport = match fs::read(&arguments.json) {
         Ok(json) => serde_json::from_slice(&json).context("what stands in --json is no such report")?,
-        Err(_) => ReadersReport::new(),
+        Err(error) if error.kind() == ErrorKind::NotFound => ReadersReport::new(),
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", arguments.json.display()));
+        }
     };
     all.extend(found.clone());
     write_whole(&arguments.json, (serde_json::to_string_pretty(&all)? + "\n").as_bytes())?;

@@ -37,17 +37,10 @@ pub(crate) struct Model {
 
 /// A wheel. Its hash holds whichever mirror pip asks.
 pub(crate) struct Package {
-    name: &'static str,
-    version: &'static str,
-    sha256: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) sha256: &'static str,
 }
-
-/// A project of many files, to measure the page with.
-pub(crate) static BOKEH: Package = Package {
-    name: "bokeh",
-    version: "3.9.2",
-    sha256: "448e07d5ee78231f5bdece3be020024bb98696c0d6b127e0e2df0b8ba8fa9765",
-};
 
 /// Every model there is to fetch.
 pub(crate) static KNOWN: [Model; 1] = [Model {
