@@ -60,6 +60,12 @@ async function workersMemory() {
   return bytes || null;
 }
 
+/** What the browser's GPU is; nothing where there is none. */
+window.adapter = async () => {
+  const info = (await navigator.gpu?.requestAdapter())?.info;
+  return info ? [info.vendor, info.architecture, info.description].filter(Boolean).join(" ") : "";
+};
+
 /** Opens a store in the place of the one before. */
 window.openStore = async (store, options, withMemory) => {
   closeStore();

@@ -9,6 +9,9 @@
 /** Documents that are made ready at once. */
 const BATCH = 1_000;
 
+/** Embeddings compared by the browser's GPU. */
+const ON_GPU = "dense_webgpu";
+
 /** The version of a package. */
 async function versionOf(name) {
   const response = await fetch(new URL(`node_modules/${name}/package.json`, import.meta.url));
@@ -52,7 +55,7 @@ async function llavacode({ parts }) {
       const { text_ms: textMs, vectors_ms: vectorsMs, vector_bytes: vectorBytes } = JSON.parse(ours.opened());
       return { openMs: textMs + vectorsMs, textMs, vectorsMs, vectorBytes };
     },
-    search: (ranker) => JSON.parse(ours.search(ranker)),
+    search: async (ranker) => JSON.parse(ranker === ON_GPU ? await ours.search_on_gpu() : ours.search(ranker)),
     edit: () => Array.from(ours.edit()),
     linearMemory: () => memory.buffer.byteLength,
   };

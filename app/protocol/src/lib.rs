@@ -4,10 +4,10 @@
 //! files chosen by the user, and those of a shared index, travel as `File` handles beside the message
 //! and are read in the worker.
 
-use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane, Ranker};
+use llavacode_api::completion::{CompletionEvent, CompletionRequest, Lane};
 pub use llavacode_api::{
     completion::Task,
-    report::{Report, TaskResult},
+    report::{Options, Report, TaskResult},
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,8 +83,8 @@ pub enum Request {
     Measure {
         /// On which.
         tasks: Tasks,
-        /// How retrieval ranks.
-        ranker: Ranker,
+        /// What.
+        options: Options,
     },
 }
 

@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use llavacode_core::{
-    engine::{CancelFlag, Lane, Place},
-    index::Ranker,
-};
+use llavacode_core::engine::{CancelFlag, Lane, Place};
 use llavacode_protocol::{
-    BundleSource, DeviceChoice, Envelope, ModelFile, Request, RequestId, SharedPlace, SourceFile, Tasks,
+    BundleSource, DeviceChoice, Envelope, ModelFile, Options, Request, RequestId, SharedPlace, SourceFile,
+    Tasks,
 };
 
 use crate::platform::Beside;
@@ -37,7 +35,7 @@ pub(crate) enum Work<H> {
     /// Fetch files into the store.
     Fetch { files: VecDeque<ModelFile> },
     /// Measure.
-    Measure { tasks: Tasks, ranker: Ranker },
+    Measure { tasks: Tasks, options: Options },
 }
 
 /// An indexing under way.
@@ -122,7 +120,7 @@ impl<H> Jobs<H> {
                 (Kind::Complete, Work::Complete { place: Box::new(Place::new(cursor)), lanes: lanes.into() })
             }
             Request::Fetch { files } => (Kind::Fetch, Work::Fetch { files: files.into() }),
-            Request::Measure { tasks, ranker } => (Kind::Measure, Work::Measure { tasks, ranker }),
+            Request::Measure { tasks, options } => (Kind::Measure, Work::Measure { tasks, options }),
         };
         match kind {
             // The files of a workspace hold every edit before them.

@@ -6,14 +6,13 @@ use llavacode_core::{
     Error,
     bench::{self, Progress, Task},
     engine::{CancelFlag, CompletionEvent, Engine, Lane, Place},
-    index::Ranker,
     kernel::threads,
     tasks::cut_project,
     workspace::{Embed, Pace, SharedIndex, VectorCache, Workspace},
 };
 use llavacode_protocol::{
-    BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, Measurement, ModelFile, RequestId, SharedPlace,
-    SourceFile, Tasks,
+    BundleSource, DeviceChoice, EngineInfo, Event, IndexInfo, Measurement, ModelFile, Options, RequestId,
+    SharedPlace, SourceFile, Tasks,
 };
 
 use crate::{
@@ -132,7 +131,7 @@ impl<P: Platform> Runner<P> {
             Work::Embed(embedding) => self.embed(id, embedding).await,
             Work::Fetch { files } => self.fetch(id, cancel, files).await,
             Work::Complete { place, lanes } => self.complete(id, cancel, place, lanes).await,
-            Work::Measure { tasks, ranker } => self.measure(id, cancel, tasks, ranker).await,
+            Work::Measure { tasks, options } => self.measure(id, cancel, tasks, options).await,
         }
     }
 
@@ -320,7 +319,13 @@ impl<P: Platform> Runner<P> {
         Ok(Outcome::Continue(Work::Fetch { files }))
     }
 
-    async fn measure(&mut self, id: RequestId, cancel: &CancelFlag, tasks: Tasks, ranker: Ranker) -> Ran<P> {
+    async fn measure(
+        &mut self,
+        id: RequestId,
+        cancel: &CancelFlag,
+        tasks: Tasks,
+        options: Options,
+    ) -> Ran<P> {
         let info = self.info.clone().ok_or(Error::NotLoaded)?;
         let platform = self.platform.clone();
         let tasks = match tasks {
@@ -335,7 +340,7 @@ impl<P: Platform> Runner<P> {
             platform.send(id, event);
         };
         let (engine, files) = self.both()?;
-        let report = bench::run(engine, files, &tasks, ranker, cancel, progress).await?;
+        let report = bench::run(engine, files, &tasks, options, cancel, progress).await?;
         let measurement = Measurement {
             model: info.model,
             backend: info.backend,

@@ -4,6 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::completion::Ranker;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// How chunks are ranked in every lane.
+    pub ranker: Ranker,
+    /// Whether the rankers are compared, too: each completes every task in the lane of full RAG.
+    pub compare_rankers: bool,
+}
+
 /// Everything measured in one run. Percentages are 0..=100, times milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -16,12 +27,16 @@ pub struct Report {
     /// By pair: `compressed-base`, `compressed-full_rag`, `compressed-xrag`, `cached-full_rag`, `cached-base`,
     /// `full_rag-base`.
     pub differences: BTreeMap<String, Differences>,
-    /// By kernel; empty on the CPU.
+    /// By kernel.
     pub kernels: BTreeMap<String, KernelSpeed>,
-    /// What the device can do at most; `None` on the CPU.
+    /// What the device can do at most.
     pub ceilings: Option<Ceilings>,
     /// Speed of indexing.
     pub index: IndexSpeed,
+    /// What the lane of full RAG makes of each ranker's chunks, by [`Ranker::key`];
+    /// empty where they were not compared.
+    #[serde(default)]
+    pub rankers: BTreeMap<String, RankerSummary>,
     /// Task by task, in the order in which they were completed.
     pub results: Vec<TaskResult>,
 }
@@ -97,6 +112,24 @@ pub struct LaneSummary {
     pub edit_ratio: f64,
 }
 
+/// Full RAG with the chunks of one ranker, over all tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RankerSummary {
+    /// Of the tasks that need a name that only another file has, those for which one of the retrieved chunks
+    /// has such a name, percent; `None` if no task needs one.
+    pub names_found: Option<f64>,
+    /// Equal after stripping, percent.
+    pub exact_match: f64,
+    /// `1 − levenshtein / max`, percent.
+    pub edit_similarity: f64,
+    /// To rank and choose chunks, and to embed what is asked where embeddings are compared.
+    pub retrieve_ms: Spread,
+    /// Percentage points of exact match over the ranker that the lanes were measured with; `None` for itself.
+    pub exact_match_difference: Option<Interval>,
+    /// The same of edit similarity.
+    pub edit_similarity_difference: Option<Interval>,
+}
+
 /// Median and 90th percentile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
@@ -148,7 +181,7 @@ pub struct KernelSpeed {
 pub struct Ceilings {
     /// A kernel that only reads.
     pub read_bytes_per_s: f64,
-    /// A kernel that only multiplies and adds.
+    /// A kernel that only multiplies and adds: floats on a GPU, 16-bit integers on the processor's threads.
     pub flops_per_s: f64,
 }
 
@@ -163,6 +196,15 @@ pub struct IndexSpeed {
     pub parts: usize,
     /// Those embedded: chunks share the others.
     pub embedded_parts: usize,
+    /// Bytes that the index's vectors take in memory, over its chunks.
+    #[serde(default)]
+    pub bytes_per_chunk: f64,
+    /// Multiplications and additions a second that embedding took, padding not counted.
+    #[serde(default)]
+    pub flops_per_s: f64,
+    /// `flops_per_s` over [`Ceilings::flops_per_s`]; `None` where that was not measured.
+    #[serde(default)]
+    pub fraction_of_ceiling: Option<f64>,
 }
 
 /// A difference of means with its 95 % interval.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Ceilings, KernelSpeed};
 use crate::{
     Result,
-    device::has_kernels,
+    device::{has_blocks, has_kernels},
     engine::{Engine, Host},
     kernel::ceilings,
     quant::WeightFormat,
@@ -24,10 +24,10 @@ pub(super) struct Kernels {
     pub(super) ceilings: Option<Ceilings>,
 }
 
-/// Nothing on the CPU, which has no kernels of ours.
+/// On the CPU without the products of floats, which are burn's.
 pub(super) async fn measure<H: Host>(engine: &Engine<H>) -> Result<Kernels> {
     let device = &engine.device;
-    if !has_kernels(device) {
+    if !has_blocks(device) {
         return Ok(Kernels::default());
     }
     let now = || engine.host.now_ms();
@@ -43,6 +43,9 @@ pub(super) async fn measure<H: Host>(engine: &Engine<H>) -> Result<Kernels> {
         ("f32", WeightFormat::F32),
     ];
     for (name, format) in formats {
+        if format == WeightFormat::F32 && !has_kernels(device) {
+            continue;
+        }
         for (cols, out) in SHAPES {
             // One row is bound by reading the weights, many rows by the arithmetic.
             let vector = ceilings::linear(device, now, format, 1, cols, out).await?;

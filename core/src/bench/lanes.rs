@@ -18,9 +18,9 @@ const WARM_EVERY: usize = 4;
 /// Lines that a user goes on by, to where the time after moving is measured.
 const MOVED_LINES: usize = 3;
 /// Resamples of a bootstrap.
-const RESAMPLES: usize = 2000;
+pub(super) const RESAMPLES: usize = 2000;
 /// The bootstrap's seed: the same run gives the same intervals.
-const SEED: u64 = 20_510;
+pub(super) const SEED: u64 = 20_510;
 
 /// What the lanes gave.
 pub(super) struct Lanes {
@@ -135,7 +135,8 @@ fn lines_before(request: &CompletionRequest, lines: usize) -> CompletionRequest 
     CompletionRequest { prefix: prefix.into(), suffix: rest.to_owned() + &request.suffix, ..request.clone() }
 }
 
-fn request(task: &Task, ranker: Ranker, cold: bool) -> CompletionRequest {
+/// What is asked to complete a task.
+pub(super) fn request(task: &Task, ranker: Ranker, cold: bool) -> CompletionRequest {
     CompletionRequest { ranker, cold, ..CompletionRequest::at(&task.path, &task.prefix, &task.suffix) }
 }
 
@@ -207,11 +208,11 @@ fn differences(samples: &BTreeMap<Lane, Samples>) -> BTreeMap<String, Difference
 }
 
 /// Zero of nothing: every lane has at least one task.
-fn mean(values: &[f64]) -> f64 {
+pub(super) fn mean(values: &[f64]) -> f64 {
     metrics::mean(values).unwrap_or_default()
 }
 
-fn spread(values: &[f64]) -> Spread {
+pub(super) fn spread(values: &[f64]) -> Spread {
     Spread {
         median: metrics::median(values).unwrap_or_default(),
         p90: metrics::percentile(values, 90.0).unwrap_or_default(),

@@ -5,18 +5,22 @@
 
 mod kernels;
 mod lanes;
+mod rankers;
 pub mod scale;
 
 pub use llavacode_api::report::*;
 
 pub use crate::tasks::Task;
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
 
 use crate::{
     Error, Result,
     engine::{CancelFlag, Engine, Host},
-    index::{Chunk, Index, Ranker, chunker},
+    index::{Chunk, Index, chunker},
     workspace::{Embed, Pace, VectorCache, Workspace},
 };
 
@@ -39,7 +43,7 @@ pub enum Progress<'a> {
     Task(&'a TaskResult),
 }
 
-/// Runs the whole measurement, with chunks ranked by `ranker`, and tells how far it is.
+/// Runs the whole measurement, and tells how far it is.
 ///
 /// # Errors
 /// [`Error::Measurement`] without tasks or with an empty index, [`Error::Cancelled`], and what
@@ -48,7 +52,7 @@ pub async fn run<H: Host, C: VectorCache>(
     engine: &mut Engine<H>,
     workspace: &mut Workspace<C>,
     tasks: &[Task],
-    ranker: Ranker,
+    options: Options,
     cancel: &CancelFlag,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Report> {
@@ -63,8 +67,12 @@ pub async fn run<H: Host, C: VectorCache>(
     progress(Progress::Stage { name: "kernels", done: 0, total: 1 });
     let kernels = kernels::measure(engine).await?;
     progress(Progress::Stage { name: "index", done: 0, total: 1 });
-    let indexing = measure_index(engine, workspace.index()).await?;
-    let lanes = lanes::measure(engine, workspace, tasks, ranker, cancel, &mut progress).await?;
+    let indexing = measure_index(engine, workspace.index(), kernels.ceilings).await?;
+    let lanes = lanes::measure(engine, workspace, tasks, options.ranker, cancel, &mut progress).await?;
+    let rankers = match options.compare_rankers {
+        true => rankers::measure(engine, workspace, tasks, options.ranker, cancel, &mut progress).await?,
+        false => BTreeMap::new(),
+    };
     Ok(Report {
         tasks: tasks.len(),
         launches_per_layer: engine.launches_per_layer(),
@@ -73,13 +81,18 @@ pub async fn run<H: Host, C: VectorCache>(
         kernels: kernels.kernels,
         ceilings: kernels.ceilings,
         index: indexing,
+        rankers,
         results: lanes.results,
     })
 }
 
 /// Embeds chunks of the index once more, each of their parts once, for the time it takes; none where the
 /// bundle has no encoder.
-async fn measure_index<H: Host>(engine: &Engine<H>, index: &Index) -> Result<IndexSpeed> {
+async fn measure_index<H: Host>(
+    engine: &Engine<H>,
+    index: &Index,
+    ceilings: Option<Ceilings>,
+) -> Result<IndexSpeed> {
     if !engine.embeds() {
         return Ok(IndexSpeed::default());
     }
@@ -89,6 +102,7 @@ async fn measure_index<H: Host>(engine: &Engine<H>, index: &Index) -> Result<Ind
     let parts = chunks.iter().flat_map(|chunk| chunker::parts(&chunk.text, count));
     let mut left: Vec<String> = parts.filter(|part| seen.insert(part.clone())).map(Cow::into_owned).collect();
     let embedded = left.len();
+    let flops = engine.embedding_flops(&left)?;
     // The first batch compiles what has to be compiled.
     let mut pace = Pace::of_parts(engine.manifest.prompt.soft_tokens);
     engine.embed_texts(&left[..pace.batch().min(embedded)]).await?;
@@ -106,5 +120,8 @@ async fn measure_index<H: Host>(engine: &Engine<H>, index: &Index) -> Result<Ind
         chunks_per_s: chunks.len() as f64 / seconds,
         parts: chunks.len() * count,
         embedded_parts: embedded,
+        bytes_per_chunk: index.stats().vector_bytes as f64 / index.stats().chunks as f64,
+        flops_per_s: flops / seconds,
+        fraction_of_ceiling: ceilings.map(|ceilings| flops / seconds / ceilings.flops_per_s),
     })
 }

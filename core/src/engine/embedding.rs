@@ -64,6 +64,21 @@ impl<H: Host> Engine<H> {
         Ok(numbers.chunks(numbers.len() / texts.len()).map(|row| of_one_text(row, &widths)).collect())
     }
 
+    /// Multiplications and additions that embedding and projecting these texts takes, padding not counted.
+    ///
+    /// # Errors
+    /// [`Error::MissingToken`](crate::Error::MissingToken) as [`Self::embed_texts`].
+    pub(crate) fn embedding_flops(&self, texts: &[String]) -> Result<f64> {
+        let Some(embedder) = &self.embedder else { return Ok(0.0) };
+        let projectors = self.projector.iter().chain(&self.xrag_projector);
+        let projecting: f64 = projectors.map(Projector::flops).sum();
+        let of_text = |text: &String| {
+            let len = embedder.input(&self.manifest.encoder, text)?.len();
+            Ok(embedder.encoder.flops(len) + projecting)
+        };
+        texts.iter().map(of_text).sum()
+    }
+
     /// The embedding of a query as if it were a chunk: the mean of its parts', of length 1. `None` where
     /// the bundle has no encoder.
     ///

@@ -3,18 +3,25 @@
 //! Decoding reads every weight once a token, so its ceiling is the rate of reading; prefilling is
 //! bound by arithmetic, so its ceiling is the rate of multiplying and adding. Both are measured on
 //! the device at hand, by kernels that do nothing else: a fraction of them means the same on every
-//! machine.
+//! machine. On the processor, whose products are of 16-bit integers, so is the ceiling of arithmetic; all
+//! threads that help go through the same loop at once.
 
 use burn::tensor::{DType, Device, Distribution, Int, Tensor};
 
-use super::gpu;
+use super::{
+    cpu::{ceilings::Loop, threads},
+    gpu,
+};
 use crate::{
     Error, Result,
+    device::has_kernels,
     quant::{BLOCK, Identity, Matrix, QuantizedMatrix, WeightFormat},
 };
 
 /// What is read in one launch, more than caches hold: WebGPU's guaranteed largest binding.
 const STREAM_BYTES: usize = 128 << 20;
+/// What a processor's threads read together. The memory of WebAssembly that they take for it they keep.
+const CPU_STREAM_BYTES: usize = 32 << 20;
 /// A measurement repeats launches until it takes this long.
 const MIN_MILLISECONDS: f64 = 200.0;
 /// Or until it has launched this often.
@@ -29,7 +36,7 @@ pub struct Measurement {
     pub seconds: f64,
     /// Bytes read from the device's memory: each weight and activation counted once.
     pub bytes: f64,
-    /// Multiplications and additions.
+    /// Multiplications and additions, of floats on a GPU, of integers on the processor.
     pub flops: f64,
 }
 
@@ -45,13 +52,17 @@ impl Measurement {
     }
 }
 
-/// Reads 128 MiB in a stream: [`Measurement::bytes_per_second`] is the ceiling of decoding.
-/// `now` tells milliseconds, as `performance.now()` does. The device needs
-/// [kernels](crate::device::has_kernels).
+/// Reads in a stream, 128 MiB on a GPU: [`Measurement::bytes_per_second`] is the ceiling of decoding.
+/// `now` tells milliseconds, as `performance.now()` does. A device that has no
+/// [kernels](crate::device::has_kernels) is taken for the processor.
 ///
 /// # Errors
 /// [`Error::Device`] if the device fails.
 pub async fn read(device: &Device, now: impl Fn() -> f64) -> Result<Measurement> {
+    if !has_kernels(device) {
+        let words = (CPU_STREAM_BYTES / size_of::<u32>() / threads::count()).next_multiple_of(16) as u32;
+        return Ok(on_threads(now, |times| Loop::Read { words, times }));
+    }
     let stream = Tensor::<1>::ones([STREAM_BYTES / size_of::<f32>()], device);
     let seconds = seconds_per_launch(&now, |_| gpu::ceilings::read(&stream)).await?;
     Ok(Measurement { seconds, bytes: STREAM_BYTES as f64, flops: 0.0 })
@@ -63,6 +74,9 @@ pub async fn read(device: &Device, now: impl Fn() -> f64) -> Result<Measurement>
 /// # Errors
 /// [`Error::Device`] if the device fails.
 pub async fn multiply_add(device: &Device, now: impl Fn() -> f64) -> Result<Measurement> {
+    if !has_kernels(device) {
+        return Ok(on_threads(now, |steps| Loop::MultiplyAdd { steps }));
+    }
     let beside = Tensor::<1>::ones([1], device);
     let seconds = seconds_per_launch(&now, |_| gpu::ceilings::multiply_add(&beside)).await?;
     Ok(Measurement { seconds, bytes: 0.0, flops: gpu::ceilings::MULTIPLY_ADD_FLOPS as f64 })
@@ -86,12 +100,13 @@ pub async fn linear(
 ) -> Result<Measurement> {
     let first = matrix(device, format, out_features, in_features);
     let weight_bytes = first.bytes();
-    let copies = if rows == 1 { STREAM_BYTES.div_ceil(weight_bytes).min(MAX_COPIES) } else { 1 };
+    let stream = if has_kernels(device) { STREAM_BYTES } else { CPU_STREAM_BYTES };
+    let copies = if rows == 1 { stream.div_ceil(weight_bytes).min(MAX_COPIES) } else { 1 };
     let mut weights = vec![first];
     weights.extend((1..copies).map(|_| matrix(device, format, out_features, in_features)));
     let x = Tensor::<2>::random([rows, in_features], Distribution::Default, device);
     let seconds = seconds_per_launch(&now, |launch| {
-        gpu::linear(x.clone(), &weights[launch % weights.len()], None, None)
+        super::linear(x.clone(), &weights[launch % weights.len()], None, None)
     })
     .await?;
     Ok(Measurement {
@@ -117,6 +132,25 @@ fn matrix(device: &Device, format: WeightFormat, rows: usize, cols: usize) -> Ma
         format,
         identity: Identity::default(),
     })
+}
+
+/// Has all threads go through a loop until the clock can tell; `long` makes one of so many steps.
+fn on_threads(now: impl Fn() -> f64, long: impl Fn(u32) -> Loop) -> Measurement {
+    let mut steps = 1;
+    loop {
+        let measured = long(steps);
+        let start = now();
+        let threads = threads::measure(measured) as f64;
+        let milliseconds = now() - start;
+        if milliseconds >= MIN_MILLISECONDS || steps > u32::MAX / 2 {
+            return Measurement {
+                seconds: milliseconds / 1e3,
+                bytes: threads * measured.bytes(),
+                flops: threads * measured.operations(),
+            };
+        }
+        steps *= 2;
+    }
 }
 
 /// Launches until the clock can tell, waiting for the device only after the last: launches run in

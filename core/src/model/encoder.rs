@@ -12,12 +12,14 @@ use burn::{
 use super::{
     decoder::{Decoder, DecoderFormats},
     ids::token_ids,
+    layers::DecoderLayer,
     reader::Reader,
 };
 use crate::{
     Result,
     config::DecoderConfig,
     kernel::{self, Span},
+    quant::Matrix,
     weights::{Plan, Tensors, Weights},
 };
 
@@ -156,6 +158,22 @@ impl Encoder {
         }
     }
 
+    /// Multiplications and additions that encoding a sequence of so many tokens takes, in products with
+    /// weights and in attention.
+    pub fn flops(&self, len: usize) -> f64 {
+        let layers = &self.decoder.layers;
+        let weights = |matrix: &Matrix| matrix.shape().into_iter().product::<usize>();
+        let of_layer = |(number, layer): (usize, &DecoderLayer)| {
+            let is_last = number + 1 == layers.len() && self.pooling == Pooling::LastToken;
+            let picked = if is_last { 1 } else { len };
+            // Each token is held against itself and those before it, once by keys and once by values.
+            let attention = layer.heads.query * layer.heads.dim * len * (len + 1);
+            let behind = weights(&layer.output) + weights(&layer.gate_up) + weights(&layer.down);
+            len * weights(&layer.qkv) + attention + picked * behind
+        };
+        2.0 * layers.iter().enumerate().map(of_layer).sum::<usize>() as f64
+    }
+
     /// What [`Self::encode`] gives, with rows of length 1: what texts are compared by.
     pub fn embeddings(&self, encoded: Tensor<2>) -> Tensor<2> {
         match self.pooling {
@@ -228,6 +246,26 @@ mod tests {
             mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / square.sqrt() / count);
         }
         mean
+    }
+
+    #[test]
+    fn what_encoding_takes_is_counted_by_the_last_layers_rows_too() {
+        let reader = Reader::init(&small(), &Device::flex()).expect("it is valid");
+        let DecoderConfig { hidden_size: hidden, intermediate_size: intermediate, .. } = small();
+        let config = small();
+        let queries = config.num_attention_heads * config.head_dim();
+        let keys = config.num_key_value_heads * config.head_dim();
+        let layers = config.num_hidden_layers;
+        let pooled = Encoder::of_reader(&reader, vec![layers]);
+        let behind = hidden * queries + 3 * hidden * intermediate;
+        let mut expected = 0;
+        for token in 1..=5 {
+            // Four products of a query's and a key's width: multiply and add, keys and values.
+            expected += layers * (2 * hidden * (queries + 2 * keys) + 2 * behind + 4 * queries * token);
+        }
+        assert_eq!(pooled.flops(5), expected as f64);
+        let last = Encoder { pooling: Pooling::LastToken, ..pooled };
+        assert_eq!(last.flops(5), (expected - 4 * 2 * behind) as f64);
     }
 
     #[test]

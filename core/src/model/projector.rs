@@ -175,6 +175,12 @@ impl Projector {
         self.linears.last().map_or(0, |linear| linear.weight.shape()[0])
     }
 
+    /// Multiplications and additions of one row's products.
+    pub fn flops(&self) -> f64 {
+        let weights = self.linears.iter().map(|linear| linear.weight.shape().into_iter().product::<usize>());
+        2.0 * weights.sum::<usize>() as f64
+    }
+
     /// Projects embeddings.
     ///
     /// # Shapes

@@ -1,7 +1,7 @@
 //! Measuring the lanes: on the demo's tasks, or on lines of the user's own files.
 
 use leptos::prelude::*;
-use llavacode_protocol::{Request, Tasks};
+use llavacode_protocol::{Options, Request, Tasks};
 
 use super::Control;
 use crate::fetch::fetch_json;
@@ -14,7 +14,7 @@ const TASKS: &str = "demo/tasks.json";
 impl Control {
     /// Measures on so many lines of the workspace; on the demo's tasks, all of them, where the demo is
     /// open. The measurement that is under way is stopped first.
-    pub fn measure(self, count: usize) {
+    pub fn measure(self, count: usize, compare_rankers: bool) {
         self.stop_measuring();
         self.stop();
         let started = |stage: &str| MeasureState::Running {
@@ -26,26 +26,26 @@ impl Control {
         let (is_demo, files) = self.state.workspace.with_untracked(|w| (w.is_demo(), w.sources()));
         if !is_demo {
             self.state.measure.set(started("choosing lines"));
-            self.measure_on(Tasks::Cut { files, count });
+            self.measure_on(Tasks::Cut { files, count }, compare_rankers);
             return;
         }
         self.state.measure.set(started("reading the tasks"));
         leptos::task::spawn_local(async move {
             match fetch_json(TASKS).await {
-                Ok(tasks) => self.measure_on(Tasks::Given { tasks }),
+                Ok(tasks) => self.measure_on(Tasks::Given { tasks }, compare_rankers),
                 Err(message) => self.state.measure.set(MeasureState::Failed { message }),
             }
         });
     }
 
-    fn measure_on(self, tasks: Tasks) {
+    fn measure_on(self, tasks: Tasks, compare_rankers: bool) {
         // It may have been stopped meanwhile.
         if !self.state.measure.with_untracked(|measure| matches!(measure, MeasureState::Running { .. })) {
             return;
         }
         let embeds = self.state.engine.with_untracked(EngineState::embeds);
         let ranker = self.state.settings.with_untracked(|settings| settings.ranker(embeds));
-        match self.send(Request::Measure { tasks, ranker }) {
+        match self.send(Request::Measure { tasks, options: Options { ranker, compare_rankers } }) {
             Some(id) => self.inner().measure.set(Some(id)),
             None => self.state.measure.set(MeasureState::Idle),
         }

@@ -1,8 +1,8 @@
 //! A measurement: how far it is, and what is shown of it.
 
 use llavacode_api::{
-    completion::Lane,
-    report::{Differences, Interval, LaneSummary, TaskResult},
+    completion::{Lane, Ranker},
+    report::{Differences, Interval, LaneSummary, RankerSummary, TaskResult},
 };
 use llavacode_protocol::Measurement;
 use serde::Serialize;
@@ -137,6 +137,57 @@ pub fn lane_rows(measurement: &Measurement) -> Vec<LaneRow> {
     LANE_ROWS.iter().map(row).filter(|row| row.cells.iter().any(|cell| cell != MISSING)).collect()
 }
 
+/// What a ranker gave, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RankerRow {
+    /// Which.
+    pub ranker: Ranker,
+    /// A cell for each of [`RANKER_COLUMNS`].
+    pub cells: [String; 4],
+}
+
+/// What is shown of each ranker.
+pub const RANKER_COLUMNS: [&str; 4] =
+    ["Finds a needed name (%)", "Exact match (%)", "Edit similarity (%)", "Choosing chunks, median (ms)"];
+
+/// The rankers, where they were compared.
+pub fn ranker_rows(measurement: &Measurement) -> Vec<RankerRow> {
+    let row = |ranker: Ranker| {
+        let found: &RankerSummary = measurement.report.rankers.get(ranker.key())?;
+        let with = |value: f64, difference: Option<Interval>| {
+            let difference = difference.map(|Interval { difference, low, high }| {
+                format!(" ({difference:+.1}, {low:+.1} … {high:+.1})")
+            });
+            format!("{value:.1}{}", difference.unwrap_or_default())
+        };
+        let cells = [
+            found.names_found.map_or_else(|| MISSING.to_owned(), |share| format!("{share:.1}")),
+            with(found.exact_match, found.exact_match_difference),
+            with(found.edit_similarity, found.edit_similarity_difference),
+            format!("{:.1}", found.retrieve_ms.median),
+        ];
+        Some(RankerRow { ranker, cells })
+    };
+    Ranker::ALL.into_iter().filter_map(row).collect()
+}
+
+/// The same as a table in Markdown; nothing where they were not compared.
+pub fn rankers_markdown(measurement: &Measurement) -> String {
+    let rows = ranker_rows(measurement);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\nFull RAG by ranker; in brackets the difference to the chosen one with its 95 % interval.\n\n| ranker | {} |\n|---|{}\n",
+        RANKER_COLUMNS.join(" | "),
+        "--:|".repeat(RANKER_COLUMNS.len())
+    );
+    for RankerRow { ranker, cells } in rows {
+        text += &format!("| {} | {} |\n", ranker.key(), cells.join(" | "));
+    }
+    text
+}
+
 /// Numbers that belong to no lane: label and value.
 pub fn facts(measurement: &Measurement) -> Vec<(&'static str, String)> {
     let report = &measurement.report;
@@ -146,8 +197,12 @@ pub fn facts(measurement: &Measurement) -> Vec<(&'static str, String)> {
         ("Tasks", Some(whole(report.tasks))),
         ("Launches a layer", report.launches_per_layer.map(whole)),
         ("Indexing (chunks/s)", Some(format!("{:.0}", report.index.chunks_per_s))),
+        (
+            "Indexing (% of multiply-add)",
+            report.index.fraction_of_ceiling.map(|fraction| format!("{:.0}", 100.0 * fraction)),
+        ),
         ("Streaming read (GB/s)", report.ceilings.map(|ceilings| giga(ceilings.read_bytes_per_s))),
-        ("Multiply-add (GFLOP/s)", report.ceilings.map(|ceilings| giga(ceilings.flops_per_s))),
+        ("Multiply-add (G/s)", report.ceilings.map(|ceilings| giga(ceilings.flops_per_s))),
         ("Adapter", Some(measurement.adapter.clone()).filter(|adapter| !adapter.is_empty())),
     ];
     rows.into_iter().filter_map(|(label, value)| Some((label, value?))).collect()
@@ -259,6 +314,27 @@ mod tests {
         assert_eq!(facts(&measurement), expected);
         measurement.adapter = "a card".into();
         assert_eq!(facts(&measurement).last(), Some(&("Adapter", "a card".to_owned())));
+    }
+
+    #[test]
+    fn rankers_stand_beside_the_chosen_one() {
+        let mut measurement = measurement();
+        assert!(ranker_rows(&measurement).is_empty() && rankers_markdown(&measurement).is_empty());
+        let spread = json!({ "median": 2.25, "p90": 3.0 });
+        let interval = json!({ "difference": -1.25, "low": -2.0, "high": 0.5 });
+        measurement.report.rankers = serde_json::from_value(json!({
+            "hybrid": { "names_found": 62.5, "exact_match": 10.0, "edit_similarity": 40.25, "retrieve_ms": spread,
+                "exact_match_difference": interval, "edit_similarity_difference": interval },
+            "jaccard": { "names_found": null, "exact_match": 11.25, "edit_similarity": 41.5, "retrieve_ms": spread,
+                "exact_match_difference": null, "edit_similarity_difference": null },
+        }))
+        .expect("two rankers");
+        let rows = ranker_rows(&measurement);
+        assert_eq!(rows.iter().map(|row| row.ranker).collect::<Vec<_>>(), [Ranker::Jaccard, Ranker::Hybrid]);
+        assert_eq!(rows[0].cells, ["–", "11.2", "41.5", "2.2"]);
+        assert_eq!(rows[1].cells, ["62.5", "10.0 (-1.2, -2.0 … +0.5)", "40.2 (-1.2, -2.0 … +0.5)", "2.2"]);
+        let text = rankers_markdown(&measurement);
+        assert!(text.contains("| jaccard | – | 11.2 | 41.5 | 2.2 |\n"), "{text}");
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn RankerChoice() -> impl IntoView {
     }
 }
 
-fn name(ranker: Ranker) -> &'static str {
+pub(super) fn name(ranker: Ranker) -> &'static str {
     match ranker {
         Ranker::Jaccard => "shared words (Jaccard)",
         Ranker::Bm25 => "rare words (BM25)",

@@ -134,6 +134,7 @@ fn Index() -> impl IntoView {
         })
     };
     let chunks = move || index.with(|i| if let IndexState::Ready(info) = i { info.chunks } else { 0 });
+    let took = move || index.with(|i| if let IndexState::Ready(info) = i { info.elapsed_ms } else { 0.0 });
     let share = move || {
         index.with(|index| match index {
             IndexState::Running { done, total } => percent(*done as u64, *total as u64),
@@ -148,6 +149,7 @@ fn Index() -> impl IntoView {
             class="index" aria-label="Index" data-testid="index-state"
             data-state=move || index.with(|index| index.key())
             data-files=move || files().to_string() data-chunks=move || chunks().to_string()
+            data-ms=move || took().to_string()
         >
             <div class="index-line">
                 <span>{text}</span>

@@ -3,12 +3,15 @@
 use leptos::prelude::*;
 use llavacode_protocol::Measurement;
 
+use super::chunks;
 use super::control;
 use super::released::Released;
 use super::task_results::TaskResults;
 use crate::state::engine::percent;
 use crate::state::lanes::title;
-use crate::state::measure::{MeasureState, differences, facts, kernels, lane_rows, lanes, to_json};
+use crate::state::measure::{
+    MeasureState, RANKER_COLUMNS, differences, facts, kernels, lane_rows, lanes, ranker_rows, to_json,
+};
 
 /// Lines to choose from for a measurement on one's own files.
 const COUNTS: [usize; 4] = [20, 60, 200, 600];
@@ -22,6 +25,7 @@ pub(super) fn Measure() -> impl IntoView {
     let is_demo = move || control.state.workspace.with(|w| w.is_demo());
     let ready = move || control.state.engine.with(|engine| engine.is_ready());
     let count = RwSignal::new(COUNTS[1]);
+    let compare_rankers = RwSignal::new(false);
     let line = move || {
         measure.with(|measure| match measure {
             MeasureState::Idle | MeasureState::Done(_) if is_demo() => {
@@ -47,7 +51,11 @@ pub(super) fn Measure() -> impl IntoView {
         })
     };
     let act = move |_| {
-        if untrack(running) { control.stop_measuring() } else { control.measure(count.get_untracked()) }
+        if untrack(running) {
+            control.stop_measuring();
+        } else {
+            control.measure(count.get_untracked(), compare_rankers.get_untracked());
+        }
     };
     view! {
         <div
@@ -74,6 +82,17 @@ pub(super) fn Measure() -> impl IntoView {
                         })}
                     </select>
                 </label>
+                <label
+                    class="toggle"
+                    title="Each ranker completes every line in the lane of full RAG, too: that takes as long again as four lanes of it"
+                >
+                    <input
+                        type="checkbox" role="switch" data-testid="measure-rankers" disabled=running
+                        prop:checked=move || compare_rankers.get()
+                        on:change=move |event| compare_rankers.set(event_target_checked(&event))
+                    />
+                    <span>"compare rankers"</span>
+                </label>
                 <p role="status">{line}</p>
             </div>
             <progress max="100" prop:value=share class:done=move || !running() aria-label="Measuring"></progress>
@@ -93,6 +112,7 @@ fn Summary(measurement: Box<Measurement>) -> impl IntoView {
     let facts = facts(&measurement);
     let kernels = kernels(&measurement);
     let differences = differences(&measurement);
+    let rankers = ranker_rows(&measurement);
     let json = to_json(&measurement, true);
     view! {
         <script type="application/json" data-testid="measure-report">{json}</script>
@@ -108,6 +128,24 @@ fn Summary(measurement: Box<Measurement>) -> impl IntoView {
                 }).collect_view()}
             </tbody>
         </table>
+        {(!rankers.is_empty()).then(|| view! {
+            <table data-testid="rankers-compared">
+                <caption>
+                    "Full RAG with the chunks of each ranker. In brackets: what it differs by from the one in use, with its \
+                     95 % interval."
+                </caption>
+                <thead><tr><th scope="col">"Ranker"</th>
+                    {RANKER_COLUMNS.map(|column| view! { <th scope="col">{column}</th> })}</tr></thead>
+                <tbody>
+                    {rankers.into_iter().map(|row| view! {
+                        <tr>
+                            <th scope="row">{chunks::name(row.ranker)}</th>
+                            {row.cells.map(|cell| view! { <td>{cell}</td> })}
+                        </tr>
+                    }).collect_view()}
+                </tbody>
+            </table>
+        })}
         {(!differences.is_empty()).then(|| view! {
             <table>
                 <thead><tr><th scope="col">"Paired difference"</th><th scope="col">"Mean"</th>

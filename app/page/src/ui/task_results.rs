@@ -9,7 +9,7 @@ use llavacode_api::{
 use super::control;
 use crate::files::download;
 use crate::state::lanes::title;
-use crate::state::measure::{MeasureState, to_json};
+use crate::state::measure::{MeasureState, rankers_markdown, to_json};
 use crate::state::notices::Severity;
 use crate::state::plots::{Plot, plots};
 use crate::state::task_results::{Filter, LaneSoFar, Piece, lanes_so_far, to_csv, to_markdown, word_diff};
@@ -173,6 +173,9 @@ fn Export() -> impl IntoView {
         let text = control.state.measure.with_untracked(|measure| match (kind, measure) {
             ("json", MeasureState::Done(measurement)) => to_json(measurement, source),
             ("csv", measure) => to_csv(measure.results(), source),
+            (_, MeasureState::Done(measurement)) => {
+                to_markdown(&measurement.report.results, source) + &rankers_markdown(measurement)
+            }
             (_, measure) => to_markdown(measure.results(), source),
         });
         if let Err(error) = download::download(&format!("llavacode-report.{kind}"), text.as_bytes()) {

@@ -13,7 +13,7 @@ use llavacode_core::{
     index::Ranker,
 };
 use llavacode_protocol::{
-    BundleSource, DeviceChoice, Event, ModelFile, Request, RequestId, SourceFile, Task, Tasks,
+    BundleSource, DeviceChoice, Event, ModelFile, Options, Request, RequestId, SourceFile, Task, Tasks,
 };
 use llavacode_worker::Beside;
 
@@ -254,10 +254,15 @@ fn a_measurement_says_what_it_was_made_on() {
         needs_context: true,
     };
     let tasks = Tasks::Given { tasks: vec![task] };
-    desk.ask(3, Request::Measure { tasks, ranker: Ranker::Jaccard });
+    desk.ask(3, Request::Measure { tasks, options: Options::default() });
     let Event::Measured(measurement) = desk.last(3) else { panic!("{:?}", desk.last(3)) };
     assert_eq!((measurement.backend.as_str(), measurement.report.tasks), ("cpu", 1));
     assert!(measurement.report.lanes.contains_key(Lane::Compressed.key()));
+    assert!(measurement.report.rankers.is_empty(), "nobody asked for it");
+    let (index, ceilings) = (measurement.report.index, measurement.report.ceilings.expect("the CPU's"));
+    assert!(index.flops_per_s > 0.0 && ceilings.read_bytes_per_s > 0.0, "{index:?}, {ceilings:?}");
+    let fraction = index.fraction_of_ceiling.expect("the ceiling is known");
+    assert!(fraction > 0.0 && fraction <= 1.0, "{index:?}, {ceilings:?}");
     assert!(measurement.load_ms > 0.0 && !measurement.model.is_empty());
 }
 
@@ -265,7 +270,8 @@ fn a_measurement_says_what_it_was_made_on() {
 fn a_measurement_on_the_workspaces_own_lines_tells_each_as_it_comes() {
     let desk = Desk::with_files(many());
     let tasks = Tasks::Cut { files: many(), count: 3 };
-    desk.ask(3, Request::Measure { tasks, ranker: Ranker::Bm25 });
+    let options = Options { ranker: Ranker::Bm25, compare_rankers: true };
+    desk.ask(3, Request::Measure { tasks, options });
     let Event::Measured(measurement) = desk.last(3) else { panic!("{:?}", desk.last(3)) };
     let told: Vec<_> = desk
         .of(3)
@@ -282,6 +288,17 @@ fn a_measurement_on_the_workspaces_own_lines_tells_each_as_it_comes() {
         let line = file.text.lines().nth(result.line).expect("a line of it");
         assert_eq!(line, format!("{}{}", result.before, result.target));
     }
+    // What the rankers' comparison says of the chosen one is what its lane says.
+    let rankers = &measurement.report.rankers;
+    assert_eq!(rankers.keys().collect::<Vec<_>>(), ["bm25", "dense", "hybrid", "jaccard"]);
+    let lane = &measurement.report.lanes[Lane::FullRag.key()];
+    assert_eq!(rankers["bm25"].edit_similarity, lane.edit_similarity);
+    for (ranker, found) in rankers {
+        let differences = [found.exact_match_difference, found.edit_similarity_difference];
+        assert_eq!(differences.map(|difference| difference.is_some()), [ranker != "bm25"; 2], "{found:?}");
+        let needed = told.iter().any(|result| result.needs_context);
+        assert_eq!(found.names_found.is_some(), needed, "{found:?}");
+    }
 }
 
 #[test]
@@ -289,7 +306,7 @@ fn a_workspace_without_lines_to_complete_is_not_measured() {
     let desk = Desk::with_files(many());
     let notes = SourceFile { path: "notes.md".into(), text: "no code\n".into() };
     let tasks = Tasks::Cut { files: vec![notes], count: 3 };
-    desk.ask(3, Request::Measure { tasks, ranker: Ranker::Jaccard });
+    desk.ask(3, Request::Measure { tasks, options: Options::default() });
     let Event::Failed { message } = desk.last(3) else { panic!("{:?}", desk.last(3)) };
     assert!(message.contains("Python"), "{message}");
 }

@@ -13,6 +13,7 @@ mod append_turned;
 mod argmax;
 mod attend;
 mod attention;
+pub(super) mod ceilings;
 mod feed_forward;
 mod format;
 mod gather_rows;

@@ -1,11 +1,12 @@
-//! How long one waits for the first suggestion, after the page is opened and after a project is, and how
-//! fast that project is indexed.
+//! How long one waits for the first suggestion, after the page is opened and after a project is, and what it
+//! takes to index projects, to edit a file of theirs and to come back to them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use llavacode_tests::harness::{Key, Page, visit};
+use llavacode_tests::processes;
 use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 use serde_json::{Map, Value, json};
@@ -36,28 +37,32 @@ const KEYS: &str = "(() => {\
 const TYPED: &str = "\n\ndef total_of(readings):\n    return sum(reading.level for reading in readings)\n";
 const BETWEEN_KEYS: Duration = Duration::from_millis(80);
 
+/// What is added to a file of an indexed package.
+const EDIT: &str = "\n\ndef deepest_of(readings):\n    return min(reading.level for reading in readings)\n";
+
 /// What was measured.
 pub(super) struct First {
     /// Milliseconds to the first suggestion: `open`, the median with everything in the browser's cache, and
     /// `package_<lane>` from the moment a package's archive is chosen, in lanes of their own.
     pub(super) suggestion_ms: Map<String, Value>,
-    /// `chunks` of the package, `index_s` from the moment its archive is chosen until all are indexed, and
-    /// `key_to_paint_ms`, the 95th percentile of keys that are pressed meanwhile.
-    pub(super) package: Map<String, Value>,
+    /// Of each package its `name` and `chunks`; `index_s` from the moment its archive is chosen until all are
+    /// indexed, and `key_to_paint_ms`, the 95th percentile of keys that are pressed meanwhile; `edit_ms`, the
+    /// milliseconds to bring the index to an edited file; `reload_s` from a reload until all are indexed again,
+    /// of what was kept; and `renderer_peak_bytes`, what the page's process had resident at its most.
+    pub(super) packages: Vec<Map<String, Value>>,
 }
 
-/// Opens the page, and a package in it.
+/// Opens the page, and packages in it. The first suggestion is waited for in the first one.
 ///
 /// # Errors
 /// If the page does not get so far.
 pub(super) async fn measure(
     dist: &Path,
-    package: &Path,
+    packages: &[PathBuf],
     query: &str,
     options: &BrowserOptions,
 ) -> Result<First> {
     let mut found = Map::new();
-    let mut indexed = Map::new();
     let site = Site::new(dist)?.in_page_first(CLOCK)?;
     visit("first-open", site, query, options, async |page| {
         page.wait_until_usable().await?;
@@ -72,31 +77,48 @@ pub(super) async fn measure(
         Ok(())
     })
     .await?;
-    // A wheel is a zip archive by another name, and the page goes by the name.
     let folder = tempfile::tempdir()?;
-    let archive = folder.path().join("package.zip");
-    std::fs::copy(package, &archive).with_context(|| format!("{} cannot be read", package.display()))?;
-    for lane in ["base", "full_rag", "compressed"] {
-        let settings = json!({ "ghost_lane": lane, "compare": false }).to_string();
-        let script = format!("localStorage.setItem('llavacode.settings', {});{CLOCK}", json!(settings));
-        let site = Site::new(dist)?.in_page_first(&script)?;
-        visit(&format!("first-{lane}"), site, query, options, async |page| {
-            let (chosen, ms) =
-                in_package(page, &archive).await.with_context(|| format!("in the lane {lane}"))?;
-            println!("first suggestion {ms:.0} ms after {} is chosen, {lane}", package.display());
-            found.insert(format!("package_{lane}"), json!(ms));
-            if lane == "base" {
-                indexed = index(page, chosen).await?;
-                println!("indexed: {}", json!(indexed));
-            }
-            Ok(())
-        })
-        .await?;
+    let mut indexed = Vec::new();
+    for (number, package) in packages.iter().enumerate() {
+        // A wheel is a zip archive by another name, and the page goes by the name.
+        let archive = folder.path().join(format!("package{number}.zip"));
+        std::fs::copy(package, &archive).with_context(|| format!("{} cannot be read", package.display()))?;
+        let lanes: &[&str] = if number == 0 { &["base", "full_rag", "compressed"] } else { &["base"] };
+        for &lane in lanes {
+            let settings = json!({ "ghost_lane": lane, "compare": false }).to_string();
+            let script = format!("localStorage.setItem('llavacode.settings', {});{CLOCK}", json!(settings));
+            let site = Site::new(dist)?.in_page_first(&script)?;
+            visit(&format!("first-{lane}"), site, query, options, async |page| {
+                let (chosen, ms) =
+                    in_package(page, &archive).await.with_context(|| format!("in the lane {lane}"))?;
+                println!("first suggestion {ms:.0} ms after {} is chosen, {lane}", package.display());
+                if number == 0 {
+                    found.insert(format!("package_{lane}"), json!(ms));
+                }
+                if lane == "base" {
+                    let mut figures = index(page, chosen).await?;
+                    figures.insert("name".into(), json!(name_of(package)));
+                    println!("indexed: {}", json!(figures));
+                    indexed.push(figures);
+                }
+                Ok(())
+            })
+            .await?;
+        }
     }
-    Ok(First { suggestion_ms: found, package: indexed })
+    Ok(First { suggestion_ms: found, packages: indexed })
 }
 
-/// Waits until a package that was chosen at a time of the page's clock is indexed.
+/// The name and version that a wheel's file name begins with, or all of another one's.
+fn name_of(package: &Path) -> String {
+    let stem = package.file_stem().unwrap_or_default().to_string_lossy();
+    let is_wheel = package.extension().is_some_and(|ending| ending == "whl");
+    let words = stem.split('-').take(if is_wheel { 2 } else { usize::MAX });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Waits until a package that was chosen at a time of the page's clock is indexed, edits a file of it and
+/// comes back to it.
 async fn index(page: &Page, chosen: f64) -> Result<Map<String, Value>> {
     page.evaluate(KEYS).await?;
     for key in TYPED.chars() {
@@ -109,17 +131,40 @@ async fn index(page: &Page, chosen: f64) -> Result<Map<String, Value>> {
     ensure!(paints.len() >= TYPED.len() / 2, "only {} keys were seen", paints.len());
     paints.sort_by(f64::total_cmp);
     let paint = paints[(paints.len() * 95).div_ceil(100) - 1];
-    let ready = "(() => {\
-          const { state, chunks } = document.querySelector(\"[data-testid='index-state']\").dataset;\
-          return state === 'ready' && [performance.now(), Number(chunks)];\
-        })()";
-    let found = page.wait_until("the package is indexed", ready, INDEX_PATIENCE).await?;
-    let (now, chunks): (f64, usize) = serde_json::from_value(found).context("the page has no clock")?;
-    Ok(Map::from_iter([
+    let (now, chunks, _) = ready(page, "true").await?;
+    let mut found = Map::from_iter([
         ("chunks".into(), json!(chunks)),
         ("index_s".into(), json!((now - chosen) / 1e3)),
         ("key_to_paint_ms".into(), json!(paint)),
-    ]))
+    ]);
+    // What was typed while it was indexed may still be on its way to the index.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let (_, chunks, took) = ready(page, "true").await?;
+    page.type_text(EDIT).await?;
+    let (.., edit_ms) = ready(page, &format!("(ms !== {took} || chunks !== {chunks})")).await?;
+    found.insert("edit_ms".into(), json!(edit_ms));
+    page.reload().await?;
+    // With the demo, or with nothing, it is ready before its time.
+    let (now, ..) = ready(page, &format!("chunks > {}", chunks / 2)).await?;
+    found.insert("reload_s".into(), json!(now / 1e3));
+    if let Some(driver) = page.browser().process() {
+        found.insert("renderer_peak_bytes".into(), json!(processes::peaks(driver).renderer));
+    }
+    Ok(found)
+}
+
+/// Waits until the index is ready and a condition on its `chunks` and `ms` holds: when that is by the page's
+/// clock, its chunks, and the milliseconds that the last change to it took.
+async fn ready(page: &Page, condition: &str) -> Result<(f64, usize, f64)> {
+    let script = format!(
+        "(() => {{
+          const {{ dataset }} = document.querySelector(\"[data-testid='index-state']\");
+          const [chunks, ms] = [dataset.chunks, dataset.ms].map(Number);
+          return dataset.state === 'ready' && {condition} && [performance.now(), chunks, ms];
+        }})()"
+    );
+    let found = page.wait_until("the package is indexed", &script, INDEX_PATIENCE).await?;
+    serde_json::from_value(found).context("the page has no clock")
 }
 
 /// Opens an archive as a project and asks for a suggestion at the end of its first file: when it was chosen

@@ -73,9 +73,10 @@ struct Arguments {
     /// Only the first so many files of the demo project, to index less
     #[arg(long)]
     files: Option<usize>,
-    /// A zip archive or wheel of 300 files or more, to measure the first suggestion in
+    /// A zip archive or wheel of 300 files or more to index, repeatable; the first suggestion is measured in the
+    /// first one
     #[arg(long)]
-    package: Option<PathBuf>,
+    package: Vec<PathBuf>,
     /// Measure nothing: show a report that was made before, and write its table where one is asked for
     #[arg(long)]
     report: Option<PathBuf>,
@@ -115,9 +116,9 @@ pub(super) async fn main() -> Result<()> {
     let site = shorten(site, "demo/tasks.json", "", arguments.tasks)?;
     let site = shorten(site, "demo/workspace.json", "/files", arguments.files)?;
     let query = format!("?model={}&device={}", arguments.model, arguments.device.key());
-    let first = match &arguments.package {
-        Some(package) => Some(first::measure(&arguments.dist, package, &query, &options).await?),
-        None => None,
+    let first = match arguments.package.as_slice() {
+        [] => None,
+        packages => Some(first::measure(&arguments.dist, packages, &query, &options).await?),
     };
     visit("bench", site, &query, &options, async |page| {
         let patience = Duration::from_secs(60 * arguments.minutes);
@@ -130,7 +131,7 @@ pub(super) async fn main() -> Result<()> {
         report.insert("browser".into(), json!(page.browser().version()));
         if let Some(first) = &first {
             report.insert("first_suggestion_ms".into(), json!(first.suggestion_ms));
-            report.insert("package".into(), json!(first.package));
+            report.insert("packages".into(), json!(first.packages));
         }
         let date = date.as_str().unwrap_or_default().replace(':', "-");
         let file = keep(&arguments.out, &date, &report).context("the report could not be written")?;
@@ -145,14 +146,17 @@ pub(super) async fn main() -> Result<()> {
 fn show(arguments: &Arguments, report: &Map<String, Value>) -> Result<()> {
     let measured = serde_json::from_value::<Report>(json!(report))?;
     table::print(&measured, report);
+    let mut searching = String::new();
     if let Some(json) = &arguments.json {
         let kept = fs::read(json).map_or(Ok(Value::Null), |bytes| serde_json::from_slice(&bytes))?;
         let figures = figures::with_kept(report.clone(), &kept, arguments.device.key());
         fs::write(json, serde_json::to_string_pretty(&figures)? + "\n")?;
+        searching = figures::searching(&figures);
+        print!("{searching}");
     }
     if let Some(document) = &arguments.document {
         let name = format!("bench-{}-{}", arguments.model, arguments.device.key());
-        write_between(document, &name, &table::markdown(&measured, report))?;
+        write_between(document, &name, &(table::markdown(&measured, report) + &searching))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use llavacode_core::bench::{KernelSpeed, LaneSummary, Report};
+use llavacode_core::bench::{IndexSpeed, KernelSpeed, LaneSummary, Report};
 use llavacode_core::engine::Lane;
 use llavacode_core::metrics::Interval;
 use serde_json::{Map, Value};
@@ -31,8 +31,13 @@ pub(crate) fn print(report: &Report, facts: &Map<String, Value>) {
     device(report);
     let index = &report.index;
     println!(
-        "index: {:.1} chunks/s over {} chunks, {} of whose {} parts were embedded",
-        index.chunks_per_s, index.chunks, index.embedded_parts, index.parts
+        "index: {:.1} chunks/s over {} chunks, {} of whose {} parts were embedded{}; {:.0} bytes a chunk",
+        index.chunks_per_s,
+        index.chunks,
+        index.embedded_parts,
+        index.parts,
+        of_ceiling(index),
+        index.bytes_per_chunk
     );
     for program in ["page", "worker"] {
         if let Some((raw, gzip)) = wasm_size(facts, program) {
@@ -105,15 +110,32 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
     }
     // None where the bundle has no encoder.
     if report.index.chunks > 0 {
-        let package = |name| facts.get("package")?.get(name)?.as_f64();
-        let package = package("chunks").zip(package("index_s")).map_or(String::new(), |(chunks, seconds)| {
-            format!("; the package's {chunks} chunks in {seconds:.0} s, {:.0} chunks/s", chunks / seconds)
-        });
-        let paint = facts.get("package").and_then(|package| package.get("key_to_paint_ms")?.as_f64());
-        let paint = paint.map_or(String::new(), |ms| {
-            format!("; from a key to its paint meanwhile {ms:.0} ms (95th percentile)")
-        });
-        text.push_str(&format!("- Indexing: {:.1} chunks/s{package}{paint}.\n", report.index.chunks_per_s));
+        let index = &report.index;
+        text.push_str(&format!(
+            "- Indexing: {:.1} chunks/s{}; {} of {} parts embedded, the others' are shared; {:.0} bytes a chunk in \
+             memory.\n",
+            index.chunks_per_s,
+            of_ceiling(index),
+            index.embedded_parts,
+            index.parts,
+            index.bytes_per_chunk
+        ));
+    }
+    let packages = facts.get("packages").and_then(Value::as_array);
+    for package in packages.into_iter().flatten() {
+        let number = |name: &str| package[name].as_f64().unwrap_or(f64::NAN);
+        let (chunks, seconds) = (number("chunks"), number("index_s"));
+        text.push_str(&format!(
+            "- {}: {chunks} chunks indexed in {seconds:.0} s, {:.0} chunks/s, from a key to its paint meanwhile {:.0} ms \
+             (95th percentile); the index follows an edit in {:.0} ms and is there {:.1} s after a reload; the page's \
+             process had {:.0} MB at its most.\n",
+            package["name"].as_str().unwrap_or("a package"),
+            chunks / seconds,
+            number("key_to_paint_ms"),
+            number("edit_ms"),
+            number("reload_s"),
+            number("renderer_peak_bytes") / 1e6
+        ));
     }
     for program in ["page", "worker"] {
         if let Some((raw, gzip)) = wasm_size(facts, program) {
@@ -121,14 +143,29 @@ pub(crate) fn markdown(report: &Report, facts: &Map<String, Value>) -> String {
         }
     }
     if let Some(ceilings) = &report.ceilings {
+        let operations = match fact("backend").as_str() {
+            "cpu" => "multiplications and additions of 16-bit integers, in billions a second,",
+            _ => "GFLOP/s",
+        };
         text.push_str(&format!(
-            "- The device's ceilings: {:.2} GB/s read, {:.2} GFLOP/s.\n\n{}",
+            "- The device's ceilings: {:.2} GB/s read, {:.2} {operations} in registers.\n\n{}",
             ceilings.read_bytes_per_s / 1e9,
             ceilings.flops_per_s / 1e9,
             kernels(&report.kernels)
         ));
     }
     text
+}
+
+/// What indexing takes of the device's arithmetic, where its ceiling is known.
+fn of_ceiling(index: &IndexSpeed) -> String {
+    index.fraction_of_ceiling.map_or(String::new(), |fraction| {
+        format!(
+            ", {:.2} billion multiplications and additions a second, {:.0} % of the device's ceiling",
+            index.flops_per_s / 1e9,
+            100.0 * fraction
+        )
+    })
 }
 
 /// Kernels in percent of the ceiling that binds them, a column a shape.

@@ -2,6 +2,7 @@
 //! any store, and our own index of it.
 
 use llavacode_core::bench::scale::{Edit, Layout, Opened, Project, Question, Scale, WIDTH, embedding};
+use llavacode_core::device::Device;
 use llavacode_core::index::{Chunk, Ranker};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -135,6 +136,12 @@ impl Ours {
         let known = Ranker::ALL.into_iter().find(|known| known.key() == ranker);
         let ranker = known.ok_or_else(|| JsError::new(&format!("no ranker is called {ranker}")))?;
         json(&self.scale.search(ranker, &self.questions))
+    }
+
+    /// What embeddings answer that the browser's GPU compares, software or not.
+    pub async fn search_on_gpu(&self) -> Result<String, JsError> {
+        let device = Device::wgpu_options().init_async().await?;
+        json(&self.scale.search_on(&device, &self.questions).await?)
     }
 
     /// Milliseconds of each edit.

@@ -75,7 +75,8 @@ pub(super) async fn main() -> Result<()> {
         let ready = "document.documentElement.dataset.state === 'ready'";
         page.wait_until("the stores' page is loaded", ready, Duration::from_secs(60)).await?;
         page.client().update_timeouts(patience()).await?;
-        let mut report = Report::new(&page.browser().version(), &arguments.commit);
+        let adapter: String = answer(page, "adapter()").await?;
+        let mut report = Report::new(&page.browser().version(), &adapter, &arguments.commit);
         for &chunks in &arguments.chunks {
             let script = format!("prepare({chunks}, {}, {})", arguments.questions, arguments.edits);
             let project: Project = answer(page, &script).await?;
@@ -99,7 +100,9 @@ pub(super) async fn main() -> Result<()> {
         if let Some(figures) = &arguments.figures {
             let json = fs::read(figures).with_context(|| format!("{} cannot be read", figures.display()))?;
             let mut json: Value = serde_json::from_slice(&json)?;
-            json["index"]["search_ms"] = report.search_ms();
+            for (name, figures) in report.figures() {
+                json["index"][name] = figures;
+            }
             fs::write(figures, serde_json::to_string_pretty(&json)? + "\n")?;
         }
         match &arguments.document {

@@ -23,7 +23,9 @@ pub(super) struct Store {
     pub(super) rankers: &'static [&'static str],
 }
 
-const RANKERS: [&str; 4] = ["jaccard", "bm25", "dense", "hybrid"];
+/// Ours, and embeddings compared by the browser's GPU.
+const RANKERS: [&str; 5] = ["jaccard", "bm25", "dense", ON_GPU, "hybrid"];
+const ON_GPU: &str = "dense_webgpu";
 
 /// The stores, in the order of a turn: every other one is ours.
 pub(super) static STORES: [Store; 4] = [
@@ -135,12 +137,13 @@ enum Figure {
 }
 
 impl Figure {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Open,
         Self::Search(RANKERS[0]),
         Self::Search(RANKERS[1]),
         Self::Search(RANKERS[2]),
         Self::Search(RANKERS[3]),
+        Self::Search(RANKERS[4]),
         Self::Edit,
     ];
 
@@ -157,6 +160,7 @@ impl Figure {
             Self::Search("jaccard") => "Jaccard, ms",
             Self::Search("bm25") => "BM25, ms",
             Self::Search("dense") => "dense, ms",
+            Self::Search(ON_GPU) => "dense by the browser's GPU, ms",
             Self::Search(_) => "hybrid, ms",
             Self::Open => "open, ms",
             Self::Edit => "edit, ms",
@@ -180,6 +184,8 @@ impl Figure {
 /// Everything measured.
 pub(super) struct Report {
     browser: String,
+    /// The browser's GPU; empty where there is none.
+    adapter: String,
     commit: String,
     pub(super) date: String,
     pub(super) projects: Vec<Project>,
@@ -187,9 +193,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(browser: &str, commit: &str) -> Self {
-        let (browser, commit) = (browser.to_owned(), commit.to_owned());
-        Self { browser, commit, date: String::new(), projects: Vec::new(), runs: Vec::new() }
+    pub(super) fn new(browser: &str, adapter: &str, commit: &str) -> Self {
+        let [browser, adapter, commit] = [browser, adapter, commit].map(str::to_owned);
+        Self { browser, adapter, commit, date: String::new(), projects: Vec::new(), runs: Vec::new() }
     }
 
     /// A store's turns with a project.
@@ -222,8 +228,12 @@ impl Report {
 
     /// The share of what brute force finds among what a run's ranker found by embeddings alone.
     fn recall(&self, run: &Run) -> Option<f64> {
+        self.recall_of(run, "dense")
+    }
+
+    fn recall_of(&self, run: &Run, ranker: &str) -> Option<f64> {
         let project = self.projects.iter().find(|project| project.chunks == run.chunks)?;
-        share(&run.searched.get("dense")?.found, &project.nearest)
+        share(&run.searched.get(ranker)?.found, &project.nearest)
     }
 
     /// The share of what ours found among what another's ranker of the same name found.
@@ -232,20 +242,26 @@ impl Report {
         share(&run.searched.get(ranker)?.found, &ours.searched.get(ranker)?.found)
     }
 
-    /// Median milliseconds of a question to the index as the page holds it with pico, by thousands of chunks
-    /// and ranker.
-    pub(super) fn search_ms(&self) -> Value {
-        let mut found = json!({});
+    /// Of the index as the page holds it with pico, by thousands of chunks: `search_ms`, the median milliseconds
+    /// of a question by each ranker, and `recall_at_5` of the two that compare embeddings.
+    pub(super) fn figures(&self) -> [(&'static str, Value); 2] {
         let [_, _, parts, _] = &STORES;
+        let (mut search_ms, mut recall) = (json!({}), json!({}));
         for &Project { chunks, .. } in &self.projects {
+            let size = format!("{}k", chunks as f64 / 1e3);
             for ranker in RANKERS {
-                let times = self.times(parts, chunks, Figure::Search(ranker), 50.0);
-                if let Some([_, median, _]) = times {
-                    found[format!("{}k", chunks as f64 / 1e3)][ranker] = json!(median);
+                if let Some([_, median, _]) = self.times(parts, chunks, Figure::Search(ranker), 50.0) {
+                    search_ms[&size][ranker] = json!(median);
+                }
+            }
+            let Some(run) = self.first(parts, chunks) else { continue };
+            for ranker in ["dense", ON_GPU] {
+                if let Some(share) = self.recall_of(run, ranker) {
+                    recall[&size][ranker] = json!(share);
                 }
             }
         }
-        found
+        [("search_ms", search_ms), ("recall_at_5", recall)]
     }
 
     /// Every run's figures; ratios over ours, with quartiles, by chunks, figure and store.
@@ -265,6 +281,7 @@ impl Report {
         json!({
             "date": self.date,
             "browser": self.browser,
+            "adapter": self.adapter,
             "commit": self.commit,
             "runs": self.runs.iter().map(|run| self.run_json(run)).collect::<Vec<_>>(),
             "ratios": ratios,
@@ -307,8 +324,10 @@ impl Report {
         let turns = self.runs.iter().map(|run| run.turn + 1).max().unwrap_or_default();
         let turns = if turns == 1 { "one turn".into() } else { format!("{turns} turns") };
         let mut text = format!(
-            "{}, {}, {turns}: medians over the turns, of the steps' median and 95th percentile. × is the time over llavacode's in the same turn, with quartiles. Every run is in [stores.json](stores.json).\n\n",
-            self.browser, self.date
+            "{}, {}, {turns}, GPU: {}: medians over the turns, of the steps' median and 95th percentile. × is the time over llavacode's in the same turn, with quartiles. Every run is in [stores.json](stores.json).\n\n",
+            self.browser,
+            self.date,
+            if self.adapter.is_empty() { "none" } else { &self.adapter }
         );
         let names: Vec<String> = STORES.iter().map(|store| self.name(store)).collect();
         text += &format!("| chunks | | {} |\n|--:|---|{}\n", names.join(" | "), "--:|".repeat(names.len()));
@@ -327,6 +346,9 @@ impl Report {
             });
             row("memory, MB", &|store| Some(mb(self.turns(store, chunks).find_map(Run::memory_bytes)?)));
             row("recall@5 of dense, %", &|store| Some(percent(self.recall(self.first(store, chunks)?)?)));
+            row("the same by the GPU, %", &|store| {
+                Some(percent(self.recall_of(self.first(store, chunks)?, ON_GPU)?))
+            });
             for (title, ranker) in
                 [("BM25's five as ours, %", "bm25"), ("hybrid's five as ours, %", "hybrid")]
             {

@@ -19,6 +19,7 @@ mod order;
 use std::{
     cell::RefCell,
     collections::HashMap,
+    hint,
     ops::Range,
     sync::{Arc, Weak},
     time::Duration,
@@ -31,6 +32,7 @@ pub use self::{
 };
 use super::{
     attend::{PANEL_ROWS, TILE_ROWS, attend},
+    ceilings::Loop,
     format::{BLOCK, Format},
     product::{self, Blocks, PANEL},
     rows::Rows,
@@ -125,6 +127,15 @@ pub(super) fn attention(
     if !shared {
         attend(q, heads, states, capacity, span, y);
     }
+}
+
+/// Has every thread go through a loop at the same time; how many did.
+pub(in crate::kernel) fn measure(measured: Loop) -> usize {
+    if with_team(|team| team.measure(measured)) {
+        return count();
+    }
+    hint::black_box(measured.run());
+    1
 }
 
 /// Whether a team is there and did it. One that failed is dismissed.
@@ -284,6 +295,15 @@ impl Team {
             Reader::new(&**helper).fill(&mut y[of(part)]);
         }
         Some(())
+    }
+
+    fn measure(&mut self, measured: Loop) -> Option<()> {
+        for helper in &self.helpers {
+            Order::Loop(measured).write(&**helper);
+            helper.hand_over();
+        }
+        hint::black_box(measured.run());
+        self.helpers.iter().all(|helper| helper.wait(Some(PATIENCE))).then_some(())
     }
 }
 

@@ -5,7 +5,10 @@ use bytemuck::{Pod, bytes_of, bytes_of_mut, cast_slice, cast_slice_mut};
 
 use super::Channel;
 use crate::{
-    kernel::operands::{Heads, Span},
+    kernel::{
+        cpu::ceilings::Loop,
+        operands::{Heads, Span},
+    },
     quant::WeightFormat,
 };
 
@@ -29,6 +32,8 @@ pub(super) enum Order {
     Product { matrix: u32, rows: u32 },
     /// Attend from the rows of a span of one sequence to it and all before it.
     Attention { heads: Heads, span: Span },
+    /// Go through a loop that only measures.
+    Loop(Loop),
 }
 
 impl Order {
@@ -51,6 +56,8 @@ impl Order {
                 word(span.start),
                 word(span.len),
             ]),
+            Self::Loop(Loop::MultiplyAdd { steps }) => put(&[6, steps]),
+            Self::Loop(Loop::Read { words, times }) => put(&[7, words, times]),
         }
         channel.write(0, bytes_of(&head));
     }
@@ -74,6 +81,8 @@ impl Order {
                     span: Span { batch: 1, start, len },
                 }
             }
+            6 => Self::Loop(Loop::MultiplyAdd { steps: head[1] }),
+            7 => Self::Loop(Loop::Read { words: head[1], times: head[2] }),
             _ => return None,
         })
     }
@@ -146,6 +155,8 @@ mod tests {
             Order::Forget { matrix: 5 },
             Order::Product { matrix: 6, rows: 7 },
             Order::Attention { heads, span },
+            Order::Loop(Loop::MultiplyAdd { steps: 8 }),
+            Order::Loop(Loop::Read { words: 16, times: 2 }),
         ];
         orders.extend(FORMATS.map(|format| Order::Begin { matrix: 9, format, rows: 8, cols: 64 }));
         let (ours, _) = channel(64);

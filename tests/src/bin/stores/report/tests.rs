@@ -14,7 +14,7 @@ fn run(store: &'static Store, turn: usize, open_ms: f64, bm25: &[u32]) -> Run {
 }
 
 fn report() -> Report {
-    let mut report = Report::new("a browser", "a commit");
+    let mut report = Report::new("a browser", "a card", "a commit");
     report.projects.push(Project { chunks: 1_000, nearest: vec![vec![1, 2]; 3] });
     for turn in 0..2 {
         report.runs.push(run(OURS, turn, 100.0, &[1, 2]));
@@ -35,11 +35,13 @@ fn ratios_are_of_stores_that_took_the_same_turn() {
 #[test]
 fn what_the_page_holds_with_pico_is_told_by_thousands_of_chunks() {
     let mut report = report();
-    assert_eq!(report.search_ms(), json!({}));
+    assert!(report.figures().iter().all(|(_, figures)| *figures == json!({})));
     for turn in 0..3 {
         report.runs.push(run(&STORES[2], turn, 100.0 * (1 + turn) as f64, &[1]));
     }
-    assert_eq!(report.search_ms()["1k"]["hybrid"], 2.0);
+    let [(_, search_ms), (_, recall)] = report.figures();
+    assert_eq!(search_ms["1k"]["hybrid"], 2.0);
+    assert_eq!(recall["1k"], json!({ "dense": 0.5, "dense_webgpu": 0.5 }));
 }
 
 #[test]
