@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Lengths of the prompts, in tokens
     #[arg(long, default_value = "128,512,1024")]
     prompts: String,
+    /// Only this model, repeatable: smollm2-135m-q4_1, smollm2-135m-q8_0, pico-q8_0
+    #[arg(long)]
+    model: Vec<String>,
     /// Write the runs to docs/peers.json and the table into docs/measurements.md
     #[arg(long)]
     write: bool,
@@ -30,13 +33,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.no_build {
         page::build(&setup::for_page()?)?;
     }
-    command::build(&["--bin", "peers"])?;
+    command::build(&["--bin", "peers", "--example", "write_gguf"])?;
     let reports = paths::reports();
     std::fs::create_dir_all(&reports)?;
     let mut program = Command::new(command::release_program("peers")?);
     program.arg("--dist").arg(paths::dist()).arg("--peers").arg(&peers);
     program.args(["--commit", &command::commit(), "--repeat", &options.repeat.to_string()]);
     program.args(["--prompts", &options.prompts]);
+    program.arg("--made").arg(reports.join("peers"));
+    program.arg("--write-gguf").arg(command::release_program("examples/write_gguf")?);
+    program.args(options.model.iter().map(|model| format!("--model={model}")));
     if options.write {
         program.arg("--out").arg(paths::root().join("docs/peers.json"));
         program.arg("--document").arg(paths::root().join("docs/measurements.md"));

@@ -1,5 +1,5 @@
-//! Random blocks of ggml's types. The numbers in them are evenly spread about nought; the scales
-//! differ from block to block, so that a scale read at the wrong place shows.
+//! Blocks of ggml's types. In random ones the numbers are evenly spread about nought; the scales differ
+//! from block to block, so that a scale read at the wrong place shows.
 
 use half::f16;
 
@@ -53,6 +53,31 @@ impl Type {
             Self::Q8_0 => 34,
             Self::Q4K => 144,
             Self::Q6K => 210,
+        }
+    }
+
+    /// Whether blocks can be made of given values.
+    pub(crate) fn is_exact(self) -> bool {
+        matches!(self, Self::F32 | Self::F16 | Self::Q8_0)
+    }
+
+    /// Writes a block of these values, rounded as llama.cpp's quantizer rounds.
+    ///
+    /// # Panics
+    /// If the type is none of those that [`Self::is_exact`] names.
+    pub(crate) fn block_of(self, values: &[f32], block: &mut [u8]) {
+        match self {
+            Self::F32 => block.copy_from_slice(&values[0].to_le_bytes()),
+            Self::F16 => put_half(block, 0, values[0]),
+            Self::Q8_0 => {
+                let largest = values.iter().fold(0f32, |most, value| most.max(value.abs()));
+                let scale = largest / 127.0;
+                put_half(block, 0, scale);
+                for (quant, value) in block[2..].iter_mut().zip(values) {
+                    *quant = if scale > 0.0 { (value / scale).round() as i8 as u8 } else { 0 };
+                }
+            }
+            _ => unreachable!("{self:?} is made of random bits alone"),
         }
     }
 

@@ -3,28 +3,30 @@
 
 use std::io::{self, Write};
 
-use super::{
-    blocks::Type,
-    metadata::Value,
-    model::{Model, Part, Tensor},
-    random::Random,
-};
+use super::{blocks::Type, metadata::Value, model::Tensor, random::Random};
 
 /// Tensors begin at multiples of it.
 const ALIGNMENT: u64 = 32;
 /// Blocks made before they are written.
 const PIECE: u64 = 4096;
 
-/// Writes a model with random weights.
+/// What a tensor is made of.
+pub(crate) enum Content {
+    /// Random numbers about `mean` of a standard deviation.
+    Random { random: Random, mean: f32, deviation: f32 },
+    /// These, in the file's order.
+    Values(Vec<f32>),
+}
+
+/// Writes a model; `content` says what a tensor is made of.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub(crate) fn write(
     out: &mut impl Write,
-    model: &Model,
     pairs: &[(String, Value)],
     tensors: &[(Tensor, Type)],
-    seed: u64,
+    content: impl Fn(&Tensor) -> Content,
 ) -> io::Result<()> {
     let mut header = Vec::new();
     header.extend(b"GGUF");
@@ -47,31 +49,24 @@ pub(crate) fn write(
     header.resize(header.len().next_multiple_of(ALIGNMENT as usize), 0);
     out.write_all(&header)?;
     for (tensor, kind) in tensors {
-        write_tensor(out, model, tensor, *kind, seed)?;
+        write_tensor(out, tensor, *kind, content(tensor))?;
     }
     out.flush()
 }
 
 /// Writes a tensor's blocks, and nought up to where the next begins.
-fn write_tensor(
-    out: &mut impl Write,
-    model: &Model,
-    tensor: &Tensor,
-    kind: Type,
-    seed: u64,
-) -> io::Result<()> {
-    let (mean, deviation) = match tensor.part {
-        Part::Norm => (1.0, 0.1),
-        Part::Bias => (0.0, 0.1),
-        _ => (0.0, model.deviation),
-    };
-    let mut random = Random::of(seed, &tensor.name);
-    let (bytes, all) = (kind.bytes() as usize, blocks(tensor, kind));
+fn write_tensor(out: &mut impl Write, tensor: &Tensor, kind: Type, mut content: Content) -> io::Result<()> {
+    let (bytes, values, all) = (kind.bytes() as usize, kind.values() as usize, blocks(tensor, kind));
     let mut piece = Vec::new();
     for start in (0..all).step_by(PIECE as usize) {
         piece.resize((all - start).min(PIECE) as usize * bytes, 0);
-        for block in piece.chunks_mut(bytes) {
-            kind.random_block(mean, deviation, &mut random, block);
+        for (number, block) in (start as usize..).zip(piece.chunks_mut(bytes)) {
+            match &mut content {
+                Content::Random { random, mean, deviation } => {
+                    kind.random_block(*mean, *deviation, random, block);
+                }
+                Content::Values(of) => kind.block_of(&of[number * values..][..values], block),
+            }
         }
         out.write_all(&piece)?;
     }

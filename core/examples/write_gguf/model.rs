@@ -137,6 +137,15 @@ pub(crate) struct Tensor {
 }
 
 impl Model {
+    /// Mean and standard deviation of a part's random weights.
+    pub(crate) fn spread(&self, part: Part) -> (f32, f32) {
+        match part {
+            Part::Norm => (1.0, 0.1),
+            Part::Bias => (0.0, 0.1),
+            _ => (0.0, self.deviation),
+        }
+    }
+
     /// All tensors.
     pub(crate) fn tensors(&self) -> Vec<Tensor> {
         let Self { hidden, head_dim, feed_forward, .. } = *self;

@@ -1,7 +1,8 @@
 //! Byte-level vocabularies: one read from a `tokenizer.json`, or one made up.
 
-use std::{error::Error, fs, path::Path};
+use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
+use llavacode_core::weights::Metadata;
 use serde::Deserialize;
 
 use super::model::{Family, Model};
@@ -13,6 +14,9 @@ mod kind {
     pub(super) const USER_DEFINED: i32 = 4;
     pub(super) const UNUSED: i32 = 5;
 }
+
+/// What ends a text, in every vocabulary here.
+const END_OF_TEXT: &str = "<|endoftext|>";
 
 /// Qwen's special tokens, in the order of their ids from 151643 on. Qwen2.5 ends before
 /// `<tool_response>`.
@@ -119,11 +123,52 @@ impl Vocabulary {
             return Err(format!("{name}: the ids of its vocabulary have gaps").into());
         }
         let tokens = ordinary.into_iter().map(|(_, token)| token).collect();
-        let merges = file.model.merges.into_iter().map(|merge| match merge {
-            Merge::Pair([left, right]) => format!("{left} {right}"),
-            Merge::Text(text) => text,
-        });
+        let merges = file.model.merges.into_iter().map(Merge::text);
         Self::assemble(model, tokens, merges.collect())
+    }
+
+    /// All of a `tokenizer.json`'s tokens, at their own ids; it splits text as Qwen2's does.
+    ///
+    /// # Errors
+    /// If it cannot be read, its ids have gaps, or it has no `<|endoftext|>`.
+    pub(crate) fn whole(path: &Path) -> Result<Self, Box<dyn Error>> {
+        let name = path.display();
+        let json = fs::read(path).map_err(|e| format!("{name}: {e}"))?;
+        let file: TokenizerFile = serde_json::from_slice(&json).map_err(|e| format!("{name}: {e}"))?;
+        let mut tokens: BTreeMap<u32, (String, i32)> =
+            file.model.vocab.into_iter().map(|(token, id)| (id, (token, kind::NORMAL))).collect();
+        let added = file.added_tokens.into_iter();
+        tokens.extend(added.map(|Added { id, content }| (id, (content, kind::CONTROL))));
+        if tokens.keys().enumerate().any(|(at, &id)| at != id as usize) {
+            return Err(format!("{name}: the ids of its vocabulary have gaps").into());
+        }
+        let (tokens, types): (Vec<String>, Vec<i32>) = tokens.into_values().unzip();
+        let end = tokens.iter().position(|token| token == END_OF_TEXT);
+        let end_of_text = end.ok_or_else(|| format!("{name} has no {END_OF_TEXT}"))? as u32;
+        let merges = file.model.merges.into_iter().map(Merge::text).collect();
+        Ok(Self { pre: "qwen2", tokens, types, merges, end_of_text })
+    }
+
+    /// What another GGUF file says.
+    ///
+    /// # Errors
+    /// If it says less, or how it splits text is not known here.
+    pub(crate) fn of_file(metadata: &Metadata) -> Result<Self, Box<dyn Error>> {
+        let key = |key: &str| format!("tokenizer.ggml.{key}");
+        let missing = |what: &str| format!("{} does not say its {}", metadata.file(), key(what));
+        let texts = |what: &str| -> Result<Vec<String>, String> {
+            let texts = metadata.texts(&key(what)).ok_or_else(|| missing(what))?;
+            Ok(texts.iter().map(str::to_owned).collect())
+        };
+        let pre = metadata.text(&key("pre")).unwrap_or_default();
+        let pre = ["smollm", "qwen2"].into_iter().find(|known| *known == pre);
+        Ok(Self {
+            pre: pre.ok_or_else(|| format!("{} splits text in a way not known here", metadata.file()))?,
+            tokens: texts("tokens")?,
+            types: metadata.integers(&key("token_type")).ok_or_else(|| missing("token_type"))?.to_vec(),
+            merges: texts("merges")?,
+            end_of_text: metadata.count(&key("bos_token_id")).ok_or_else(|| missing("bos_token_id"))? as u32,
+        })
     }
 
     /// Puts the special tokens where the family has them, and fills what is left.
@@ -196,6 +241,14 @@ fn made_up_merges() -> impl Iterator<Item = (String, String)> {
 #[derive(Deserialize)]
 struct TokenizerFile {
     model: Bpe,
+    #[serde(default)]
+    added_tokens: Vec<Added>,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    id: u32,
+    content: String,
 }
 
 #[derive(Deserialize)]
@@ -210,4 +263,13 @@ struct Bpe {
 enum Merge {
     Pair([String; 2]),
     Text(String),
+}
+
+impl Merge {
+    fn text(self) -> String {
+        match self {
+            Self::Pair([left, right]) => format!("{left} {right}"),
+            Self::Text(text) => text,
+        }
+    }
 }

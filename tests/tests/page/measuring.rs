@@ -63,6 +63,33 @@ async fn lines_of_ones_own_files_are_measured_and_stay_when_it_is_stopped() -> R
 }
 
 #[tokio::test]
+async fn rankers_are_compared_on_ones_own_lines_where_that_is_asked_for() -> Result<()> {
+    visit("rankers-compared", with_folder(site()?)?, "", &BrowserOptions::default(), async |page| {
+        open(page, &[("gauge.py", GAUGE), ("report.py", REPORT)]).await?;
+        page.wait_until_usable().await?;
+        page.element("tab-measure").await?.click().await?;
+        choose(page, "measure-count", "20").await?;
+        page.element("measure-rankers").await?.click().await?;
+        page.element("measure-run").await?.click().await?;
+        page.wait_for_state("measure", "done", PATIENCE).await?;
+        page.element("rankers-compared").await?;
+        page.screenshot("rankers-compared").await?;
+        let rows = "[...document.querySelectorAll(\"[data-testid='rankers-compared'] tbody tr\")]\
+            .map(row => [...row.children].map(cell => cell.textContent))";
+        let rows: Vec<Vec<String>> = serde_json::from_value(page.evaluate(rows).await?)?;
+        let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+        ensure!(
+            names == ["shared words (Jaccard)", "rare words (BM25)", "embeddings", "words and embeddings"],
+            "{rows:?}"
+        );
+        ensure!(!rows[0][2].contains('('), "the chosen one is what the others are compared with: {rows:?}");
+        ensure!(rows[1..].iter().all(|row| row[2].contains('…') && row[3].contains('…')), "{rows:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn another_ranker_asks_again_and_shows_what_its_score_is_made_of() -> Result<()> {
     visit("rankers", site()?, "", &BrowserOptions::default(), async |page| {
         page.wait_until_usable().await?;

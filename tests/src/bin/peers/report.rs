@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 use llavacode_core::metrics::percentile;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// An engine that was loaded.
 #[derive(Debug, Clone)]
@@ -17,10 +17,21 @@ pub(super) struct Engine {
     device: String,
     threads: u64,
     load_ms: f64,
+    /// Bytes of its program, as a server sends them without compression.
+    program_bytes: u64,
+    /// What the page's process had more of when it was loaded and had completed once; rough, since memory of
+    /// the one before may have been given back meanwhile.
+    memory_bytes: Option<u64>,
 }
 
 impl Engine {
-    pub(super) fn new(name: String, project: &'static str, loaded: Value) -> Result<Self> {
+    pub(super) fn new(
+        name: String,
+        project: &'static str,
+        loaded: Value,
+        program_bytes: u64,
+        memory_bytes: Option<u64>,
+    ) -> Result<Self> {
         let text = |field: &str| loaded[field].as_str().map(str::to_owned);
         Ok(Self {
             name,
@@ -29,6 +40,8 @@ impl Engine {
             device: text("backend").context("an engine without a device")?,
             threads: loaded["threads"].as_u64().context("an engine without threads")?,
             load_ms: loaded["loadMs"].as_f64().context("an engine that took no time to load")?,
+            program_bytes,
+            memory_bytes,
         })
     }
 }
@@ -39,7 +52,7 @@ pub(super) struct Run {
     engine: String,
     /// The prompt's length that was asked for, and what the engine's tokenizer made of it.
     wanted_tokens: usize,
-    prompt_tokens: f64,
+    pub(super) prompt_tokens: f64,
     new_tokens: f64,
     ttft_ms: f64,
     prefill_tokens_per_s: f64,
@@ -76,11 +89,22 @@ impl fmt::Display for Run {
     }
 }
 
-/// Everything measured.
-pub(super) struct Report {
-    browser: String,
-    commit: String,
+/// Where and when all of it was measured.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Circumstances {
+    pub(super) browser: String,
+    pub(super) commit: String,
     pub(super) date: String,
+}
+
+/// Everything measured with one model.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// What it goes by in the JSON.
+    key: &'static str,
+    /// What it goes by in the table.
+    model: String,
+    model_bytes: u64,
     pub(super) engines: Vec<Engine>,
     pub(super) runs: Vec<Run>,
 }
@@ -101,9 +125,8 @@ fn quartiles(values: &[f64]) -> Option<[f64; 3]> {
 }
 
 impl Report {
-    pub(super) fn new(browser: &str, commit: &str, engines: Vec<Engine>) -> Self {
-        let (browser, commit) = (browser.to_owned(), commit.to_owned());
-        Self { browser, commit, date: String::new(), engines, runs: Vec::new() }
+    pub(super) fn new(key: &'static str, model: String, model_bytes: u64, engines: Vec<Engine>) -> Self {
+        Self { key, model, model_bytes, engines, runs: Vec::new() }
     }
 
     fn values(&self, engine: &str, tokens: usize, figure: Figure) -> Vec<f64> {
@@ -127,31 +150,32 @@ impl Report {
         quartiles(&pairs.map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
     }
 
-    /// The figures of every run; ratios with quartiles, by engine and device, at equal threads, and for the
-    /// others by name.
-    pub(super) fn json(&self) -> Value {
-        let runs: Vec<Value> = self
-            .runs
-            .iter()
-            .map(|run| {
-                let engine = self.engines.iter().find(|engine| engine.name == run.engine);
-                json!({
-                    "engine": engine.map(|engine| engine.project),
-                    "version": engine.map(|engine| &engine.version),
-                    "model": "SmolLM2-135M-Instruct Q4_1",
-                    "device": engine.map(|engine| &engine.device),
-                    "threads": engine.map(|engine| engine.threads),
-                    "load_ms": engine.map(|engine| engine.load_ms),
-                    "wanted_tokens": run.wanted_tokens,
-                    "prompt_tokens": run.prompt_tokens,
-                    "new_tokens": run.new_tokens,
-                    "ttft_ms": run.ttft_ms,
-                    "prefill_tokens_per_s": run.prefill_tokens_per_s,
-                    "decode_tokens_per_s": run.decode_tokens_per_s,
-                    "text": run.text,
-                })
+    /// The figures of every run.
+    fn runs(&self) -> impl Iterator<Item = Value> {
+        self.runs.iter().map(|run| {
+            let engine = self.engines.iter().find(|engine| engine.name == run.engine);
+            json!({
+                "engine": engine.map(|engine| engine.project),
+                "version": engine.map(|engine| &engine.version),
+                "model": self.model,
+                "device": engine.map(|engine| &engine.device),
+                "threads": engine.map(|engine| engine.threads),
+                "load_ms": engine.map(|engine| engine.load_ms),
+                "downloaded_bytes": engine.map(|engine| engine.program_bytes + self.model_bytes),
+                "memory_bytes": engine.map(|engine| engine.memory_bytes),
+                "wanted_tokens": run.wanted_tokens,
+                "prompt_tokens": run.prompt_tokens,
+                "new_tokens": run.new_tokens,
+                "ttft_ms": run.ttft_ms,
+                "prefill_tokens_per_s": run.prefill_tokens_per_s,
+                "decode_tokens_per_s": run.decode_tokens_per_s,
+                "text": run.text,
             })
-            .collect();
+        })
+    }
+
+    /// Ours over the others', with quartiles, by engine and device, at equal threads.
+    fn all_ratios(&self) -> Value {
         let mut ratios = json!({});
         for other in self.engines.iter().filter(|engine| engine.project != "llavacode") {
             let key = if other.threads == 1 {
@@ -167,18 +191,12 @@ impl Report {
                 }
             }
         }
-        json!({
-            "date": self.date,
-            "browser": self.browser,
-            "commit": self.commit,
-            "runs": runs,
-            "ratios": ratios,
-        })
+        ratios
     }
 
     /// Medians, and ours over each other's with quartiles.
-    pub(super) fn markdown(&self) -> String {
-        let mut text = format!("SmolLM2-135M Instruct Q4_1, {}, {}.\n\n", self.browser, self.date);
+    fn markdown(&self) -> String {
+        let mut text = format!("{}, {:.0} MB:\n\n", self.model, self.model_bytes as f64 / 1e6);
         let names: Vec<_> = self.engines.iter().map(|engine| engine.name.as_str()).collect();
         text += &format!("| | {} |\n|---|{}\n", names.join(" | "), "--:|".repeat(names.len()));
         for (_, title, figure) in FIGURES {
@@ -203,8 +221,39 @@ impl Report {
                 text += &format!("| {title}, prompt of {tokens} | {} |\n", cells.join(" | "));
             }
         }
+        let mut row = |title: &str, cell: &dyn Fn(&Engine) -> Option<f64>| {
+            let cells: Vec<String> = self
+                .engines
+                .iter()
+                .map(|engine| cell(engine).map_or("–".into(), |value| format!("{value:.1}")))
+                .collect();
+            text += &format!("| {title} | {} |\n", cells.join(" | "));
+        };
+        row("loading, s", &|engine| Some(engine.load_ms / 1e3));
+        row("memory, MB", &|engine| Some(engine.memory_bytes? as f64 / 1e6));
+        row("program, MB", &|engine| Some(engine.program_bytes as f64 / 1e6));
         text
     }
+}
+
+/// All models' runs and ratios; those of the first stand under `ratios` too.
+pub(super) fn json(circumstances: &Circumstances, reports: &[Report]) -> Value {
+    let by_model: Map<String, Value> =
+        reports.iter().map(|report| (report.key.to_owned(), report.all_ratios())).collect();
+    json!({
+        "date": circumstances.date,
+        "browser": circumstances.browser,
+        "commit": circumstances.commit,
+        "runs": reports.iter().flat_map(Report::runs).collect::<Vec<_>>(),
+        "ratios": reports.first().map(Report::all_ratios),
+        "ratios_by_model": by_model,
+    })
+}
+
+/// A table a model.
+pub(super) fn markdown(circumstances: &Circumstances, reports: &[Report]) -> String {
+    let tables: Vec<String> = reports.iter().map(Report::markdown).collect();
+    format!("{}, {}.\n\n{}", circumstances.browser, circumstances.date, tables.join("\n"))
 }
 
 #[cfg(test)]
@@ -215,11 +264,12 @@ mod tests {
     fn ratios_are_of_runs_that_took_turns() {
         let engine = |name: &str, project, threads: u64| {
             let loaded = json!({ "version": "1", "backend": "cpu", "threads": threads, "loadMs": 1.0 });
-            Engine::new(name.into(), project, loaded).expect("an engine")
+            Engine::new(name.into(), project, loaded, 2_000_000, Some(30_000_000)).expect("an engine")
         };
         let mut report = Report::new(
-            "a browser",
-            "a commit",
+            "small",
+            "A small model".into(),
+            1_000_000,
             vec![
                 engine("ours", "llavacode", 1),
                 engine("theirs", "wllama", 1),
@@ -241,12 +291,17 @@ mod tests {
             });
             report.runs.push(Run::new(name, 128, &done).expect("a run"));
         }
-        let json = report.json();
+        let (reports, circumstances) = ([report], Circumstances::default());
+        let json = json(&circumstances, &reports);
         assert_eq!(json["ratios"]["wllama"]["cpu"]["prefill"]["128"]["median"], 3.0);
         assert_eq!(json["ratios"]["wllama"]["cpu"]["decode"]["128"]["median"], 1.0);
         let at_two = &json["ratios"]["wllama_2_threads"]["cpu"]["prefill"]["128"]["median"];
         assert_eq!(at_two, 1.0, "beside ours at two threads");
         assert_eq!(json["runs"][0]["prefill_tokens_per_s"], 10_000.0);
-        assert!(report.markdown().contains("ours ×3.00, 2.50 to 3.50"), "{}", report.markdown());
+        assert_eq!(json["ratios_by_model"]["small"], json["ratios"]);
+        assert_eq!(json["runs"][0]["downloaded_bytes"], 3_000_000);
+        let table = markdown(&circumstances, &reports);
+        assert!(table.contains("ours ×3.00, 2.50 to 3.50"), "{table}");
+        assert!(table.contains("| memory, MB | 30.0 | 30.0 | 30.0 | 30.0 |"), "{table}");
     }
 }
