@@ -1,6 +1,8 @@
 //! Whole-system tests, and what they share.
 
 #[cfg(not(target_family = "wasm"))]
+pub mod device;
+#[cfg(not(target_family = "wasm"))]
 pub mod document;
 #[cfg(not(target_family = "wasm"))]
 pub mod harness;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use llavacode_core::bench::Report;
+use llavacode_tests::device::Device;
 use llavacode_tests::document::write_between;
 use llavacode_tests::harness::{Page, visit};
 use llavacode_tests::server::Site;
@@ -17,25 +18,6 @@ use super::{figures, first, table};
 
 /// The model that is part of the page.
 const PICO: &str = "pico";
-
-/// What the page computes on.
-#[derive(Clone, Copy, ValueEnum)]
-enum Device {
-    /// WebGPU, even where the processor plays the GPU
-    Webgpu,
-    /// The CPU
-    Cpu,
-}
-
-impl Device {
-    /// As in the page's address and in the document's marks.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Webgpu => "webgpu",
-            Self::Cpu => "cpu",
-        }
-    }
-}
 
 #[derive(Parser)]
 #[command(about = "Measures the built page in a browser.")]

@@ -1,8 +1,8 @@
 //! The models that engines are compared with, and their place in the page.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use llavacode_tests::server::Site;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use llavacode_tests::device::Device;
 use llavacode_tests::document::write_between;
 use llavacode_tests::harness::{PATIENCE, Page, visit};
 use llavacode_tests::server::Site;
@@ -22,25 +23,6 @@ const SEED: u64 = 60;
 
 /// How long a software GPU may take to index the demo.
 const INDEXING: Duration = Duration::from_secs(7_200);
-
-/// What the page computes on.
-#[derive(Clone, Copy, ValueEnum)]
-enum Device {
-    /// WebGPU, even where the processor plays the GPU
-    Webgpu,
-    /// The CPU
-    Cpu,
-}
-
-impl Device {
-    /// As in the page's address.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Webgpu => "webgpu",
-            Self::Cpu => "cpu",
-        }
-    }
-}
 
 #[derive(Parser)]
 #[command(about = "Types into the built page and sees whether it holds.")]
