@@ -35,8 +35,8 @@ use self::{
     outcome::{make_release, run_bench, run_capacity, run_evaluation, run_frozen_bench},
     reader::{ReaderArguments, train_reader},
     readers::{
-        Documents, LanesArguments, ReadersArguments, RecentArguments, make_recent, run_lanes, run_readers,
-        write_tables,
+        Documents, LanesArguments, ReadersArguments, RecentArguments, WorthArguments, make_recent, run_lanes,
+        run_readers, tell_worth, write_tables,
     },
 };
 
@@ -127,6 +127,8 @@ enum Step {
     Tables(Documents),
     /// Measure every lane of one bundle on these tasks, and the controls of its soft tokens
     Lanes(LanesArguments),
+    /// Tell in bundles' manifests what the step `lanes` found, for the page to show
+    Worth(WorthArguments),
     /// Say what validation lines cost a GGUF file's reader by its context: text and excerpts of few tokens
     Budgets(budgets::BudgetsArguments),
     /// Choose where the demo opens, and below which confidence a suggestion is held back
@@ -214,6 +216,7 @@ impl Arguments {
             Step::Readers(arguments) => run_readers(work, arguments),
             Step::Tables(documents) => write_tables(&documents),
             Step::Lanes(arguments) => run_lanes(work, arguments),
+            Step::Worth(arguments) => tell_worth(&arguments),
             Step::Budgets(arguments) => budgets::run_budgets(work, arguments),
             Step::Demo(arguments) => demo::run_demo(work, arguments),
             Step::Capacity { tasks } => run_capacity(work, tasks),

@@ -1,4 +1,4 @@
-//! `recent`, `readers`, `tables`, `lanes`.
+//! `recent`, `readers`, `tables`, `lanes`, `worth`.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use clap::Args;
 use llavacode_train::{
     checkpoint::write_whole,
     corpus::{self, Corpus, Manifest, Split},
-    readers::{self, BundleReader, Counts, ReadersReport, document, table, tasks},
+    readers::{self, BundleReader, Counts, ReadersReport, document, manifest, table, tasks},
     report,
     samples::{self, CutConfig},
 };
@@ -198,20 +198,45 @@ pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
     let records: Vec<_> = records.into_iter().filter(|record| is_wanted(&record.key.lane)).collect();
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
-    let mut all: ReadersReport = match fs::read(&arguments.json) {
-        Ok(json) => serde_json::from_slice(&json).context("what stands in --json is no such report")?,
-        Err(error) if error.kind() == ErrorKind::NotFound => ReadersReport::new(),
-        Err(error) => {
-            return Err(error).with_context(|| format!("{} cannot be read", arguments.json.display()));
-        }
-    };
-    all.extend(found.clone());
+    let mut all = lanes_in(&arguments.json)?;
+    readers::put(&mut all, found);
     write_whole(&arguments.json, (serde_json::to_string_pretty(&all)? + "\n").as_bytes())?;
-    let marks = format!("lanes-{}", reader[0].name);
-    report::plot_kept(&found, &arguments.json.with_file_name(format!("{marks}.svg")))?;
-    let table = table::markdown(&found);
+    let name = &reader[0].name;
+    all.retain(|reader, _| reader == name);
+    let marks = format!("lanes-{name}");
+    report::plot_kept(&all, &arguments.json.with_file_name(format!("{marks}.svg")))?;
+    let table = table::markdown(&all);
     write_between(&arguments.document, &marks, &table)?;
     println!("{table}");
+    Ok(())
+}
+
+fn lanes_in(path: &Path) -> Result<ReadersReport> {
+    match fs::read(path) {
+        Ok(json) => serde_json::from_slice(&json)
+            .with_context(|| format!("{} is no report of the step `lanes`", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(ReadersReport::new()),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+/// Arguments of `worth`.
+#[derive(Args)]
+pub(super) struct WorthArguments {
+    /// Folder of a bundle's manifest; may be given several times
+    #[arg(long, default_values = ["public/bundle", "public/models/smollm2-135m"])]
+    bundle: Vec<PathBuf>,
+    /// What the step `lanes` found
+    #[arg(long, default_value = "docs/lanes.json")]
+    json: PathBuf,
+}
+
+/// Enters what the lanes are worth in their bundles' manifests.
+pub(super) fn tell_worth(arguments: &WorthArguments) -> Result<()> {
+    let found = lanes_in(&arguments.json)?;
+    for bundle in &arguments.bundle {
+        println!("{}: {}", bundle.display(), manifest::tell(&found, bundle)?.join(", "));
+    }
     Ok(())
 }
 

@@ -45,6 +45,8 @@ pub struct BundleReader {
 struct SoftTokens {
     embedder: Embedder,
     projector: Projector,
+    /// xRAG's, where the bundle has that lane.
+    xrag: Option<Projector>,
     input: EncoderInput,
     /// The mean of some vectors, for the control.
     mean: Vec<f32>,
@@ -85,6 +87,8 @@ pub struct Asking {
 pub enum SoftVectors {
     /// The chunks' own.
     Own,
+    /// The chunks' own, from xRAG's projector.
+    Xrag,
     /// A control: the same vector everywhere, the mean of many.
     Mean,
     /// A control: another package's chunks.
@@ -126,10 +130,15 @@ impl BundleReader {
         let tokenizer = Arc::new(models.reader_tokenizer);
         let (mark, name) = (mark(&models.manifest)?, key(&models.manifest.name));
         let input = models.manifest.encoder;
-        let made = models.embedder.zip(models.projector);
+        let (made, xrag) = (models.embedder.zip(models.projector), models.xrag_projector);
         let mut reader = Self::new(name, mark, models.reader, tokenizer, models.manifest.prompt)?;
-        reader.soft =
-            made.map(|(embedder, projector)| SoftTokens { embedder, projector, input, mean: Vec::new() });
+        reader.soft = made.map(|(embedder, projector)| SoftTokens {
+            embedder,
+            projector,
+            xrag,
+            input,
+            mean: Vec::new(),
+        });
         Ok(reader)
     }
 
@@ -186,7 +195,8 @@ impl BundleReader {
     /// lanes of these names do; `cached` reads each chunk by itself. `excerpt.reread_16` and `excerpt.reread_64`
     /// read so many positions anew and move the text further up from the prompt of a cursor [`LINES_UP`] lines up.
     /// Where the bundle has soft tokens, `compressed`, its two controls, `control_mean` and `control_other`
-    /// (what they do is not the chunks' doing), and `expansion`, of whose chunks 128 tokens are text.
+    /// (what they do is not the chunks' doing), and `expansion`, of whose chunks 128 tokens are text; `xrag`
+    /// where it has that projector.
     pub fn every_lane(&self) -> Vec<Asking> {
         let healing = self.config.token_healing;
         let own = SoftVectors::Own;
@@ -208,11 +218,14 @@ impl BundleReader {
             moved("excerpt.reread_64", 64),
             lane("cached", Lane::Cached),
         ];
-        if self.soft.is_some() {
+        if let Some(made) = &self.soft {
             lanes.push(soft("compressed", SoftVectors::Own));
             lanes.push(soft("control_mean", SoftVectors::Mean));
             lanes.push(soft("control_other", SoftVectors::Other));
             lanes.push(few("expansion", Lane::Expansion));
+            if made.xrag.is_some() {
+                lanes.push(Asking { vectors: SoftVectors::Xrag, ..lane("xrag", Lane::Xrag) });
+            }
         }
         lanes
     }
@@ -225,7 +238,7 @@ impl BundleReader {
         let Some(soft) = &self.soft else { return Ok(()) };
         let (mut mean, mut count) = (vec![0f64; soft.projector.output_width()], 0usize);
         for chunk in samples.into_iter().flat_map(|sample| &sample.chunks) {
-            for vector in soft.vectors(&chunk.text, self.config.soft_tokens.get())? {
+            for vector in soft.vectors(&soft.projector, &chunk.text, self.config.soft_tokens.get())? {
                 mean.iter_mut().zip(&vector).for_each(|(sum, &x)| *sum += f64::from(x));
                 count += 1;
             }
@@ -278,9 +291,10 @@ impl BundleReader {
                     let Some(soft) = &self.soft else { continue };
                     let chunk = &sample.chunks[chunk_number(id, sample.chunks.len())];
                     let (text, tokens) = (&chunk.text, self.config.soft_tokens.get());
-                    let vectors = match lane.vectors {
-                        SoftVectors::Mean => vec![soft.mean.clone(); tokens],
-                        _ => soft.vectors(text, tokens)?,
+                    let vectors = match (lane.vectors, &soft.xrag) {
+                        (SoftVectors::Mean, _) => vec![soft.mean.clone(); tokens],
+                        (SoftVectors::Xrag, Some(projector)) => soft.vectors(projector, text, tokens)?,
+                        _ => soft.vectors(&soft.projector, text, tokens)?,
                     };
                     for vector in vectors {
                         question.soft.push((question.tokens.len(), vector));
@@ -298,11 +312,11 @@ impl BundleReader {
 
 impl SoftTokens {
     /// A chunk's vectors, in 8 bits as the index keeps them.
-    fn vectors(&self, text: &str, count: usize) -> Result<Vec<Vec<f32>>> {
+    fn vectors(&self, projector: &Projector, text: &str, count: usize) -> Result<Vec<Vec<f32>>> {
         let inputs = parts(text, count).map(|part| self.embedder.input(&self.input, &part));
         let encoded = self.embedder.encoder.encode(&inputs.collect::<llavacode_core::Result<Vec<_>>>()?);
-        let numbers: Vec<f32> = self.projector.forward(encoded).into_data().iter::<f32>().collect();
-        let rows = numbers.chunks_exact(self.projector.output_width());
+        let numbers: Vec<f32> = projector.forward(encoded).into_data().iter::<f32>().collect();
+        let rows = numbers.chunks_exact(projector.output_width());
         Ok(rows.map(|row| Row::quantize(row).numbers().collect()).collect())
     }
 }
@@ -318,7 +332,7 @@ pub fn mark(manifest: &BundleManifest) -> Result<String> {
 }
 
 /// A name as keys are written: `SmolLM2 135M` becomes `smollm2-135m`.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_lowercase()
 }

@@ -10,6 +10,7 @@
 //! | [`summary`] | means and intervals, as `docs/evaluation.json` holds them |
 //! | [`table`] | the same as a table |
 //! | [`document`] | the same in `docs/evaluation.json` |
+//! | [`manifest`] | the same in a bundle's manifest, for the page |
 //!
 //! Every reader gets the same tasks with the same chunks, in the lanes base and full RAG. Where its
 //! bundle asks for token healing each lane is measured twice: `base` and `full_rag` with it,
@@ -29,6 +30,7 @@ pub mod bundle;
 pub mod document;
 pub mod held;
 pub mod judge;
+pub mod manifest;
 pub mod record;
 pub mod summary;
 pub mod table;
@@ -46,7 +48,7 @@ use crate::samples::Sample;
 pub use bundle::{Asking, BundleReader, SoftVectors};
 use judge::{Judged, Session};
 use record::{Key, Record, Records};
-pub use summary::{AgainstBase, LaneSummary, ReadersReport, SetReport, summarise};
+pub use summary::{AgainstBase, LaneSummary, ReadersReport, SetReport, put, summarise};
 pub use tasks::{Counts, Set, Task};
 
 /// Seconds from one line about the progress to the next.

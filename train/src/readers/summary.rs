@@ -98,6 +98,34 @@ pub fn summarise(records: &[Record], tasks: &[Task]) -> ReadersReport {
     found.into_iter().map(|(reader, by_set)| (reader.to_owned(), sets(by_set))).collect()
 }
 
+/// Puts what was found in a report. Lanes that were measured before stay where the tasks are the same: where as
+/// many as now gave the same `base`.
+pub fn put(report: &mut ReadersReport, found: ReadersReport) {
+    for (reader, sets) in found {
+        let known = report.entry(reader).or_default();
+        for (name, mut set) in sets {
+            if let Some(before) = known.remove(&name)
+                && before.is_of_the_tasks_of(&set)
+            {
+                let measured = std::mem::replace(&mut set.lanes, before.lanes);
+                set.lanes.extend(measured);
+            }
+            known.insert(name, set);
+        }
+    }
+}
+
+impl SetReport {
+    fn is_of_the_tasks_of(&self, other: &Self) -> bool {
+        let base = |set: &Self| {
+            set.lanes.get("base").map(|base| (base.exact_match, base.edit_similarity, base.positions))
+        };
+        (self.tasks, self.inside_a_line) == (other.tasks, other.inside_a_line)
+            && base(self).is_some()
+            && base(self) == base(other)
+    }
+}
+
 fn column(scores: &[Record], of: fn(&Record) -> f64) -> Vec<f64> {
     scores.iter().map(of).collect()
 }
@@ -158,6 +186,28 @@ mod tests {
             target_characters: 5,
             text: String::new(),
         }
+    }
+
+    #[test]
+    fn lanes_of_the_same_tasks_stay_and_of_others_go() {
+        let tasks: Vec<Task> = (0..4).map(|n| task(n, Set::Any)).collect();
+        let found = |lane: &str, right: usize, count: usize| {
+            let of_base = |n| record(n, Set::Any, "base", n < right, 4.0);
+            let of_lane = |n| record(n, Set::Any, lane, true, 2.0);
+            let records: Vec<Record> = (0..count).flat_map(|n| [of_base(n), of_lane(n)]).collect();
+            summarise(&records, &tasks)
+        };
+        let lanes = |report: &ReadersReport| {
+            let lanes = report["pico"]["any"].lanes.keys().map(String::as_str);
+            lanes.collect::<Vec<_>>().join(" ")
+        };
+        let mut report = found("full_rag", 1, 4);
+        put(&mut report, found("xrag", 1, 4));
+        assert_eq!(lanes(&report), "base full_rag xrag");
+        put(&mut report, found("cached", 2, 4));
+        assert_eq!(lanes(&report), "base cached", "another base: other tasks");
+        put(&mut report, found("xrag", 1, 3));
+        assert_eq!((lanes(&report).as_str(), report["pico"]["any"].tasks), ("base xrag", 3));
     }
 
     #[test]
