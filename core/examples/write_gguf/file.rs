@@ -3,7 +3,12 @@
 
 use std::io::{self, Write};
 
-use super::{blocks::Type, metadata::Value, model::Tensor, random::Random};
+use super::{
+    blocks::Type,
+    metadata::Value,
+    model::{Model, Tensor},
+    random::Random,
+};
 
 /// Tensors begin at multiples of it.
 const ALIGNMENT: u64 = 32;
@@ -16,6 +21,14 @@ pub(crate) enum Content {
     Random { random: Random, mean: f32, deviation: f32 },
     /// These, in the file's order.
     Values(Vec<f32>),
+}
+
+impl Content {
+    /// What a tensor of a made-up model is made of.
+    pub(crate) fn random(model: &Model, seed: u64, tensor: &Tensor) -> Self {
+        let (mean, deviation) = model.spread(tensor.part);
+        Self::Random { random: Random::of(seed, &tensor.name), mean, deviation }
+    }
 }
 
 /// Writes a model; `content` says what a tensor is made of.

@@ -40,7 +40,6 @@ use self::{
     metadata::Value,
     mix::Mix,
     model::{Model, Tensor},
-    random::Random,
     source::Source,
     vocabulary::Vocabulary,
 };
@@ -95,10 +94,7 @@ fn make_up(
         None => Vocabulary::made_up(model)?,
     };
     let pairs = metadata::pairs(model, mix, vocabulary);
-    write(out, model, &pairs, &mix.types(model), |tensor| {
-        let (mean, deviation) = model.spread(tensor.part);
-        Content::Random { random: Random::of(seed, &tensor.name), mean, deviation }
-    })
+    write(out, model, &pairs, &mix.types(model), |tensor| Content::random(model, seed, tensor))
 }
 
 fn write(

@@ -51,8 +51,8 @@ impl Source {
             Ok(plan)
         };
         let disk = DiskSource::open(&file)?;
-        let mut on_read = |_| ();
-        let loading = load_weights(&disk, &name, &entry, plan, &Device::flex(), &mut on_read);
+        let (device, mut on_read) = (Device::flex(), |_| ());
+        let loading = load_weights(&disk, &name, &entry, plan, &device, &mut on_read);
         let mut weights = pollster::block_on(loading)?;
         let (config, vocabulary) = told.ok_or("the header was not read")?;
         let vocabulary = vocabulary?;
