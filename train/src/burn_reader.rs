@@ -5,34 +5,22 @@
 //! twins, made of burn's operations, which burn differentiates; the weights stay frozen, so only
 //! activations and the soft vectors' gradients are kept.
 
-use std::{
-    fs::File,
-    io::{BufReader, Read},
-    path::Path,
-};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::{
     module::Module,
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use llavacode_core::{
-    config::{DecoderConfig, FileEntry},
+    config::DecoderConfig,
     kernel::Span,
-    model::{
-        decoder::{DecoderFormats, name_prefix},
-        encoder::Encoder,
-        reader::Reader,
-        token_ids,
-    },
-    weights::{BundleFiles, FolderFiles, Header, Plan, Weights, load_weights},
+    model::{decoder::DecoderFormats, encoder::Encoder, reader::Reader, token_ids},
 };
-use sha2::{Digest, Sha256};
 
 use crate::{
     embed::ChunkEncoder,
     frozen::{FrozenReader, Rollout, SoftBatch, Teacher},
     nn::decode::Pick,
+    pretrained::Pretrained,
     projector::values,
     prompts::Sequence,
     random::SplitMix64,
@@ -54,15 +42,14 @@ pub struct BurnEncoder {
 }
 
 impl BurnReader {
-    /// Reads `config.json` and `model.safetensors` of a folder; `device` is one with autodiff.
+    /// Reads a model's weights as floats; `device` is one with autodiff.
     ///
     /// # Errors
     /// Those of core's loader.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
-        let config = config(folder)?;
-        let plan = |header: &Header| Ok(Reader::plan(&config, DecoderFormats::DENSE, name_prefix(header)));
-        let mut weights = weights(folder, device, plan)?;
-        let reader = Reader::from_weights(&config, &mut weights)?.no_grad();
+    pub fn load(model: &Pretrained, device: &Device) -> Result<Self> {
+        let plan = |config: &_, prefix: &_| Reader::plan(config, DecoderFormats::DENSE, prefix);
+        let mut weights = model.weights(device, plan)?;
+        let reader = Reader::from_weights(&model.config, &mut weights)?.no_grad();
         Ok(Self { reader, device: device.clone() })
     }
 
@@ -194,15 +181,14 @@ impl FrozenReader for BurnReader {
 }
 
 impl BurnEncoder {
-    /// Reads `config.json` and `model.safetensors` of a folder.
+    /// Reads a model's weights as floats.
     ///
     /// # Errors
     /// Those of core's loader.
-    pub fn load(folder: &Path, device: &Device, batch: usize) -> Result<Self> {
-        let config = config(folder)?;
-        let plan = |header: &Header| Ok(Encoder::plan(&config, DecoderFormats::DENSE, name_prefix(header)));
-        let mut weights = weights(folder, device, plan)?;
-        Ok(Self { encoder: Encoder::from_weights(&config, &mut weights)?.no_grad(), batch })
+    pub fn load(model: &Pretrained, device: &Device, batch: usize) -> Result<Self> {
+        let plan = |config: &_, prefix: &_| Encoder::plan(config, DecoderFormats::DENSE, prefix);
+        let mut weights = model.weights(device, plan)?;
+        Ok(Self { encoder: Encoder::from_weights(&model.config, &mut weights)?.no_grad(), batch })
     }
 }
 
@@ -214,95 +200,5 @@ impl ChunkEncoder for BurnEncoder {
     /// Of length one already.
     fn raw(&mut self, texts: &[Vec<u32>]) -> Vec<f32> {
         texts.chunks(self.batch).flat_map(|texts| values(self.encoder.encode(texts))).collect()
-    }
-}
-
-/// A folder's `config.json`.
-///
-/// # Errors
-/// If it is missing or not one of the two architectures.
-pub fn config(folder: &Path) -> Result<DecoderConfig> {
-    let path = folder.join("config.json");
-    let json = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(DecoderConfig::from_json(&path.to_string_lossy(), &json)?)
-}
-
-fn weights(
-    folder: &Path,
-    device: &Device,
-    plan: impl FnOnce(&Header) -> llavacode_core::Result<Plan>,
-) -> Result<Weights> {
-    const FILE: &str = "model.safetensors";
-    let entry = entry(&folder.join(FILE))?;
-    let files = FolderFiles { root: folder.into() };
-    let load = async {
-        let source = files.open(FILE).await?;
-        load_weights(&source, FILE, &entry, plan, device, &mut |_| ()).await
-    };
-    Ok(pollster::block_on(load)?)
-}
-
-fn entry(path: &Path) -> Result<FileEntry> {
-    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
-    let mut reader = BufReader::new(file);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = reader.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-        bytes += read as u64;
-    }
-    Ok(FileEntry { bytes, sha256: Some(hex::encode(hash.finalize())) })
-}
-
-/// Bytes that training a projector takes on the device: weights of reader and encoder, and the
-/// activations of one sequence of `rows` rows through the reader, kept for the backward pass.
-///
-/// An upper bound by count: every intermediate tensor of a layer is kept once, attention's scores
-/// twice (before and after softmax), logits three times for `targets` rows.
-pub fn memory_estimate(
-    reader: &DecoderConfig,
-    encoder: &DecoderConfig,
-    rows: usize,
-    targets: usize,
-) -> MemoryEstimate {
-    let weights = |config: &DecoderConfig| {
-        let (hidden, dim) = (config.hidden_size, config.head_dim());
-        let attention = config.qkv_size() * hidden + hidden * config.num_attention_heads * dim;
-        let layer = attention + 3 * config.intermediate_size * hidden + 2 * hidden;
-        let embeddings = if config.tie_word_embeddings { 1 } else { 2 };
-        4 * (config.num_hidden_layers * layer + embeddings * config.vocab_size * hidden) as u64
-    };
-    let row = 8 * reader.hidden_size + 6 * reader.qkv_size() + 6 * reader.intermediate_size;
-    let scores = 2 * reader.num_attention_heads * rows;
-    let activations = 4 * (reader.num_hidden_layers * rows * (row + scores)) as u64;
-    MemoryEstimate {
-        reader: weights(reader),
-        encoder: weights(encoder),
-        activations,
-        logits: 3 * 4 * (targets * reader.vocab_size) as u64,
-    }
-}
-
-/// Bytes, by what they hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryEstimate {
-    /// The reader's weights in 32-bit floats.
-    pub reader: u64,
-    /// The encoder's.
-    pub encoder: u64,
-    /// Of one sequence through the reader.
-    pub activations: u64,
-    /// Of the rows that predict.
-    pub logits: u64,
-}
-
-impl MemoryEstimate {
-    /// Altogether.
-    pub fn total(&self) -> u64 {
-        self.reader + self.encoder + self.activations + self.logits
     }
 }

@@ -16,7 +16,7 @@
 //! | `demo` | [`demo`] | the demo's places, and when a suggestion is held back |
 //!
 //! Pico is trained by the engine in [`nn`]; a projector for any other pair through burn, on any of
-//! its devices ([`burn_reader`]).
+//! its devices ([`burn_reader`]; [`estimate`] says what that takes).
 
 pub mod bags;
 pub mod bench;
@@ -27,6 +27,7 @@ pub mod compressor;
 pub mod corpus;
 pub mod demo;
 pub mod embed;
+pub mod estimate;
 pub mod evaluate;
 pub mod excerpt;
 pub mod frozen;
@@ -35,6 +36,7 @@ pub mod log;
 pub mod micro_batch;
 pub mod model;
 pub mod nn;
+pub mod pretrained;
 pub mod projector;
 pub mod prompts;
 pub use llavacode_core::random;

@@ -21,6 +21,7 @@ use llavacode_train::{
     gguf::GgufReader,
     model::{Model, pico_config},
     nn::decoder::{Input, Tape},
+    pretrained::Pretrained,
     projector::values,
     prompts::{Sequence, Target},
     random::SplitMix64,
@@ -161,7 +162,8 @@ fn the_engine_and_burn_agree_on_a_frozen_reader() {
     let model = model(ModelType::Qwen2, random);
     let folder = tempfile::tempdir().expect("a folder");
     model.save(folder.path()).expect("saved");
-    let mut burn = BurnReader::load(folder.path(), &Device::flex().autodiff()).expect("loaded");
+    let saved = Pretrained::open(folder.path()).expect("a model");
+    let mut burn = BurnReader::load(&saved, &Device::flex().autodiff()).expect("loaded");
     let mut engine = EngineReader::new(model, 32);
 
     let sequences = sequences(random);

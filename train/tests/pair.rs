@@ -9,7 +9,7 @@ use std::{
 
 use llavacode_core::config::{DecoderConfig, ModelType};
 use llavacode_train::{
-    burn_reader::memory_estimate,
+    estimate::memory_estimate,
     model::{Model, pico_config},
     random::SplitMix64,
     samples::{Sample, SampleChunk},
@@ -70,6 +70,7 @@ fn a_projector_is_trained_for_two_checkpoints() {
     let estimate = run(&work, &reader, &encoder, &["--estimate"]);
     let said = String::from_utf8_lossy(&estimate.stdout).into_owned();
     assert!(estimate.status.success() && said.contains("GiB altogether"), "{said}");
+    assert!(said.contains("TFLOP a sample") && said.contains("2 steps"), "{said}");
     assert!(!work.join("pair").exists(), "an estimate trains nothing");
 
     let trained = run(&work, &reader, &encoder, &[]);
@@ -88,6 +89,25 @@ fn a_projector_is_trained_for_two_checkpoints() {
     assert!(!refused.status.success(), "half a checkpoint was taken for a whole one");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("model.safetensors") && !said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn a_reader_may_be_a_gguf_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let work = folder.path().join("work");
+    let reader =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/llama_cpp/tiny_qwen2/model.gguf");
+    let encoder = checkpoint(folder.path().join("encoder"), ModelType::Qwen3, 96);
+    write_samples(&work);
+    let trained = run(&work, &reader, &encoder, &[]);
+    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    assert!(work.join("pair/projector.safetensors").exists());
+
+    let no_model = folder.path().join("notes.txt");
+    fs::write(&no_model, "no model").expect("written");
+    let refused = run(&work, &no_model, &encoder, &[]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("notes.txt") && !said.contains("panicked"), "{said}");
 }
 
 #[test]

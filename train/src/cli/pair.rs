@@ -9,14 +9,14 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use llavacode_core::{
-    config::PromptConfig, model::projector::ProjectorConfig, tokenize::Tokenizer, weights::sha256_hex,
-};
+use llavacode_core::{config::PromptConfig, model::projector::ProjectorConfig, weights::sha256_hex};
 use llavacode_train::{
-    burn_reader::{self, BurnEncoder, BurnReader},
+    burn_reader::{BurnEncoder, BurnReader},
     compressor::{self, CompressorOptions, Recipe, Trio},
     corpus::Split,
     embed::EncoderInput,
+    estimate,
+    pretrained::Pretrained,
     projector::TrainedProjector,
     prompts::Prompts,
     random::SplitMix64,
@@ -26,10 +26,10 @@ use safetensors::SafeTensors;
 /// Arguments of `pair`.
 #[derive(Args)]
 pub(super) struct PairArguments {
-    /// Folder of the reader: `config.json`, `tokenizer.json`, `model.safetensors`
+    /// The reader: a folder of `config.json`, `tokenizer.json` and `model.safetensors`, or a GGUF file
     #[arg(long)]
     reader: PathBuf,
-    /// Folder of the encoder, the same
+    /// The encoder, the same
     #[arg(long)]
     encoder: PathBuf,
     /// A bundle's `bundle.json`: the layout and budgets of its prompts are trained for
@@ -50,7 +50,7 @@ pub(super) struct PairArguments {
     /// Chunks embedded at once
     #[arg(long, default_value_t = 16)]
     encoder_batch: usize,
-    /// Only say how much memory it takes
+    /// Only say how much memory and time it takes
     #[arg(long)]
     estimate: bool,
     /// Folder in the work folder
@@ -95,38 +95,50 @@ pub(super) fn run(work: &Path, arguments: PairArguments) -> Result<()> {
         .with_context(|| format!("{} cannot be read", arguments.bundle.display()))?;
     let layout: Layout = serde_json::from_slice(&json)
         .with_context(|| format!("{} is no bundle's manifest", arguments.bundle.display()))?;
-    let reader_config = burn_reader::config(&arguments.reader)?;
-    let encoder_config = burn_reader::config(&arguments.encoder)?;
+    let reader = Pretrained::open(&arguments.reader)?;
+    let encoder = Pretrained::open(&arguments.encoder)?;
+    let (reader_config, encoder_config) = (reader.config.clone(), encoder.config.clone());
     let rows = layout.prompt.prefix_tokens + layout.prompt.suffix_tokens + layout.prompt.context_tokens;
-    let estimate =
-        burn_reader::memory_estimate(&reader_config, &encoder_config, rows, layout.prompt.max_new_tokens);
+    let memory =
+        estimate::memory_estimate(&reader_config, &encoder_config, rows, layout.prompt.max_new_tokens);
     let gib = |bytes: u64| bytes as f64 / f64::from(1u32 << 30);
     println!(
         "memory on the device, at most: reader {:.2} GiB, encoder {:.2} GiB, activations {:.2} GiB, logits {:.2} GiB; {:.2} GiB altogether",
-        gib(estimate.reader),
-        gib(estimate.encoder),
-        gib(estimate.activations),
-        gib(estimate.logits),
-        gib(estimate.total())
+        gib(memory.reader),
+        gib(memory.encoder),
+        gib(memory.activations),
+        gib(memory.logits),
+        gib(memory.total())
+    );
+    let device = arguments.device.open()?;
+    let flop = estimate::flop_of_a_sample(
+        &reader_config,
+        &encoder_config,
+        &layout.prompt,
+        layout.encoder.max_tokens,
+    );
+    let rate = estimate::product_rate(&reader_config, &device);
+    let step = arguments.batch as f64 * flop / rate;
+    println!(
+        "arithmetic: {:.2} TFLOP a sample, at most; at the {:.0} GFLOP/s that the device reaches in the reader's largest product, a step of {} samples takes {step:.1} s and {} steps {:.1} h",
+        flop / 1e12,
+        rate / 1e9,
+        arguments.batch,
+        arguments.steps,
+        arguments.steps as f64 * step / 3600.0
     );
     if arguments.estimate {
         return Ok(());
     }
 
-    let tokenizer = |folder: &Path| -> Result<Tokenizer> {
-        let path = folder.join("tokenizer.json");
-        let json = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        Ok(Tokenizer::from_json(&path.to_string_lossy(), &json)?)
-    };
-    let reader_tokenizer = Arc::new(tokenizer(&arguments.reader)?);
-    let encoder_tokenizer = tokenizer(&arguments.encoder)?;
+    let reader_tokenizer = Arc::new(reader.tokenizer()?);
+    let encoder_tokenizer = encoder.tokenizer()?;
     let end = match layout.encoder.append.as_str() {
         "" => None,
         token => Some(encoder_tokenizer.special(token)?),
     };
-    let device = arguments.device.open()?;
-    let mut reader = BurnReader::load(&arguments.reader, &device)?;
-    let mut encoder = BurnEncoder::load(&arguments.encoder, &device, arguments.encoder_batch)?;
+    let mut reader = BurnReader::load(&reader, &device)?;
+    let mut encoder = BurnEncoder::load(&encoder, &device, arguments.encoder_batch)?;
     let form = ProjectorConfig::three_layer(encoder_config.hidden_size, reader_config.hidden_size);
     let mut projector =
         TrainedProjector::init(form, reader.embedding_scale(), &mut SplitMix64::new(arguments.seed));
