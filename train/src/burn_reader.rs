@@ -11,7 +11,6 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use llavacode_core::{
-    config::DecoderConfig,
     kernel::Span,
     model::{decoder::DecoderFormats, encoder::Encoder, reader::Reader, token_ids},
 };

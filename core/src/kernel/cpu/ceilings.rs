@@ -5,6 +5,9 @@ use std::hint::black_box;
 use bytemuck::cast_slice;
 use wide::{i16x8, i32x4, u32x4};
 
+#[cfg(target_arch = "x86_64")]
+use super::product::avx512;
+
 /// Sums that do not wait for each other: as many as fit the registers beside their factors.
 const CHAINS: usize = 6;
 /// Operations of a step of a chain: eight products and eight additions.
@@ -31,7 +34,7 @@ impl Loop {
     /// Operations that it takes.
     pub(in crate::kernel) fn operations(self) -> f64 {
         match self {
-            Self::MultiplyAdd { steps } => f64::from(steps) * (CHAINS * CHAIN_OPERATIONS) as f64,
+            Self::MultiplyAdd { steps } => f64::from(steps) * step_operations() as f64,
             Self::Read { .. } => 0.0,
         }
     }
@@ -47,6 +50,8 @@ impl Loop {
     /// Goes through it on this thread; what comes out has no meaning.
     pub(super) fn run(self) -> u32 {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::MultiplyAdd { steps } if avx512::is_supported() => avx512::multiply_add(steps),
             Self::MultiplyAdd { steps } => multiply_add(steps),
             Self::Read { words, times } => {
                 let words = vec![1u32; usize::try_from(words).expect("32 bits")];
@@ -54,6 +59,15 @@ impl Loop {
             }
         }
     }
+}
+
+/// Of the path that products take here.
+fn step_operations() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::is_supported() {
+        return avx512::STEP_OPERATIONS;
+    }
+    CHAINS * CHAIN_OPERATIONS
 }
 
 fn multiply_add(steps: u32) -> u32 {
@@ -93,6 +107,6 @@ mod tests {
         odd[37] = 6;
         assert_eq!(read(&odd), 6, "every word counts");
         assert_eq!(Loop::Read { words, times: 3 }.bytes(), 768.0);
-        assert_eq!(Loop::MultiplyAdd { steps }.operations(), 480.0);
+        assert_eq!(Loop::MultiplyAdd { steps }.operations(), (5 * step_operations()) as f64);
     }
 }

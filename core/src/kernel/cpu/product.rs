@@ -1,5 +1,8 @@
 //! Products of activations with one matrix of blocks.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512;
+
 use std::ops::Range;
 
 use bytemuck::{cast, cast_ref, cast_slice};
@@ -15,7 +18,7 @@ const OUTS: usize = 4;
 
 /// Rows that a tile takes at once.
 const TILE_ROWS: usize = 4;
-/// Outputs of a panel: two vectors of 32-bit sums.
+/// Outputs of a panel: two vectors of 32-bit sums. Where vectors are wider a panel has twice as many.
 pub(super) const PANEL: usize = 8;
 /// Pairs of neighbouring integers in a block.
 const PAIRS: usize = BLOCK / 2;
@@ -55,7 +58,11 @@ impl<'a> Blocks<'a> {
 pub(super) fn product<F: Format>(x: &Rows, weights: Blocks<'_>, y: &mut [f32], width: usize, first: usize) {
     match x.len() {
         1 => vector::<F>(x.row(0), weights, &mut y[first..][..weights.rows]),
-        _ => panels::<F>(x, weights, y, width, first),
+        #[cfg(target_arch = "x86_64")]
+        _ if avx512::is_supported() => {
+            panels::<F, { avx512::PANEL }>(x, weights, y, width, first, avx512::tile::<F>);
+        }
+        _ => panels::<F, PANEL>(x, weights, y, width, first, tile::<F>),
     }
 }
 
@@ -112,27 +119,29 @@ fn sums_of(vectors: [i32x4; OUTS]) -> i32x4 {
     (a + b) + (c + d)
 }
 
-/// Eight output features, unpacked: pair `p` of block `b` of each of them, side by side.
-struct Panel {
-    pairs: Vec<[[u32; PANEL]; PAIRS]>,
-    scales: Vec<[f32; PANEL]>,
-    minima: Vec<[f32; PANEL]>,
+/// Some output features, unpacked: pair `p` of block `b` of each of them, side by side.
+struct Panel<const OUTS: usize> {
+    pairs: Vec<[[u32; OUTS]; PAIRS]>,
+    scales: Vec<[f32; OUTS]>,
+    minima: Vec<[f32; OUTS]>,
 }
 
-impl Panel {
+impl<const OUTS: usize> Panel<OUTS> {
     fn new(blocks: usize) -> Self {
         Self {
-            pairs: vec![[[0; PANEL]; PAIRS]; blocks],
-            scales: vec![[0.0; PANEL]; blocks],
-            minima: vec![[0.0; PANEL]; blocks],
+            pairs: vec![[[0; OUTS]; PAIRS]; blocks],
+            scales: vec![[0.0; OUTS]; blocks],
+            minima: vec![[0.0; OUTS]; blocks],
         }
     }
 
-    /// Takes in output features `from..from + PANEL`; the last one stands in for those that are missing.
+    /// Takes in output features `from..from + OUTS`; the last one stands in for those that are missing.
     fn unpack<F: Format>(&mut self, weights: Blocks<'_>, from: usize) {
+        /// Outputs whose pairs are turned at once: as many as a vector has pairs.
+        const FOUR: usize = 4;
         let blocks = self.pairs.len();
         let (mut scales, mut minima) = (vec![0.0; blocks], vec![0.0; blocks]);
-        let outs: [&[F::Words]; PANEL] = std::array::from_fn(|out| {
+        let outs: [&[F::Words]; OUTS] = std::array::from_fn(|out| {
             let (words, halves) = weights.row::<F>((from + out).min(weights.rows - 1), blocks);
             F::scales(halves, &mut scales, &mut minima);
             for block in 0..blocks {
@@ -142,13 +151,13 @@ impl Panel {
             words
         });
         for (block, pairs) in self.pairs.iter_mut().enumerate() {
-            for (place, outs) in (0..).step_by(OUTS).zip(outs.as_chunks::<OUTS>().0) {
+            for (place, outs) in (0..).step_by(FOUR).zip(outs.as_chunks::<FOUR>().0) {
                 let weights = outs.map(|words| F::unpack(&words[block]));
-                for (vector, pairs) in pairs.as_chunks_mut::<OUTS>().0.iter_mut().enumerate() {
+                for (vector, pairs) in pairs.as_chunks_mut::<FOUR>().0.iter_mut().enumerate() {
                     // Four pairs of each output become the same pair of four outputs.
                     let turned = f32x4::transpose(weights.map(|of_out| cast(of_out[vector])));
                     for (pair, of_outs) in pairs.iter_mut().zip(turned) {
-                        pair[place..][..OUTS].copy_from_slice(&cast::<f32x4, [u32; OUTS]>(of_outs));
+                        pair[place..][..FOUR].copy_from_slice(&cast::<f32x4, [u32; FOUR]>(of_outs));
                     }
                 }
             }
@@ -156,37 +165,50 @@ impl Panel {
     }
 }
 
-fn panels<F: Format>(x: &Rows, weights: Blocks<'_>, y: &mut [f32], width: usize, first: usize) {
+/// Takes a row and its products with a panel.
+type Write<'a, const OUTS: usize> = dyn FnMut(usize, [f32; OUTS]) + 'a;
+
+/// `tile` gives the products of a few rows with a panel, from a row on, and says of how many.
+fn panels<F: Format, const OUTS: usize>(
+    x: &Rows,
+    weights: Blocks<'_>,
+    y: &mut [f32],
+    width: usize,
+    first: usize,
+    tile: impl Fn(&Panel<OUTS>, &Rows, usize, &mut Write<'_, OUTS>) -> usize,
+) {
     let mut panel = Panel::new(x.blocks);
-    for from in (0..weights.rows).step_by(PANEL) {
+    for from in (0..weights.rows).step_by(OUTS) {
         panel.unpack::<F>(weights, from);
-        let outs = PANEL.min(weights.rows - from);
-        let mut write = |row: usize, sums: [f32x4; 2]| {
-            let sums: [f32; PANEL] = cast(sums);
+        let outs = OUTS.min(weights.rows - from);
+        let mut write = |row: usize, sums: [f32; OUTS]| {
             y[row * width + first + from..][..outs].copy_from_slice(&sums[..outs]);
         };
         let mut row = 0;
         while row < x.len() {
-            row += match x.len() - row {
-                1 => tile::<F, 1>(&panel, x, row, &mut write),
-                2 => tile::<F, 2>(&panel, x, row, &mut write),
-                3 => tile::<F, 3>(&panel, x, row, &mut write),
-                _ => tile::<F, TILE_ROWS>(&panel, x, row, &mut write),
-            };
+            row += tile(&panel, x, row, &mut write);
         }
     }
 }
 
-/// Gives the products of a few rows, from `first` on, with a panel; says how many rows.
-fn tile<F: Format, const ROWS: usize>(
-    panel: &Panel,
+fn tile<F: Format>(panel: &Panel<PANEL>, x: &Rows, first: usize, write: &mut Write<'_, PANEL>) -> usize {
+    match x.len() - first {
+        1 => tile_of::<F, 1>(panel, x, first, write),
+        2 => tile_of::<F, 2>(panel, x, first, write),
+        3 => tile_of::<F, 3>(panel, x, first, write),
+        _ => tile_of::<F, TILE_ROWS>(panel, x, first, write),
+    }
+}
+
+fn tile_of<F: Format, const ROWS: usize>(
+    panel: &Panel<PANEL>,
     x: &Rows,
     first: usize,
-    write: &mut impl FnMut(usize, [f32x4; 2]),
+    write: &mut Write<'_, PANEL>,
 ) -> usize {
     let sums = products::<F, ROWS>(panel, std::array::from_fn(|row| x.row(first + row)));
     for (row, sums) in sums.into_iter().enumerate() {
-        write(first + row, sums);
+        write(first + row, cast(sums));
     }
     ROWS
 }
@@ -194,7 +216,7 @@ fn tile<F: Format, const ROWS: usize>(
 /// The products of a few rows with a panel. Each pair of a row is held against the same pair of all
 /// outputs at once, so no sum runs across a vector.
 #[inline(always)]
-fn products<F: Format, const ROWS: usize>(panel: &Panel, x: [Row<'_>; ROWS]) -> [[f32x4; 2]; ROWS] {
+fn products<F: Format, const ROWS: usize>(panel: &Panel<PANEL>, x: [Row<'_>; ROWS]) -> [[f32x4; 2]; ROWS] {
     let mut sums = [[f32x4::ZERO; 2]; ROWS];
     let halves = |v: &[f32; PANEL]| -> [f32x4; 2] {
         [f32x4::new([v[0], v[1], v[2], v[3]]), f32x4::new([v[4], v[5], v[6], v[7]])]
