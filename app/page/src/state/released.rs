@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(kinds, ["lines of any kind", "lines that need a name only a retrieved chunk has"]);
         for set in sets {
             let lanes: Vec<_> = set.rows.iter().map(|row| row.lane).collect();
-            assert_eq!(lanes, [Lane::Base, Lane::FullRag, Lane::Compressed, Lane::Xrag]);
+            assert_eq!(lanes, [Lane::Base, Lane::FullRag, Lane::Excerpt, Lane::Compressed, Lane::Xrag]);
             assert_eq!(set.rows[0].exact_match.against_base, None);
             assert!(set.rows[1..].iter().all(|row| row.edit_similarity.against_base.is_some()));
         }
