@@ -75,6 +75,8 @@ fn a_projector_is_trained_for_two_checkpoints() {
 
     let trained = run(&work, &reader, &encoder, &[]);
     assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    let log = fs::read_to_string(work.join("pair/log.jsonl")).expect("a log");
+    assert!(log.lines().count() == 1 && log.contains("reader_loss"), "the last step is told: {log}");
     let data = fs::read(work.join("pair/projector.safetensors")).expect("a projector");
     let file = SafeTensors::deserialize(&data).expect("safetensors");
     let shape = |name: &str| file.tensor(name).expect(name).shape().to_vec();

@@ -172,7 +172,7 @@ pub fn train(trio: &mut Trio<'_>, samples: &SampleFile, options: &CompressorOpti
 
         let done = step + 1;
         (entry.step, entry.reader_loss, entry.reward) = (done, reader_loss, reward);
-        if done % 10 == 0 {
+        if done % 10 == 0 || done == options.steps {
             log.write(&entry)?;
         }
         log.step(done, &format!("loss {reader_loss:.3}  bag {:.3}", entry.bag));
