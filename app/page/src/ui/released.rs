@@ -23,7 +23,7 @@ pub(super) fn Released() -> impl IntoView {
             <section class="released" data-testid="released">
                 <h3>{format!("What {model} was released with")}</h3>
                 <p class="hint">
-                    "From the bundle's manifest, in percent, with the weights as they were before the page rounded them. Below each number its difference from base, with a 95 % interval: a lane gains or loses only where the interval leaves out nought."
+                    "From the bundle's manifest, in percent. Below each number its difference from base, with a 95 % interval: a lane gains or loses only where the interval leaves out nought."
                 </p>
                 {sets.into_iter().map(table).collect_view()}
             </section>
