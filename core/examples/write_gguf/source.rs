@@ -36,12 +36,16 @@ impl Source {
         let name = file.display().to_string();
         let beside = |name: &str| folder.map(|folder| folder.join(name)).unwrap_or_default();
         let entry = FileEntry { bytes: fs::metadata(&file)?.len(), sha256: None };
+        let config = beside("config.json");
+        let json = match folder {
+            Some(_) => fs::read(&config).map_err(|e| format!("{}: {e}", config.display()))?,
+            None => Vec::new(),
+        };
         let mut told = None;
         let plan = |header: &Header| {
             let (config, vocabulary) = match header.metadata() {
                 Some(metadata) => (DecoderConfig::from_gguf(header)?, Vocabulary::of_file(metadata)),
                 None => {
-                    let json = fs::read(beside("config.json")).unwrap_or_default();
                     let config = DecoderConfig::from_json("config.json", &json)?;
                     (config, Vocabulary::whole(&beside("tokenizer.json")))
                 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, thread};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use fantoccini::wd::TimeoutConfiguration;
 use llavacode_tests::document::write_between;
@@ -61,6 +61,10 @@ struct Arguments {
 #[tokio::main]
 pub(super) async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    let known: Vec<&str> = MODELS.iter().map(|model| model.key).collect();
+    if let Some(unknown) = arguments.model.iter().find(|key| !known.contains(&key.as_str())) {
+        bail!("there is no model {unknown}; there is: {}", known.join(", "));
+    }
     let site = with_peers(Site::new(&arguments.dist)?, &arguments.peers)?;
     let text = source_text(&site)?;
     let threads = thread::available_parallelism()?.get();
