@@ -9,6 +9,7 @@
 //! | `reader` | [`reader`] | the language model |
 //! | `encoder`, `projector`, `xrag` | [`compressor`] | what turns chunks into soft tokens |
 //! | `soft` | [`soft`] | soft tokens for a reader out of a GGUF file |
+//! | `adapter` | [`adapter`] | LoRA for a reader out of a GGUF file |
 //! | `evaluate` | [`evaluate`] | every lane on held-out packages |
 //! | `capacity` | [`capacity`] | how much of chunks fits into vectors |
 //! | `release` | [`release`] | the bundle |
@@ -18,6 +19,7 @@
 //! Pico is trained by the engine in [`nn`]; a projector for any other pair through burn, on any of
 //! its devices ([`burn_reader`]; [`estimate`] says what that takes).
 
+pub mod adapter;
 pub mod bags;
 pub mod bench;
 pub mod burn_reader;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 
 use anyhow::{Context, Result, ensure};
+use half::f16;
 use llavacode_core::{
     config::{DecoderConfig, ModelType, WeightFormat},
     kernel::reference::dense,
@@ -239,10 +240,30 @@ pub fn write_tensors<'a>(
     path: &Path,
     tensors: impl Iterator<Item = (String, Vec<usize>, &'a [f32])>,
 ) -> Result<()> {
-    let tensors: Vec<_> = tensors.map(|(name, shape, values)| (name, shape, to_bytes(values))).collect();
+    write_as(path, Dtype::F32, tensors.map(|(name, shape, values)| (name, shape, to_bytes(values))))
+}
+
+/// The same rounded to 16 bits.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_halves<'a>(
+    path: &Path,
+    tensors: impl Iterator<Item = (String, Vec<usize>, &'a [f32])>,
+) -> Result<()> {
+    let halves = |values: &[f32]| values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect();
+    write_as(path, Dtype::F16, tensors.map(|(name, shape, values)| (name, shape, halves(values))))
+}
+
+fn write_as(
+    path: &Path,
+    dtype: Dtype,
+    tensors: impl Iterator<Item = (String, Vec<usize>, Vec<u8>)>,
+) -> Result<()> {
+    let tensors: Vec<_> = tensors.collect();
     let views = tensors
         .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     write_whole(path, &safetensors::serialize(views, None)?)
 }

@@ -2,6 +2,7 @@
 
 use llavacode_train::{
     nn::{
+        adapter::Adapter,
         attention::{Heads, Scratch, attention, attention_backward},
         decode::Pick,
         decoder::{Decoder, Input, Tape},
@@ -184,6 +185,67 @@ fn the_whole_stack() {
         decoder.normed_rows_backward(&parameters, &pooled, &d_pooled, &mut tape, None);
         decoder.backward(&parameters, input, &mut tape, None, &mut frozen);
         assert_eq!(frozen, d_vectors);
+    }
+}
+
+#[test]
+fn factors_of_an_adapter() {
+    for family in FAMILIES {
+        let random = &mut SplitMix64::new(19);
+        let plain = Decoder::<f64>::new(shape(family), 80);
+        let mut parameters: Vec<f64> = plain.layout.init(2, random);
+        parameters.iter_mut().for_each(|p| *p = 3.0 * *p + 0.3 * random.normal());
+        let own = parameters.len();
+        let adapter = Adapter::new(&plain.shape, &plain.layout, 3, 0.7);
+        let mut adapted = plain.clone();
+        adapted.adapt(adapter.clone());
+
+        let tokens: Vec<u32> = (0..79).map(|_| random.below(23) as u32).collect();
+        let (soft, vectors) = ([(3, 0)], normal(random, 12));
+        let rows: Vec<usize> = (0..79).filter(|row| row % 3 != 1).collect();
+        let input = Input { tokens: &tokens, lengths: &[70, 9], soft: &soft, vectors: &vectors[..] };
+        let logits = |decoder: &Decoder<f64>, parameters: &[f64]| {
+            let mut tape = Tape::default();
+            decoder.forward(parameters, input, &mut tape);
+            decoder.logits(parameters, &rows, &tape)
+        };
+        let before = logits(&plain, &parameters);
+        parameters.extend(adapter.init::<f64>(random));
+        assert_eq!(logits(&adapted, &parameters), before, "a fresh adapter changes nothing");
+        parameters[own..].iter_mut().for_each(|p| *p += 0.3 * random.normal());
+        let after = logits(&adapted, &parameters);
+        let apart = |a: &[f64], b: &[f64]| a.iter().zip(b).fold(0f64, |most, (a, b)| most.max((a - b).abs()));
+        assert!(apart(&after, &before) > 0.1);
+        let merged = adapter.merged(&parameters);
+        assert_eq!(merged.len(), own);
+        assert!(apart(&logits(&plain, &merged), &after) < 1e-9, "the products are what is added");
+
+        let losses = |i: usize, logits: &mut [f64]| {
+            let target = tokens[(rows[i] + 1) % 79] as usize;
+            0.5 * ops::cross_entropy(logits, target, 0.5)
+        };
+        let value = |parameters: &[f64], vectors: &[f64]| {
+            let mut tape = Tape::default();
+            adapted.forward(parameters, Input { vectors, ..input }, &mut tape);
+            adapted.clear_gradient(&mut tape);
+            adapted.head_loss(parameters, &rows, &mut tape, None, losses)
+        };
+        let mut tape = Tape::default();
+        let (mut gradients, mut d_vectors) = (vec![0.0; adapter.len], vec![0.0; vectors.len()]);
+        adapted.forward(&parameters, input, &mut tape);
+        adapted.clear_gradient(&mut tape);
+        adapted.head_loss(&parameters, &rows, &mut tape, Some(&mut gradients), losses);
+        adapted.backward(&parameters, input, &mut tape, Some(&mut gradients), &mut d_vectors);
+        check("soft vectors", &vectors, &d_vectors, random, |v| value(&parameters, v));
+        for tensor in &adapter.tensors {
+            let range = own + tensor.range().start..own + tensor.range().end;
+            let part = |values: &[f64]| {
+                let mut all = parameters.clone();
+                all[range.clone()].copy_from_slice(values);
+                value(&all, &vectors)
+            };
+            check(&tensor.name, &parameters[range.clone()], &gradients[tensor.range()], random, part);
+        }
     }
 }
 

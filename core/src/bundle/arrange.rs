@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::{MANIFEST, PROJECTOR};
+use super::layout::{ADAPTER, ADAPTER_CONFIG, MANIFEST, PROJECTOR, READER};
 
 /// The places in a bundle of files that come without a manifest: by path in a bundle, the path given.
 /// Empty where there is a manifest among them, or no reader.
 ///
 /// A GGUF file is the reader; of two, the one that is called an embedding model is the encoder. Without
 /// any, a folder of Hugging Face's `config.json`, `tokenizer.json` and `model.safetensors` is the
-/// reader. A `projector.safetensors` beside an encoder is taken too.
+/// reader. A `projector.safetensors` beside an encoder is taken too, and so is LoRA beside a reader:
+/// `adapter_model.safetensors` with `adapter_config.json`.
 pub fn arrange<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
     let paths: Vec<&str> = paths.into_iter().collect();
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_lowercase();
@@ -19,22 +20,24 @@ pub fn arrange<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeMap<String,
     if named(MANIFEST).is_some() {
         return places;
     }
+    let adapter = [ADAPTER, ADAPTER_CONFIG].map(|file| Some((format!("{READER}/{file}"), named(file)?)));
     let mut put = |place: &str, path: &str| places.insert(place.to_owned(), path.to_owned());
     let gguf = paths.iter().copied().filter(|path| name(path).ends_with(".gguf"));
     let (encoders, readers): (Vec<&str>, Vec<&str>) = gguf.partition(|path| name(path).contains("embed"));
+    let parts = ["config.json", "tokenizer.json", "model.safetensors"];
     if let Some(reader) = readers.first() {
         put("reader/model.gguf", reader);
         if let Some(encoder) = encoders.first() {
             put("encoder/model.gguf", encoder);
             named(PROJECTOR).map(|projector| put(PROJECTOR, projector));
         }
-        return places;
-    }
-    let parts = ["config.json", "tokenizer.json", "model.safetensors"];
-    if let [Some(config), Some(tokenizer), Some(weights)] = parts.map(named) {
+    } else if let [Some(config), Some(tokenizer), Some(weights)] = parts.map(named) {
         for (part, path) in parts.into_iter().zip([config, tokenizer, weights]) {
-            put(&format!("reader/{part}"), path);
+            put(&format!("{READER}/{part}"), path);
         }
+    }
+    if let (false, [Some(weights), Some(config)]) = (places.is_empty(), adapter) {
+        places.extend([weights, config].map(|(place, path)| (place, path.to_owned())));
     }
     places
 }
@@ -74,6 +77,19 @@ mod tests {
             ]
         );
         assert!(arranged(&folder[1..]).is_empty(), "a part is missing");
+    }
+
+    #[test]
+    fn an_adapter_goes_with_the_reader() {
+        let adapter = ["a/adapter_config.json", "a/adapter_model.safetensors"];
+        let places = [
+            "reader/adapter_config.json = a/adapter_config.json",
+            "reader/adapter_model.safetensors = a/adapter_model.safetensors",
+            "reader/model.gguf = m.gguf",
+        ];
+        assert_eq!(arranged(&[&adapter[..], &["m.gguf"]].concat()), places);
+        assert_eq!(arranged(&["m.gguf", adapter[1]]), places[2..], "half of it");
+        assert!(arranged(&adapter).is_empty(), "it is no reader");
     }
 
     #[test]

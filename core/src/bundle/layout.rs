@@ -11,6 +11,11 @@ pub const PROJECTOR: &str = "projector.safetensors";
 /// The path of the projector trained by xRAG's recipe.
 pub const XRAG_PROJECTOR: &str = "projector_xrag.safetensors";
 
+/// Products that are added to a model's matrices, in its folder: PEFT's name.
+pub(super) const ADAPTER: &str = "adapter_model.safetensors";
+/// How they are added, beside them: PEFT's name.
+pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
+
 /// The reader's folder.
 pub(super) const READER: &str = "reader";
 /// The encoder's folder.

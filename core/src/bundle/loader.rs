@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 
-use super::{Progress, checks, layout::MANIFEST};
+use super::{
+    Progress, checks,
+    layout::{ADAPTER, ADAPTER_CONFIG, MANIFEST},
+};
 use crate::{
     Error, Result,
     config::{DecoderConfig, FileEntry},
@@ -14,7 +17,7 @@ use crate::{
         projector::{Projector, ProjectorConfig},
     },
     tokenize::Tokenizer,
-    weights::{BundleFiles, Header, Plan, Weights, load_weights, read_verified},
+    weights::{Adapter, AdapterConfig, BundleFiles, Header, Plan, Weights, load_adapted, read_verified},
 };
 
 /// Reads the files of a bundle.
@@ -97,10 +100,23 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
             told = Some(Told { config, tokenizer, name, license });
             Ok(plan)
         };
-        let weights = self.weights(&file, read).await?;
+        let adapter = self.adapter(model).await?;
+        let weights = self.weights(&file, read, adapter.as_ref()).await?;
         // The weights were planned by it.
         let Told { config, tokenizer, name, license } = told.ok_or_else(|| not_gguf(&file))?;
         Ok(Found { config, tokenizer, weights, name, license })
+    }
+
+    /// The model's adapter, where it has one.
+    async fn adapter(&mut self, model: &str) -> Result<Option<Adapter>> {
+        let [file, config_file] = [ADAPTER, ADAPTER_CONFIG].map(|name| format!("{model}/{name}"));
+        if !self.entries.contains_key(&file) {
+            return Ok(None);
+        }
+        let config = AdapterConfig::from_json(&config_file, &self.bytes(&config_file).await?)?;
+        let (entry, source) = (self.entry(&file)?, self.files.open(&file).await?);
+        let mut count = |bytes| self.count(&file, bytes);
+        Adapter::load(&source, &file, entry, &config, &mut count).await.map(Some)
     }
 
     /// The one file of the two that holds a model's weights.
@@ -124,10 +140,15 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
             checks::projector(file, &config, widths.0, widths.1)?;
             Ok(config.plan())
         };
-        Projector::from_weights(&mut self.weights(file, plan).await?)
+        Projector::from_weights(&mut self.weights(file, plan, None).await?)
     }
 
-    async fn weights(&mut self, file: &str, plan: impl FnOnce(&Header) -> Result<Plan>) -> Result<Weights> {
+    async fn weights(
+        &mut self,
+        file: &str,
+        plan: impl FnOnce(&Header) -> Result<Plan>,
+        adapter: Option<&Adapter>,
+    ) -> Result<Weights> {
         let entry = self.entry(file)?;
         let source = self.files.open(file).await?;
         let (device, held) = (self.device, self.memory_bytes);
@@ -139,7 +160,7 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
             Ok(plan)
         };
         let mut count = |bytes| self.count(file, bytes);
-        let weights = load_weights(&source, file, entry, plan, device, &mut count).await?;
+        let weights = load_adapted(&source, file, entry, plan, adapter, device, &mut count).await?;
         self.memory_bytes += weights.bytes();
         Ok(weights)
     }

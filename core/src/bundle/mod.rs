@@ -4,6 +4,7 @@
 //! bundle.json                                         config::BundleManifest
 //! reader/{config.json, tokenizer.json, model.safetensors}
 //! encoder/{config.json, tokenizer.json, model.safetensors}
+//! reader/{adapter_config.json, adapter_model.safetensors}   LoRA, if the reader has some
 //! projector.safetensors
 //! projector_xrag.safetensors                          if the bundle offers xRAG's lane
 //! ```

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
-    ByteSource, ElementType, Header, Plan, VerifiedReader, Weights,
+    Adapter, ByteSource, ElementType, Header, Plan, VerifiedReader, Weights,
     plan::Kind,
     values::{ValueDecoder, Values},
 };
@@ -33,8 +33,24 @@ pub async fn load_weights<S: ByteSource>(
     device: &Device,
     on_read: &mut dyn FnMut(u64),
 ) -> Result<Weights> {
+    load_adapted(source, file, entry, plan, None, device, on_read).await
+}
+
+/// [`load_weights`], with an adapter's products added to the matrices they belong to.
+///
+/// # Errors
+/// As there, and [`Error::UnsupportedConfig`] if a product belongs to no matrix.
+pub async fn load_adapted<S: ByteSource>(
+    source: &S,
+    file: &str,
+    entry: &FileEntry,
+    plan: impl FnOnce(&Header) -> Result<Plan>,
+    adapter: Option<&Adapter>,
+    device: &Device,
+    on_read: &mut dyn FnMut(u64),
+) -> Result<Weights> {
     let mut reader = VerifiedReader::open(source, file, entry, on_read).await?;
-    let weights = stream(&mut reader, plan, device, part_bytes(device)).await;
+    let weights = stream(&mut reader, plan, adapter, device, part_bytes(device)).await;
     if let Err(error @ Error::Read { .. }) = weights {
         return Err(error);
     }
@@ -46,11 +62,13 @@ pub async fn load_weights<S: ByteSource>(
 async fn stream<S: ByteSource>(
     reader: &mut VerifiedReader<'_, S>,
     plan: impl FnOnce(&Header) -> Result<Plan>,
+    adapter: Option<&Adapter>,
     device: &Device,
     part: usize,
 ) -> Result<Weights> {
     let header = Header::read(reader).await?;
     let plan = plan(&header)?;
+    adapter.map_or(Ok(()), |adapter| adapter.check(&plan))?;
     let mut assembly = Assembly::new(&plan, &header)?;
     let mut weights = Weights::new(header.file(), &plan.prefix);
     for tensor in header.in_file_order() {
@@ -61,19 +79,28 @@ async fn stream<S: ByteSource>(
         let (rows, cols) = (shape[0], shape.get(1).copied().unwrap_or(1));
         reader.read(stored.place.start - reader.position(), |_| ()).await?;
         let format = parameter.format(&header);
+        let product = adapter.and_then(|adapter| adapter.product(&tensor, &plan.prefix));
+        // What is added to is read as floats and rounded afterwards.
+        let read_as = product.map_or(format, |_| WeightFormat::F32);
         let order = stored.rows.plain(rows);
         if let (Kind::Matrix { .. }, [_], None) = (parameter.kind, parameter.parts.as_slice(), &order) {
             let most = part_rows(part, cols, format);
             for first in (0..rows).step_by(most) {
                 let rows = most.min(rows - first);
-                let values = read_rows(reader, element, format, rows, cols).await?;
+                let mut values = read_rows(reader, element, read_as, rows, cols).await?;
+                if let Some(product) = product {
+                    values = product.add(values, first, format);
+                }
                 put_rows(parameter.name(), [rows, cols], values, &mut weights, device);
             }
             continue;
         }
-        let mut values = read_rows(reader, element, format, rows, cols).await?;
+        let mut values = read_rows(reader, element, read_as, rows, cols).await?;
         if let Some(order) = order {
             values = values.reorder_rows(&order, cols);
+        }
+        if let Some(product) = product {
+            values = product.add(values, 0, format);
         }
         let Some(values) = assembly.put(&place, values) else { continue };
         match (parameter.kind, values) {
@@ -92,7 +119,7 @@ async fn stream<S: ByteSource>(
 }
 
 /// The tensor's next rows.
-async fn read_rows<S: ByteSource>(
+pub(super) async fn read_rows<S: ByteSource>(
     reader: &mut VerifiedReader<'_, S>,
     element: ElementType,
     format: WeightFormat,
@@ -186,7 +213,7 @@ mod tests {
         let mut weights = pollster::block_on(async {
             let mut on_read = |_| ();
             let mut reader = VerifiedReader::open(&source, "model", &entry, &mut on_read).await?;
-            stream(&mut reader, plan, &Device::flex(), part).await
+            stream(&mut reader, plan, None, &Device::flex(), part).await
         })
         .expect("it loads");
         let bits = if format.has_blocks(cols) { format.bits() } else { 32.0 };

@@ -3,8 +3,9 @@
 //! [`ByteSource`] gives bytes, [`VerifiedReader`] reads them once from front to back and hashes
 //! them on the way, [`Header`] says which tensor comes when, a model's [`Plan`] says which of them
 //! it wants and how they are stacked, and [`load_weights`] hands them to it as [`Weights`]. A model asks
-//! [`Tensors`] for them, once for both.
+//! [`Tensors`] for them, once for both. An [`Adapter`] is added on the way.
 
+mod adapter;
 mod element;
 mod gguf;
 mod gguf_config;
@@ -19,10 +20,11 @@ mod tensors;
 mod values;
 mod verified;
 
+pub use adapter::{Adapter, AdapterConfig};
 pub use element::ElementType;
 pub use gguf::{Metadata, Texts};
 pub use header::Header;
-pub use load::load_weights;
+pub use load::{load_adapted, load_weights};
 pub use loaded::Weights;
 pub use plan::Plan;
 pub use source::*;

@@ -1,5 +1,6 @@
 //! The command line: one subcommand a step, in the order they are run.
 
+mod adapter;
 mod budgets;
 mod compressor;
 mod data;
@@ -117,6 +118,8 @@ enum Step {
     Xrag(CompressorArguments),
     /// Train a projector whose soft tokens a GGUF file's reader uses as it is
     Soft(soft::SoftArguments),
+    /// Train LoRA for a GGUF file's reader, for the page's prompts
+    Adapter(adapter::AdapterArguments),
     /// Measure every lane on held-out packages
     Evaluate(outcome::EvaluateArguments),
     /// Fetch packages newer than every reader and cut tasks from them
@@ -210,6 +213,7 @@ impl Arguments {
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
             Step::Soft(arguments) => soft::train_soft(work, arguments),
+            Step::Adapter(arguments) => adapter::run(work, arguments),
             Step::ReleaseSoft(arguments) => soft::release(work, arguments),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Recent(arguments) => make_recent(work, arguments),

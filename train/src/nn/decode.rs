@@ -122,14 +122,14 @@ impl<T: Real> Decoder<T> {
             rms_norm(&mut normed, &x, &parameters[places.input_norm.clone()], self.eps());
             let start = rows.len();
             rows.resize(start + heads.qkv(), T::zero());
-            linear(&mut rows[start..], &normed, &parameters[places.qkv.clone()], 1, false);
+            self.matrix(parameters, &places.qkv).multiply(&mut rows[start..], &normed, 1, false);
             self.finish_row(parameters, places, &mut rows[start..], cache.len);
             attend(&mut attended, rows, heads);
-            linear(&mut x, &attended, &parameters[places.output.clone()], 1, true);
+            self.matrix(parameters, &places.output).multiply(&mut x, &attended, 1, true);
             rms_norm(&mut normed, &x, &parameters[places.post_norm.clone()], self.eps());
-            linear(&mut gate_up, &normed, &parameters[places.gate_up.clone()], 1, false);
+            self.matrix(parameters, &places.gate_up).multiply(&mut gate_up, &normed, 1, false);
             swiglu(&mut gated, &gate_up, shape.intermediate);
-            linear(&mut x, &gated, &parameters[places.down.clone()], 1, true);
+            self.matrix(parameters, &places.down).multiply(&mut x, &gated, 1, true);
         }
         cache.len += 1;
         rms_norm(&mut normed, &x, &parameters[self.layout.norm.clone()], self.eps());

@@ -15,12 +15,14 @@
 //! | [`attention`] | causal grouped-query attention by blocks of queries, probabilities never kept |
 //! | [`layout`] | where each tensor lies in the flat parameter vector |
 //! | [`decoder`] | the stack: embedding, layers, final norm, tied head |
+//! | [`adapter`] | LoRA: thin products added to matrices that stay |
 //! | [`decode`] | greedy and sampled decoding with a KV cache |
 //! | [`optimizer`] | Muon for matrices, AdamW for the rest |
 //! | [`parallel`] | micro-batches over threads, gradients summed in a fixed order |
 //!
 //! The architecture is that of `llavacode_core::model`; a test compares the two.
 
+pub mod adapter;
 pub mod attention;
 pub mod bf16;
 pub mod decode;

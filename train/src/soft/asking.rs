@@ -123,6 +123,39 @@ impl Asking {
 }
 
 impl Asking {
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The factors of the model's adapter; empty without one.
+    pub fn factors_mut(&mut self) -> &mut [f32] {
+        let own = self.model.decoder.layout.len;
+        &mut self.model.parameters[own..]
+    }
+
+    /// The weighted mean of the targets' nats, of sequences without soft vectors, and its gradient for the
+    /// factors of the model's adapter.
+    pub fn adapt(&mut self, sequences: &[Sequence]) -> (f64, Vec<f32>) {
+        let batches = micro_batches(sequences, &[], self.micro_batch);
+        let (decoder, parameters) = (&self.model.decoder, &self.model.parameters);
+        let weight: f64 = batches.iter().flat_map(|b| &b.targets).map(|t| f64::from(t.weight)).sum();
+        let factors = decoder.adapter().map_or(0, |adapter| adapter.len);
+        let ([loss], gradients) = self.workers.run(&batches, factors, |micro, worker| {
+            let (tape, gradients) = (&mut worker.scratch, &mut worker.gradients);
+            decoder.forward(parameters, micro.input(&[]), tape);
+            decoder.clear_gradient(tape);
+            let loss = decoder.head_loss(parameters, &micro.target_rows(), tape, None, |at, logits| {
+                let target = &micro.targets[at];
+                let share = (f64::from(target.weight) / weight) as f32;
+                share * ops::cross_entropy(logits, target.token as usize, share)
+            });
+            decoder.backward(parameters, micro.input(&[]), tape, Some(gradients), &mut []);
+            [loss]
+        });
+        (loss, gradients.to_vec())
+    }
+
     /// What it says of tasks without soft vectors, for a pupil: see [`Taught`]. What costs without chunks
     /// is left at nought.
     pub fn teach(&mut self, tasks: &[Task]) -> Vec<Taught> {

@@ -48,7 +48,7 @@ use features::ChunkReader;
 use standard::Standard;
 use task::{Task, Tasks};
 use teacher::Teacher;
-pub use validation::{Cost, Lanes, ValidationSet, cost};
+pub use validation::{Cost, Lanes, ValidationSet, cost, table};
 
 /// What a run is started with.
 #[derive(Debug, Clone, Serialize)]

@@ -7,7 +7,7 @@ use llavacode_core::{config::PromptConfig, engine::Lane, prompt::PromptBuilder, 
 
 use super::teacher::Taught;
 use crate::{
-    prompts::{Sequence, prompt_of},
+    prompts::{Sequence, Target, prompt_of},
     random::SplitMix64,
     readers::held::keep_agreeing,
     samples::{Sample, SampleChunk},
@@ -101,6 +101,20 @@ impl Tasks {
         let completion = self.tokenizer.encode(&format!("{held}{}", sample.target));
         let sequence = sequence.with_completion(&completion, 1.0);
         Task { sequence, held, characters: sample.target.chars().count(), taught: None }
+    }
+
+    /// A sample's line in a lane and the line's end, each token weighing 1; what the file has of its own
+    /// before them is to be predicted too, each token weighing `text`. Nothing is held.
+    pub fn with_text(&self, lane: Lane, sample: &Sample, text: f32) -> Sequence {
+        let prompt = prompt_of(&self.builder, lane, sample);
+        let sequence = Sequence::of_prompt(&prompt, sample.chunks.len(), self.soft_tokens());
+        let end = if sample.suffix.starts_with('\n') { "\n" } else { "" };
+        let line = self.tokenizer.encode(&format!("{}{}{end}", prompt.taken_back, sample.target));
+        let mut sequence = sequence.with_completion(&line, 1.0);
+        let own = (prompt.local_start + 1..sequence.prompt)
+            .map(|row| Target { row: row - 1, token: sequence.tokens[row], weight: text });
+        sequence.targets = own.chain(std::mem::take(&mut sequence.targets)).collect();
+        sequence
     }
 
     /// One of the sample's chunks told on from its first lines, as if the cursor stood in it, all

@@ -154,7 +154,7 @@ fn repeated_mean(vectors: &[f32], width: usize) -> Vec<f32> {
 }
 
 /// A table for a person.
-pub(super) fn table(lanes: &Lanes) -> String {
+pub fn table(lanes: &Lanes) -> String {
     let mut text = String::from(
         "| lines | lane | nats a character | nats a token | positions |\n|---|---|--:|--:|--:|\n",
     );

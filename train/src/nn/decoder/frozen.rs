@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
     super::{
+        adapter::{FactorGradients, LowRank},
         bf16::Packed,
         layout::Shape,
         matrix::{linear, linear_backward},
@@ -61,37 +62,83 @@ impl<T: Real> Decoder<T> {
     }
 
     /// The matrix at `place`.
-    pub(super) fn matrix<'a>(&'a self, parameters: &'a [T], place: &Range<usize>) -> Matrix<'a, T> {
+    pub(in crate::nn) fn matrix<'a>(&'a self, parameters: &'a [T], place: &Range<usize>) -> Matrix<'a, T> {
         let frozen = self.frozen.as_ref();
         Matrix {
             values: &parameters[place.clone()],
             forward: frozen.and_then(|frozen| frozen.forward.get(&place.start)),
             backward: frozen.and_then(|frozen| frozen.backward.get(&place.start)),
+            low_rank: self.adapter.as_ref().and_then(|adapter| adapter.low_rank(parameters, place.start)),
+        }
+    }
+
+    /// Where the gradients of the matrix at `place` are wanted: its own, or with an adapter its factors'.
+    pub(super) fn wanted<'a>(
+        &self,
+        gradients: &'a mut Option<&mut [T]>,
+        place: &Range<usize>,
+    ) -> Option<Wanted<'a, T>> {
+        let all = gradients.as_deref_mut()?;
+        match &self.adapter {
+            Some(adapter) => adapter.gradient(all, place.start).map(Wanted::Factors),
+            None => Some(Wanted::Whole(&mut all[place.clone()])),
+        }
+    }
+
+    /// Where the gradients of a norm or bias are wanted; with an adapter nowhere.
+    pub(super) fn wanted_vector<'a>(
+        &self,
+        gradients: &'a mut Option<&mut [T]>,
+        place: &Range<usize>,
+    ) -> Option<&'a mut [T]> {
+        match self.adapter {
+            Some(_) => None,
+            None => gradients.as_deref_mut().map(|all| &mut all[place.clone()]),
         }
     }
 }
 
-/// A matrix, packed or not.
-pub(super) struct Matrix<'a, T> {
+/// Gradients to add to.
+pub(super) enum Wanted<'a, T> {
+    /// The matrix's own.
+    Whole(&'a mut [T]),
+    /// Those of the factors that are added to it.
+    Factors(FactorGradients<'a, T>),
+}
+
+/// A matrix, packed or not, and what an adapter adds to it.
+pub(in crate::nn) struct Matrix<'a, T> {
     values: &'a [T],
     forward: Option<&'a Packed>,
     backward: Option<&'a Packed>,
+    low_rank: Option<LowRank<'a, T>>,
 }
 
 impl<T: Real> Matrix<'_, T> {
     /// `y = x · Wᵀ`, or `y += x · Wᵀ`.
-    pub(super) fn multiply(&self, y: &mut [T], x: &[T], rows: usize, accumulate: bool) {
+    pub(in crate::nn) fn multiply(&self, y: &mut [T], x: &[T], rows: usize, accumulate: bool) {
         match (self.forward, T::as_f32_mut(y), T::as_f32(x)) {
             (Some(packed), Some(y), Some(x)) => packed.multiply(y, x, rows, accumulate),
             _ => linear(y, x, self.values, rows, accumulate),
         }
+        if let Some(low_rank) = &self.low_rank {
+            low_rank.multiply(y, x, rows);
+        }
     }
 
-    /// `dx = dy · W`; where wanted, the matrix's own gradient too.
-    pub(super) fn backward(&self, dx: &mut [T], d_weight: Option<&mut [T]>, dy: &[T], x: &[T], rows: usize) {
-        match (self.backward, &d_weight, T::as_f32_mut(dx), T::as_f32(dy)) {
+    /// `dx = dy · W`; where wanted, gradients of the matrix or of its factors too.
+    pub(super) fn backward(&self, dx: &mut [T], wanted: Option<Wanted<'_, T>>, dy: &[T], x: &[T], rows: usize) {
+        let (whole, factors) = match wanted {
+            Some(Wanted::Whole(whole)) => (Some(whole), None),
+            Some(Wanted::Factors(factors)) => (None, Some(factors)),
+            None => (None, None),
+        };
+        match (self.backward, &whole, T::as_f32_mut(dx), T::as_f32(dy)) {
             (Some(packed), None, Some(dx), Some(dy)) => packed.multiply(dx, dy, rows, false),
-            _ => linear_backward(dx, false, d_weight, dy, x, self.values, rows),
+            _ => linear_backward(dx, false, whole, dy, x, self.values, rows),
+        }
+        if let Some(low_rank) = &self.low_rank {
+            low_rank.backward(dx, factors, dy, x, rows);
         }
     }
 }

@@ -43,7 +43,7 @@ impl<T: Real> Decoder<T> {
                 sum += loss(block * HEAD_ROWS + i, logits).wide();
             }
             fit(&mut head.d_normed, count * hidden);
-            let d_embedding = gradients.as_deref_mut().map(|all| &mut all[self.layout.embedding.clone()]);
+            let d_embedding = self.wanted(&mut gradients, &self.layout.embedding);
             self.matrix(parameters, &self.layout.embedding).backward(
                 &mut head.d_normed,
                 d_embedding,
@@ -52,7 +52,7 @@ impl<T: Real> Decoder<T> {
                 count,
             );
             fit(&mut head.d_rows, count * hidden);
-            let d_norm = gradients.as_deref_mut().map(|all| &mut all[self.layout.norm.clone()]);
+            let d_norm = self.wanted_vector(&mut gradients, &self.layout.norm);
             rms_norm_backward(&mut head.d_rows, false, d_norm, &head.d_normed, &head.rows, norm, self.eps());
             for (&row, d) in rows.iter().zip(head.d_rows.chunks_exact(hidden)) {
                 add(&mut tape.d_hidden[row * hidden..][..hidden], d);
@@ -85,12 +85,12 @@ impl<T: Real> Decoder<T> {
         rows: &[usize],
         d_normed: &[T],
         tape: &mut Tape<T>,
-        gradients: Option<&mut [T]>,
+        mut gradients: Option<&mut [T]>,
     ) {
         let hidden = self.shape.hidden;
         gather(&mut tape.head.rows, &tape.hidden, rows, hidden);
         fit(&mut tape.head.d_rows, rows.len() * hidden);
-        let d_norm = gradients.map(|all| &mut all[self.layout.norm.clone()]);
+        let d_norm = self.wanted_vector(&mut gradients, &self.layout.norm);
         let norm = &parameters[self.layout.norm.clone()];
         rms_norm_backward(&mut tape.head.d_rows, false, d_norm, d_normed, &tape.head.rows, norm, self.eps());
         for (&row, d) in rows.iter().zip(tape.head.d_rows.chunks_exact(hidden)) {

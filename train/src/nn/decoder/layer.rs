@@ -1,7 +1,5 @@
 //! One layer, forward and backward.
 
-use std::ops::Range;
-
 use super::{
     super::{
         attention::{self, attention, attention_backward},
@@ -10,7 +8,9 @@ use super::{
         ops::{add, rms_norm, rms_norm_backward, swiglu, swiglu_backward},
         real::Real,
     },
-    Decoder, fit, part, part_mut, positions, spans,
+    Decoder, fit,
+    frozen::Wanted,
+    part, part_mut, positions, spans,
     tape::{LayerTape, Tape},
 };
 
@@ -108,17 +108,28 @@ impl<T: Real> Decoder<T> {
         // Feed-forward part: x = middle + down(swiglu(gate_up(norm(middle)))).
         fit(d_wide, rows * shape.intermediate);
         fit(wide, rows * shape.intermediate);
-        self.matrix(parameters, &places.down).backward(d_wide, None, d_x, wide, rows);
-        swiglu_backward(&mut saved.gate_up, d_wide, wide, shape.intermediate);
-        if let Some(d_down) = slice(&mut gradients, &places.down) {
-            weight_gradient(d_down, d_x, wide, rows);
+        match self.wanted(&mut gradients, &places.down) {
+            Some(Wanted::Factors(factors)) => {
+                // Their gradients read what `down` was given.
+                swiglu(wide, &saved.gate_up, shape.intermediate);
+                let factors = Some(Wanted::Factors(factors));
+                self.matrix(parameters, &places.down).backward(d_wide, factors, d_x, wide, rows);
+                swiglu_backward(&mut saved.gate_up, d_wide, wide, shape.intermediate);
+            }
+            whole => {
+                self.matrix(parameters, &places.down).backward(d_wide, None, d_x, wide, rows);
+                swiglu_backward(&mut saved.gate_up, d_wide, wide, shape.intermediate);
+                if let Some(Wanted::Whole(d_down)) = whole {
+                    weight_gradient(d_down, d_x, wide, rows);
+                }
+            }
         }
         let post_norm = &parameters[places.post_norm.clone()];
         rms_norm(normed, &saved.middle, post_norm, self.eps());
         fit(d_wide, rows * shape.hidden);
         self.matrix(parameters, &places.gate_up).backward(
             d_wide,
-            slice(&mut gradients, &places.gate_up),
+            self.wanted(&mut gradients, &places.gate_up),
             &saved.gate_up,
             normed,
             rows,
@@ -126,7 +137,7 @@ impl<T: Real> Decoder<T> {
         rms_norm_backward(
             d_x,
             true,
-            slice(&mut gradients, &places.post_norm),
+            self.wanted_vector(&mut gradients, &places.post_norm),
             d_wide,
             &saved.middle,
             post_norm,
@@ -137,7 +148,7 @@ impl<T: Real> Decoder<T> {
         fit(d_wide, rows * heads.query * heads.dim);
         self.matrix(parameters, &places.output).backward(
             d_wide,
-            slice(&mut gradients, &places.output),
+            self.wanted(&mut gradients, &places.output),
             d_x,
             &saved.attended,
             rows,
@@ -159,18 +170,18 @@ impl<T: Real> Decoder<T> {
         }
         if shape.qk_norm {
             self.head_norms_backward(parameters, places, wide, &saved.raw_qkv, gradients.as_deref_mut());
-        } else if let Some(d_bias) = slice(&mut gradients, &places.qkv_bias) {
+        } else if let Some(d_bias) = self.wanted_vector(&mut gradients, &places.qkv_bias) {
             wide.chunks_exact(heads.qkv()).for_each(|row| add(d_bias, row));
         }
         let input_norm = &parameters[places.input_norm.clone()];
         rms_norm(normed, &saved.input, input_norm, self.eps());
         fit(d_wide, rows * shape.hidden);
-        let d_qkv = slice(&mut gradients, &places.qkv);
+        let d_qkv = self.wanted(&mut gradients, &places.qkv);
         self.matrix(parameters, &places.qkv).backward(d_wide, d_qkv, wide, normed, rows);
         rms_norm_backward(
             d_x,
             true,
-            slice(&mut gradients, &places.input_norm),
+            self.wanted_vector(&mut gradients, &places.input_norm),
             d_wide,
             &saved.input,
             input_norm,
@@ -195,17 +206,12 @@ impl<T: Real> Decoder<T> {
             for (head, (d_head, raw)) in heads.enumerate() {
                 let place = if head < query { &places.q_norm } else { &places.k_norm };
                 let weight = &parameters[place.clone()];
-                let d_weight = slice(&mut gradients, place);
+                let d_weight = self.wanted_vector(&mut gradients, place);
                 rms_norm_backward(&mut d_raw, false, d_weight, d_head, raw, weight, self.eps());
                 d_head.copy_from_slice(&d_raw);
             }
         }
     }
-}
-
-/// A tensor's place in the gradients, where they are wanted.
-fn slice<'a, T>(gradients: &'a mut Option<&mut [T]>, place: &Range<usize>) -> Option<&'a mut [T]> {
-    gradients.as_deref_mut().map(|all| &mut all[place.clone()])
 }
 
 /// RMSNorm of one head, in place.

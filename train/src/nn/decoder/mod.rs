@@ -11,6 +11,7 @@ mod tape;
 use std::sync::Arc;
 
 use super::{
+    adapter::Adapter,
     layout::{Layout, Shape},
     ops::{Rope, add},
     real::Real,
@@ -30,6 +31,7 @@ pub struct Decoder<T> {
     pub layout: Layout,
     rope: Rope<T>,
     frozen: Option<Arc<Frozen>>,
+    adapter: Option<Arc<Adapter>>,
 }
 
 /// What a micro-batch reads.
@@ -49,7 +51,18 @@ impl<T: Real> Decoder<T> {
     /// A decoder for sequences of at most `positions` rows.
     pub fn new(shape: Shape, positions: usize) -> Self {
         let rope = Rope::new(shape.heads.dim, shape.rope_theta, positions);
-        Self { layout: Layout::new(&shape), shape, rope, frozen: None }
+        Self { layout: Layout::new(&shape), shape, rope, frozen: None, adapter: None }
+    }
+
+    /// From now on parameters have an adapter's factors behind them, and the gradients that are asked for
+    /// are those of the factors alone.
+    pub fn adapt(&mut self, adapter: Adapter) {
+        self.adapter = Some(Arc::new(adapter));
+    }
+
+    /// What it was adapted by.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_deref()
     }
 
     /// Longest sequence.
@@ -95,7 +108,7 @@ impl<T: Real> Decoder<T> {
     }
 
     /// Takes [`Tape::d_hidden`] back through the stack: adds to the parameters' gradients where
-    /// wanted, and to `d_vectors`, those of the soft vectors.
+    /// wanted (with an adapter to its factors' alone), and to `d_vectors`, those of the soft vectors.
     pub fn backward(
         &self,
         parameters: &[T],
@@ -113,7 +126,7 @@ impl<T: Real> Decoder<T> {
         for (row, d) in d_x.chunks_exact(hidden).enumerate() {
             if let Some(&(_, vector)) = soft.next_if(|&&(at, _)| at == row) {
                 add(&mut d_vectors[vector * hidden..][..hidden], d);
-            } else if let Some(gradients) = gradients.as_deref_mut() {
+            } else if let (Some(gradients), None) = (gradients.as_deref_mut(), &self.adapter) {
                 let at = self.layout.embedding.start + input.tokens[row] as usize * hidden;
                 add(&mut gradients[at..][..hidden], d);
             }

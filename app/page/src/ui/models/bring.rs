@@ -68,7 +68,8 @@ pub(super) fn BringYourOwn(
             <h3>"From your disk"</h3>
             <p class="hint">
                 "A GGUF file, with that of an embedding model and a projector.safetensors beside it if you like; a \
-                 bundle's folder, or a checkpoint's. Nothing is uploaded: the files are read where they are."
+                 bundle's folder, or a checkpoint's. LoRA is added to the reader where its \
+                 adapter_model.safetensors and adapter_config.json come along. Nothing is uploaded: the files are read where they are."
             </p>
             <div class="actions">
                 <button data-testid="load-files" on:click=choose(files)>"Choose files"</button>
