@@ -4,6 +4,8 @@
 //! `cargo xtask peers` fetches the others, builds the page and runs this.
 
 #[cfg(not(target_family = "wasm"))]
+mod kept;
+#[cfg(not(target_family = "wasm"))]
 mod models;
 #[cfg(not(target_family = "wasm"))]
 mod native;

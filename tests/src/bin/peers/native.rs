@@ -15,6 +15,7 @@ use llavacode_tests::server::Site;
 use llavacode_tests::webdriver::BrowserOptions;
 use serde_json::{Value, json};
 
+use super::kept;
 use super::models::{self, MODELS, Model};
 use super::report::{self, Circumstances, Engine, Report, Run};
 
@@ -99,13 +100,27 @@ pub(super) async fn main() -> Result<()> {
         })
         .await?;
         // After each model: the next one may take a quarter of an hour.
-        let json = report::json(&circumstances, &reports);
-        fs::write(&arguments.out, serde_json::to_string_pretty(&json)? + "\n")?;
+        write_down(&arguments, &circumstances, &mut reports)?;
     }
-    let tables = report::markdown(&circumstances, &reports);
-    println!("\n{tables}");
+    println!("\n{}", report::markdown(&circumstances, &reports));
+    Ok(())
+}
+
+/// Writes the report, and its tables where they are wanted. What it has of models that are not measured now
+/// stays.
+fn write_down(arguments: &Arguments, now: &Circumstances, reports: &mut Vec<Report>) -> Result<()> {
+    if let Ok(before) = fs::read(&arguments.out) {
+        let before = serde_json::from_slice(&before)
+            .with_context(|| format!("{} is no report: delete it", arguments.out.display()))?;
+        let measured: Vec<String> = reports.iter().map(|report| report.key.clone()).collect();
+        let measured: Vec<&str> = measured.iter().map(String::as_str).collect();
+        reports.extend(kept::kept(&before, now, &measured)?);
+        reports.sort_by_key(|report| MODELS.iter().position(|model| model.key == report.key));
+    }
+    let json = report::json(now, reports);
+    fs::write(&arguments.out, serde_json::to_string_pretty(&json)? + "\n")?;
     match &arguments.document {
-        Some(document) => write_between(document, "peers", &tables),
+        Some(document) => write_between(document, "peers", &report::markdown(now, reports)),
         None => Ok(()),
     }
 }

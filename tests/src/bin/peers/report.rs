@@ -12,22 +12,22 @@ pub(super) struct Engine {
     /// What it goes by here, its threads included.
     pub(super) name: String,
     /// Its project.
-    project: &'static str,
-    version: String,
-    device: String,
-    threads: u64,
-    load_ms: f64,
+    pub(super) project: String,
+    pub(super) version: String,
+    pub(super) device: String,
+    pub(super) threads: u64,
+    pub(super) load_ms: f64,
     /// Bytes of its program, as a server sends them without compression.
-    program_bytes: u64,
+    pub(super) program_bytes: u64,
     /// What the page's process had more of when it was loaded and had completed once; rough, since memory of
     /// the one before may have been given back meanwhile.
-    memory_bytes: Option<u64>,
+    pub(super) memory_bytes: Option<u64>,
 }
 
 impl Engine {
     pub(super) fn new(
         name: String,
-        project: &'static str,
+        project: &str,
         loaded: Value,
         program_bytes: u64,
         memory_bytes: Option<u64>,
@@ -35,7 +35,7 @@ impl Engine {
         let text = |field: &str| loaded[field].as_str().map(str::to_owned);
         Ok(Self {
             name,
-            project,
+            project: project.to_owned(),
             version: text("version").context("an engine without a version")?,
             device: text("backend").context("an engine without a device")?,
             threads: loaded["threads"].as_u64().context("an engine without threads")?,
@@ -49,15 +49,16 @@ impl Engine {
 /// A completion.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
-    engine: String,
+    pub(super) engine: String,
     /// The prompt's length that was asked for, and what the engine's tokenizer made of it.
-    wanted_tokens: usize,
+    pub(super) wanted_tokens: usize,
     pub(super) prompt_tokens: f64,
-    new_tokens: f64,
-    ttft_ms: f64,
-    prefill_tokens_per_s: f64,
-    decode_tokens_per_s: f64,
-    text: String,
+    pub(super) new_tokens: f64,
+    pub(super) ttft_ms: f64,
+    pub(super) prefill_tokens_per_s: f64,
+    /// None where the first token was the last.
+    pub(super) decode_tokens_per_s: Option<f64>,
+    pub(super) text: String,
 }
 
 impl Run {
@@ -66,6 +67,10 @@ impl Run {
             done[field].as_f64().with_context(|| format!("{engine} did not say its {field}: {done}"))
         };
         let (prompt_tokens, new_tokens) = (number("promptTokens")?, number("newTokens")?);
+        let decode_tokens_per_s = match new_tokens {
+            ..=1.0 => None,
+            _ => Some((new_tokens - 1.0) / number("decodeMs")? * 1e3),
+        };
         Ok(Self {
             engine: engine.to_owned(),
             wanted_tokens,
@@ -73,7 +78,7 @@ impl Run {
             new_tokens,
             ttft_ms: number("ttftMs")?,
             prefill_tokens_per_s: prompt_tokens / number("prefillMs")? * 1e3,
-            decode_tokens_per_s: (new_tokens - 1.0) / number("decodeMs")? * 1e3,
+            decode_tokens_per_s,
             text: done["text"].as_str().unwrap_or_default().to_owned(),
         })
     }
@@ -81,11 +86,13 @@ impl Run {
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} tokens, first after {:.0} ms, prefill {:.1} tokens/s, decode {:.1} tokens/s",
-            self.prompt_tokens, self.ttft_ms, self.prefill_tokens_per_s, self.decode_tokens_per_s
-        )
+        let Self { prompt_tokens, ttft_ms, prefill_tokens_per_s, .. } = self;
+        write!(f, "{prompt_tokens} tokens, first after {ttft_ms:.0} ms, ")?;
+        write!(f, "prefill {prefill_tokens_per_s:.1} tokens/s")?;
+        match self.decode_tokens_per_s {
+            Some(rate) => write!(f, ", decode {rate:.1} tokens/s"),
+            None => write!(f, ", one new token"),
+        }
     }
 }
 
@@ -101,21 +108,21 @@ pub(super) struct Circumstances {
 #[derive(Debug)]
 pub(super) struct Report {
     /// What it goes by in the JSON.
-    key: &'static str,
+    pub(super) key: String,
     /// What it goes by in the table.
-    model: String,
-    model_bytes: u64,
+    pub(super) model: String,
+    pub(super) model_bytes: u64,
     pub(super) engines: Vec<Engine>,
     pub(super) runs: Vec<Run>,
 }
 
 /// A figure of a run.
-type Figure = fn(&Run) -> f64;
+type Figure = fn(&Run) -> Option<f64>;
 
 const FIGURES: [(&str, &str, Figure); 3] = [
-    ("prefill", "prefill, tokens/s", |run| run.prefill_tokens_per_s),
+    ("prefill", "prefill, tokens/s", |run| Some(run.prefill_tokens_per_s)),
     ("decode", "decode, tokens/s", |run| run.decode_tokens_per_s),
-    ("ttft", "TTFT, ms", |run| run.ttft_ms),
+    ("ttft", "TTFT, ms", |run| Some(run.ttft_ms)),
 ];
 
 /// Lower quartile, median and upper quartile.
@@ -125,11 +132,11 @@ fn quartiles(values: &[f64]) -> Option<[f64; 3]> {
 }
 
 impl Report {
-    pub(super) fn new(key: &'static str, model: String, model_bytes: u64, engines: Vec<Engine>) -> Self {
-        Self { key, model, model_bytes, engines, runs: Vec::new() }
+    pub(super) fn new(key: &str, model: String, model_bytes: u64, engines: Vec<Engine>) -> Self {
+        Self { key: key.to_owned(), model, model_bytes, engines, runs: Vec::new() }
     }
 
-    fn values(&self, engine: &str, tokens: usize, figure: Figure) -> Vec<f64> {
+    fn values(&self, engine: &str, tokens: usize, figure: Figure) -> Vec<Option<f64>> {
         let runs = self.runs.iter().filter(|run| run.engine == engine && run.wanted_tokens == tokens);
         runs.map(figure).collect()
     }
@@ -147,7 +154,7 @@ impl Report {
         let ours = self.engines.iter().find(is_ours)?;
         let pairs =
             self.values(&ours.name, tokens, figure).into_iter().zip(self.values(&other.name, tokens, figure));
-        quartiles(&pairs.map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
+        quartiles(&pairs.filter_map(|(ours, theirs)| Some(ours? / theirs?)).collect::<Vec<_>>())
     }
 
     /// The figures of every run.
@@ -155,9 +162,12 @@ impl Report {
         self.runs.iter().map(|run| {
             let engine = self.engines.iter().find(|engine| engine.name == run.engine);
             json!({
-                "engine": engine.map(|engine| engine.project),
+                "name": run.engine,
+                "engine": engine.map(|engine| &engine.project),
                 "version": engine.map(|engine| &engine.version),
+                "key": self.key,
                 "model": self.model,
+                "model_bytes": self.model_bytes,
                 "device": engine.map(|engine| &engine.device),
                 "threads": engine.map(|engine| engine.threads),
                 "load_ms": engine.map(|engine| engine.load_ms),
@@ -205,7 +215,8 @@ impl Report {
                     .engines
                     .iter()
                     .map(|engine| {
-                        let median = quartiles(&self.values(&engine.name, tokens, figure));
+                        let values = self.values(&engine.name, tokens, figure);
+                        let median = quartiles(&values.into_iter().flatten().collect::<Vec<_>>());
                         let ratio = self.ratios(engine, tokens, figure);
                         match (median, ratio) {
                             (None, _) => "–".into(),
@@ -239,7 +250,7 @@ impl Report {
 /// All models' runs and ratios; those of the first stand under `ratios` too.
 pub(super) fn json(circumstances: &Circumstances, reports: &[Report]) -> Value {
     let by_model: Map<String, Value> =
-        reports.iter().map(|report| (report.key.to_owned(), report.all_ratios())).collect();
+        reports.iter().map(|report| (report.key.clone(), report.all_ratios())).collect();
     json!({
         "date": circumstances.date,
         "browser": circumstances.browser,
