@@ -51,13 +51,12 @@ fn main(
             square_sum += dot(four, four);
             xs[i] = four * norm_weight[at];
         }
-        let total = xs[0] + xs[1] + xs[2] + xs[3] + xs[4] + xs[5] + xs[6] + xs[7];
-        let x_sum = total.x + total.y + total.z + total.w;
+        let x_sums = prepare(&xs);
         for (var r = 0u; r < ROWS; r++) {
             // Rows beyond the end repeat the last one and are not written.
             let row = min(first_row + group * ROWS + r, last);
-            let gate = block_dot(row, block, params.cols, &xs, x_sum);
-            let up = block_dot(row + params.rows, block, params.cols, &xs, x_sum);
+            let gate = block_dot(row, block, params.cols, &xs, x_sums);
+            let up = block_dot(row + params.rows, block, params.cols, &xs, x_sums);
             sums[r] += vec2<f32>(gate, up);
         }
     }

@@ -10,7 +10,7 @@
 // RMSNorm needs no pass of its own: 1 / rms is a factor of the whole sum, so the squares are
 // summed along the way, and only the norm's weight is multiplied in while summing.
 //
-// The weight format's `block_dot` comes from parts/weights_*.wgsl, `BLOCK` from parts/block.wgsl.
+// The weight format's `prepare` and `block_dot` come from parts/weights_*.wgsl, `BLOCK` from parts/block.wgsl.
 
 const THREADS = {{ threads }}u;
 const LANES = {{ lanes }}u;
@@ -70,12 +70,11 @@ fn main(
                 xs[i] *= norm_weight[min(block * 8u + i, width - 1u)];
             }
         }
-        let total = xs[0] + xs[1] + xs[2] + xs[3] + xs[4] + xs[5] + xs[6] + xs[7];
-        let x_sum = total.x + total.y + total.z + total.w;
+        let x_sums = prepare(&xs);
         for (var r = 0u; r < ROWS; r++) {
             // Rows beyond the end repeat the last one and are not written.
             let row = min(first_row + group * ROWS + r, last);
-            sums[r] += block_dot(row, block, params.cols, &xs, x_sum);
+            sums[r] += block_dot(row, block, params.cols, &xs, x_sums);
         }
     }
 

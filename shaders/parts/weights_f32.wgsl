@@ -7,8 +7,13 @@ fn weight4(row: u32, col: u32, cols: u32) -> vec4<f32> {
     return values[(row * cols + col) / 4u];
 }
 
+// x stays as it is.
+fn prepare(x: ptr<function, array<vec4<f32>, 8>>) -> vec2<f32> {
+    return vec2<f32>(0.0);
+}
+
 // The dot product of a row's `block`-th 32 weights with `x`. The last block may be shorter.
-fn block_dot(row: u32, block: u32, cols: u32, x: ptr<function, array<vec4<f32>, 8>>, x_sum: f32) -> f32 {
+fn block_dot(row: u32, block: u32, cols: u32, x: ptr<function, array<vec4<f32>, 8>>, sums: vec2<f32>) -> f32 {
     let first = (row * cols + block * BLOCK) / 4u;
     let count = min(8u, cols / 4u - block * 8u);
     var sum = 0.0;

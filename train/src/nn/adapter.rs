@@ -145,7 +145,7 @@ impl<T: Real> LowRank<'_, T> {
     fn narrow(&self, x: &[T], rows: usize) -> Vec<T> {
         let mut narrow = vec![T::zero(); rows * self.rank];
         linear(&mut narrow, x, self.a, rows, false);
-        narrow.iter_mut().for_each(|value| *value = *value * self.scale);
+        narrow.iter_mut().for_each(|value| *value *= self.scale);
         narrow
     }
 
@@ -165,7 +165,7 @@ impl<T: Real> LowRank<'_, T> {
         };
         let narrow = if d_b.is_some() { self.narrow(x, rows) } else { Vec::new() };
         linear_backward(&mut d_narrow, false, d_b, dy, &narrow, self.b, rows);
-        d_narrow.iter_mut().for_each(|value| *value = *value * self.scale);
+        d_narrow.iter_mut().for_each(|value| *value *= self.scale);
         linear_backward(dx, true, d_a, &d_narrow, x, self.a, rows);
     }
 }

@@ -4,7 +4,10 @@ use burn_wgpu::CubeTensor;
 use cubecl::prelude::CubeCount;
 use llavacode_shaders::{
     Source,
-    parts::{block, rows_any, rows_vec4, weights_f32, weights_f32_any, weights_q4, weights_q4_1, weights_q8},
+    parts::{
+        block, nibbles, rows_any, rows_vec4, weights_f32, weights_f32_any, weights_q4, weights_q4_1,
+        weights_q8,
+    },
 };
 
 use super::launch::{
@@ -30,15 +33,15 @@ impl WeightLoader {
     pub(super) const ALL: [Self; 5] = [Self::Q4, Self::Q4_1, Self::Q8, Self::F32, Self::F32Any];
 
     /// Parts for a kernel that reads weights.
-    pub(super) fn weights(self) -> [Source; 2] {
-        let format = match self {
-            Self::Q4 => weights_q4::SOURCE,
-            Self::Q4_1 => weights_q4_1::SOURCE,
-            Self::Q8 => weights_q8::SOURCE,
-            Self::F32 => weights_f32::SOURCE,
-            Self::F32Any => weights_f32_any::SOURCE,
+    pub(super) fn weights(self) -> Vec<Source> {
+        let format: &[Source] = match self {
+            Self::Q4 => &[nibbles::SOURCE, weights_q4::SOURCE],
+            Self::Q4_1 => &[nibbles::SOURCE, weights_q4_1::SOURCE],
+            Self::Q8 => &[weights_q8::SOURCE],
+            Self::F32 => &[weights_f32::SOURCE],
+            Self::F32Any => &[weights_f32_any::SOURCE],
         };
-        [block::SOURCE, format]
+        [&[block::SOURCE], format].concat()
     }
 
     /// The part for a kernel that reads rows of activations as wide as the matrix.

@@ -127,7 +127,14 @@ impl<T: Real> Matrix<'_, T> {
     }
 
     /// `dx = dy · W`; where wanted, gradients of the matrix or of its factors too.
-    pub(super) fn backward(&self, dx: &mut [T], wanted: Option<Wanted<'_, T>>, dy: &[T], x: &[T], rows: usize) {
+    pub(super) fn backward(
+        &self,
+        dx: &mut [T],
+        wanted: Option<Wanted<'_, T>>,
+        dy: &[T],
+        x: &[T],
+        rows: usize,
+    ) {
         let (whole, factors) = match wanted {
             Some(Wanted::Whole(whole)) => (Some(whole), None),
             Some(Wanted::Factors(factors)) => (None, Some(factors)),
