@@ -187,6 +187,14 @@ pub fn train(adapting: &mut Adapting<'_>, samples: &SampleFile, options: &Adapte
 
 fn validate(adapting: &mut Adapting<'_>, log: &mut RunLog, step: u64) -> Result<()> {
     let Adapting { asking, as_the_page, held_out, .. } = adapting;
+    let lanes = measure(asking, as_the_page, held_out);
+    log.write(&Validation { step, validation: &lanes })?;
+    log.say(&format!("step {step}\n{}", table(&lanes)));
+    Ok(())
+}
+
+/// What held-out lines cost a reader in each lane.
+pub fn measure(asking: &mut Asking, as_the_page: &Tasks, held_out: &[(&'static str, Vec<Sample>)]) -> Lanes {
     let mut lanes = Lanes::new();
     for (kind, samples) in held_out {
         let of_kind = lanes.entry(String::from(*kind)).or_default();
@@ -195,7 +203,5 @@ fn validate(adapting: &mut Adapting<'_>, log: &mut RunLog, step: u64) -> Result<
             of_kind.insert(name.into(), cost(asking, &tasks, &[]));
         }
     }
-    log.write(&Validation { step, validation: &lanes })?;
-    log.say(&format!("step {step}\n{}", table(&lanes)));
-    Ok(())
+    lanes
 }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use llavacode_core::config::PromptConfig;
+use llavacode_core::config::{PromptConfig, WeightFormat};
 use llavacode_train::{
     adapter::{self, AdapterOptions, Adapting, Shares, export},
     corpus::Split,
@@ -17,7 +17,7 @@ use llavacode_train::{
     model::Model,
     nn::adapter::Adapter,
     random::SplitMix64,
-    soft::{asking::Asking, task::Tasks},
+    soft::{asking::Asking, table, task::Tasks},
 };
 
 use super::{open_samples, soft::Layout};
@@ -135,7 +135,7 @@ pub(super) fn run(work: &Path, arguments: AdapterArguments) -> Result<()> {
         validate_every: arguments.validate_every,
     };
     let mut adapting = Adapting {
-        asking: Asking::new(model, tokenizer, threads, arguments.micro_batch),
+        asking: Asking::new(model, Arc::clone(&tokenizer), threads, arguments.micro_batch),
         tasks: &tasks,
         as_the_page: &as_the_page,
         held_out: vec![
@@ -145,8 +145,18 @@ pub(super) fn run(work: &Path, arguments: AdapterArguments) -> Result<()> {
     };
     adapter::train(&mut adapting, &samples, &options)?;
     export::save(adapting.asking.model(), &options.out)?;
+    let merged = export::merged(adapting.asking.model())?;
+    for (name, format) in [("4 bits and a minimum", WeightFormat::Q4_1), ("8 bits", WeightFormat::Q8)] {
+        let mut rounded = merged.quantized(format, WeightFormat::Q8);
+        if !arguments.exact {
+            rounded.decoder.freeze(&rounded.parameters);
+        }
+        let mut asking = Asking::new(rounded, Arc::clone(&tokenizer), threads, arguments.micro_batch);
+        let lanes = adapter::measure(&mut asking, &as_the_page, &adapting.held_out);
+        println!("added, and rounded to {name}\n{}", table(&lanes));
+    }
     if arguments.merge {
-        export::merged(adapting.asking.model())?.save(&options.out.join("merged"))?;
+        merged.save(&options.out.join("merged"))?;
     }
     println!("The adapter is in {}.", options.out.display());
     Ok(())
