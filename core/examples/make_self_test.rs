@@ -3,17 +3,38 @@
 //!
 //! `cargo run --release -p llavacode-core --example make_self_test -- <bundle.json> <reader's GGUF file>`
 
-use std::{error::Error, fs};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::Device;
 use llavacode_core::{
     config::BundleManifest,
     engine::{Engine, NativeHost},
-    weights::OneFile,
+    weights::{BundleFiles, DiskSource, FolderFiles},
 };
 
 /// Long enough to fill a tile of the matrix kernels.
 const TEXT: &str = "import json\n\n\ndef load(path):\n    \"\"\"The settings in a file.\"\"\"\n    with open(path) as file:\n        settings = json.load(file)\n    return";
+
+/// The reader's file, and whatever else of the bundle stands beside its manifest.
+struct Files {
+    reader: PathBuf,
+    beside: FolderFiles,
+}
+
+impl BundleFiles for Files {
+    type Source = DiskSource;
+
+    async fn open(&self, path: &str) -> llavacode_core::Result<DiskSource> {
+        match path.ends_with(".gguf") {
+            true => DiskSource::open(&self.reader),
+            false => self.beside.open(path).await,
+        }
+    }
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -22,7 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut manifest: BundleManifest = serde_json::from_str(&fs::read_to_string(&path)?)?;
     let mut alone = manifest.clone();
     alone.files.retain(|file, _| file.starts_with("reader/"));
-    let files = OneFile { path: model.into() };
+    let root = Path::new(&path).parent().unwrap_or(Path::new("")).to_owned();
+    let files = Files { reader: model.into(), beside: FolderFiles { root } };
     let test = pollster::block_on(async {
         let engine =
             Engine::load_models(&files, alone, &Device::flex(), NativeHost::default(), |_| ()).await?;

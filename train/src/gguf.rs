@@ -9,7 +9,7 @@ use llavacode_core::{
     tokenize::Tokenizer,
 };
 
-use crate::pretrained::Pretrained;
+use crate::pretrained::{Pretrained, adapter_in};
 
 /// What a file holds.
 #[derive(Debug)]
@@ -26,10 +26,20 @@ impl GgufReader {
     /// # Errors
     /// If it is no GGUF file of a reader that can be run.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::adapted(path, None, DecoderFormats::AS_STORED)
+    }
+
+    /// Reads a file, adds the adapter in a folder of PEFT's two files, and rounds to these formats.
+    ///
+    /// # Errors
+    /// If either cannot be used.
+    pub fn adapted(path: &Path, adapter: Option<&Path>, formats: DecoderFormats) -> Result<Self> {
         let unusable = || format!("{} cannot be used as a reader", path.display());
         let model = Pretrained::open(path)?;
-        let plan = |config: &_, prefix: &_| Reader::plan(config, DecoderFormats::AS_STORED, prefix);
-        let mut weights = model.weights(&Device::flex(), plan).with_context(unusable)?;
+        let adapter = adapter.map(adapter_in).transpose()?;
+        let plan = |config: &_, prefix: &_| Reader::plan(config, formats, prefix);
+        let loaded = model.adapted_weights(adapter.as_ref(), &Device::flex(), plan);
+        let mut weights = loaded.with_context(unusable)?;
         let reader = Reader::from_weights(&model.config, &mut weights).with_context(unusable)?;
         Ok(Self { reader, tokenizer: Arc::new(model.tokenizer()?) })
     }

@@ -13,7 +13,9 @@ use llavacode_core::{
     config::{DecoderConfig, FileEntry},
     model::decoder::name_prefix,
     tokenize::Tokenizer,
-    weights::{DiskSource, Header, Plan, VerifiedReader, Weights, load_weights},
+    weights::{
+        Adapter, AdapterConfig, DiskSource, Header, MemorySource, Plan, VerifiedReader, Weights, load_adapted,
+    },
 };
 
 /// A model whose weights are not read yet.
@@ -71,13 +73,44 @@ impl Pretrained {
         device: &Device,
         plan: impl FnOnce(&DecoderConfig, &str) -> Plan,
     ) -> Result<Weights> {
+        self.adapted_weights(None, device, plan)
+    }
+
+    /// The same with an adapter's products added.
+    ///
+    /// # Errors
+    /// Those of core's loader.
+    pub fn adapted_weights(
+        &self,
+        adapter: Option<&Adapter>,
+        device: &Device,
+        plan: impl FnOnce(&DecoderConfig, &str) -> Plan,
+    ) -> Result<Weights> {
         let name = self.file.to_string_lossy();
         let source = DiskSource::open(&self.file)?;
         let plan = |header: &Header| Ok(plan(&self.config, name_prefix(header)));
         let mut on_read = |_| ();
-        let loading = load_weights(&source, &name, &self.entry, plan, device, &mut on_read);
+        let loading = load_adapted(&source, &name, &self.entry, plan, adapter, device, &mut on_read);
         Ok(pollster::block_on(loading)?)
     }
+}
+
+/// An adapter in a folder of PEFT's two files.
+///
+/// # Errors
+/// If they are missing or not of an adapter that can be added.
+pub fn adapter_in(folder: &Path) -> Result<Adapter> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))
+    };
+    let config = AdapterConfig::from_json("adapter_config.json", &read("adapter_config.json")?)?;
+    let bytes = read("adapter_model.safetensors")?;
+    let entry = FileEntry { bytes: bytes.len() as u64, sha256: None };
+    let source = MemorySource::new("adapter_model.safetensors", bytes);
+    let mut on_read = |_| ();
+    let loading = Adapter::load(&source, "adapter_model.safetensors", &entry, &config, &mut on_read);
+    pollster::block_on(loading).with_context(|| format!("{} cannot be used", folder.display()))
 }
 
 fn of_gguf(file: &Path, entry: &FileEntry) -> Result<(DecoderConfig, Tokenizer)> {

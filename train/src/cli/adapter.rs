@@ -98,7 +98,7 @@ pub(super) struct AdapterArguments {
 /// Trains an adapter.
 pub(super) fn run(work: &Path, arguments: AdapterArguments) -> Result<()> {
     ensure!(arguments.rank > 0, "--rank 0 adds nothing");
-    let Layout { prompt } = Layout::read(&arguments.bundle)?;
+    let Layout { prompt, .. } = Layout::read(&arguments.bundle)?;
     let GgufReader { reader, tokenizer } = GgufReader::load(&arguments.reader)?;
     let mut model = Model::of_reader(&reader)?;
     let named = format!("{:?} {} {prompt:?}", reader.config(), fs::metadata(&arguments.reader)?.len());

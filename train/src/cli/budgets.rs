@@ -25,7 +25,10 @@ pub(super) struct BudgetsArguments {
     /// GGUF file of the reader
     #[arg(long)]
     reader: PathBuf,
-    /// The manifest that says how prompts are laid out for it
+    /// Folder of an adapter that is added to it
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// The manifest that says how prompts are laid out for it, and how its weights are kept
     #[arg(long, default_value = "public/models/smollm2-135m/bundle.json")]
     bundle: PathBuf,
     /// Lines of each kind
@@ -44,8 +47,9 @@ pub(super) struct BudgetsArguments {
 
 /// Says what validation lines cost a reader by how much context it has, and how that was chosen.
 pub(super) fn run_budgets(work: &Path, arguments: BudgetsArguments) -> Result<()> {
-    let Layout { prompt } = Layout::read(&arguments.bundle)?;
-    let GgufReader { reader, tokenizer } = GgufReader::load(&arguments.reader)?;
+    let layout = Layout::read(&arguments.bundle)?;
+    let GgufReader { reader, tokenizer } = layout.reader(&arguments.reader, arguments.adapter.as_deref())?;
+    let prompt = layout.prompt;
     let mut model = Model::of_reader(&reader)?;
     model.decoder.freeze(&model.parameters);
     drop(reader);

@@ -49,7 +49,7 @@ pub(super) struct ExcerptArguments {
 
 /// Learns by which weights an excerpt's lines are chosen.
 pub(super) fn run_excerpt(work: &Path, arguments: ExcerptArguments) -> Result<()> {
-    let Layout { prompt } = Layout::read(&arguments.bundle)?;
+    let Layout { prompt, .. } = Layout::read(&arguments.bundle)?;
     let tokenizer = GgufReader::load(&arguments.reader)?.tokenizer;
     let room = prompt.excerpt_tokens;
     let top_k = prompt.top_k;

@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use llavacode_core::{
-    config::PromptConfig, engine::Lane, model::projector::ProjectorConfig, weights::sha256_hex,
+    config::{PromptConfig, QuantizationConfig},
+    engine::Lane,
+    model::{decoder::DecoderFormats, projector::ProjectorConfig},
+    weights::sha256_hex,
 };
 use llavacode_train::{
     corpus::Split,
@@ -37,7 +40,10 @@ pub(super) struct SoftArguments {
     /// GGUF file of the reader
     #[arg(long)]
     reader: PathBuf,
-    /// The manifest that says how prompts are laid out for it
+    /// Folder of an adapter that is added to it
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// The manifest that says how prompts are laid out for it, and how its weights are kept
     #[arg(long, default_value = "public/models/smollm2-135m/bundle.json")]
     bundle: PathBuf,
     /// Soft tokens of a chunk
@@ -148,9 +154,17 @@ const FEATURE_ROOM: usize = 500_000_000;
 #[derive(serde::Deserialize)]
 pub(super) struct Layout {
     pub(super) prompt: PromptConfig,
+    #[serde(default)]
+    quantization: QuantizationConfig,
 }
 
 impl Layout {
+    /// The reader with an adapter added where there is one, its weights as the page keeps them.
+    pub(super) fn reader(&self, file: &Path, adapter: Option<&Path>) -> Result<GgufReader> {
+        let QuantizationConfig { reader_linear, reader_head, .. } = self.quantization;
+        GgufReader::adapted(file, adapter, DecoderFormats { linear: reader_linear, embedding: reader_head })
+    }
+
     /// Reads it.
     pub(super) fn read(manifest: &Path) -> Result<Self> {
         let json = fs::read(manifest).with_context(|| format!("{} cannot be read", manifest.display()))?;
@@ -161,10 +175,14 @@ impl Layout {
 
 /// Trains the projector.
 pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
-    let Layout { prompt } = Layout::read(&arguments.bundle)?;
-    let GgufReader { reader, tokenizer } = GgufReader::load(&arguments.reader)?;
+    let layout = Layout::read(&arguments.bundle)?;
+    let GgufReader { reader, tokenizer } = layout.reader(&arguments.reader, arguments.adapter.as_deref())?;
+    let prompt = layout.prompt;
     let mut model = Model::of_reader(&reader)?;
-    let named = format!("{:?} {}", reader.config(), fs::metadata(&arguments.reader)?.len());
+    let mut named = format!("{:?} {}", reader.config(), fs::metadata(&arguments.reader)?.len());
+    if let Some(folder) = &arguments.adapter {
+        named += &sha256_hex(&fs::read(folder.join("adapter_model.safetensors"))?);
+    }
     drop(reader);
     if !arguments.exact {
         model.decoder.freeze(&model.parameters);

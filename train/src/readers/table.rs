@@ -133,6 +133,7 @@ pub(crate) fn title(name: &str) -> String {
         "digest" => "digest, 128 tokens",
         "excerpt" => "excerpt, 64 tokens",
         "excerpt_128" => "excerpt, 128 tokens",
+        "xrag" => "xRAG",
         "control_mean" => "control: the mean vector",
         "control_other" => "control: another package's chunks",
         other => other,
