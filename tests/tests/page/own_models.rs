@@ -1,5 +1,6 @@
 //! Models of one's own: a GGUF file by its address or from the disk, with no manifest to write.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use anyhow::{Result, ensure};
 use llavacode_tests::harness::{Key, PATIENCE, Page, visit};
 use llavacode_tests::server::Server;
 use llavacode_tests::webdriver::BrowserOptions;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
 
 use crate::site;
@@ -35,6 +38,52 @@ async fn a_gguf_file_is_loaded_from_the_disk() -> Result<()> {
         runs_without_projector(page, "own-file").await
     })
     .await
+}
+
+#[tokio::test]
+async fn lora_is_added_to_the_reader_it_was_trained_for_and_to_no_other() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [reader, config, factors] = ["tiny.gguf", "adapter_config.json", "adapter_model.safetensors"]
+        .map(|name| folder.path().join(name));
+    fs::write(&reader, TINY)?;
+    fs::write(&config, r#"{ "peft_type": "LORA", "r": 2, "lora_alpha": 16 }"#)?;
+    visit("own-lora", site()?, "?model=pico&device=cpu", &BrowserOptions::default(), async |page| {
+        page.wait_until_usable().await?;
+        page.choose_file("model-files-input", &reader).await?;
+        runs_without_projector(page, "own-lora-without").await?;
+        let without = page.text("lane-base-text").await?;
+
+        fs::write(&factors, lora(7)?)?;
+        page.choose_files("model-files-input", &[&reader, &config, &factors]).await?;
+        page.wait_for_notice(&["adapter_model.safetensors", "trained for another model"], SOON).await?;
+
+        fs::write(&factors, lora(0)?)?;
+        page.choose_files("model-files-input", &[&reader, &config, &factors]).await?;
+        let changed = format!(
+            "document.querySelector(\"[data-testid='lane-base-text']\").innerText !== {}",
+            json!(without)
+        );
+        page.wait_until("the completion is another", &changed, SOON).await?;
+        runs_without_projector(page, "own-lora").await?;
+        let with = page.text("lane-base-text").await?;
+        ensure!(with != without, "with and without LoRA it says {with}");
+        Ok(())
+    })
+    .await
+}
+
+/// LoRA of rank 2 beside one matrix of the small Llama's layer, large enough to be seen.
+fn lora(layer: usize) -> Result<Vec<u8>> {
+    const WIDTH: usize = 64;
+    let values: Vec<u8> =
+        (0..2 * WIDTH).flat_map(|i| ((i * 37 % 23) as f32 / 11.0 - 1.0).to_le_bytes()).collect();
+    let name =
+        |factor| format!("base_model.model.model.layers.{layer}.self_attn.o_proj.lora_{factor}.weight");
+    let tensors = [
+        (name('A'), TensorView::new(Dtype::F32, vec![2, WIDTH], &values)?),
+        (name('B'), TensorView::new(Dtype::F32, vec![WIDTH, 2], &values)?),
+    ];
+    Ok(safetensors::serialize(tensors, None)?)
 }
 
 #[tokio::test]
