@@ -67,6 +67,10 @@ async fn lora_is_added_to_the_reader_it_was_trained_for_and_to_no_other() -> Res
         runs_without_projector(page, "own-lora").await?;
         let with = page.text("lane-base-text").await?;
         ensure!(with != without, "with and without LoRA it says {with}");
+        let about = page.text("models").await?;
+        ensure!(about.contains("tiny.gguf with LoRA, as you brought it"), "the dialog says: {about}");
+        let notices = page.evaluate("document.querySelectorAll(\"[data-kind='error']\").length").await?;
+        ensure!(notices == 0, "what was refused before still stands");
         Ok(())
     })
     .await

@@ -90,8 +90,9 @@ fn announce_ready() {
 
 impl Control {
     /// Starts the engine in a new worker. The worker before ends, and with it everything it held on
-    /// the device; the editor and its text are not touched.
+    /// the device; the editor and its text are not touched. What was said of the engine before is settled.
     pub fn load(self, chosen: ModelChoice) {
+        self.state.notices.update(|notices| notices.dismiss_acted_on(&Action::Restart));
         self.abandon_next();
         self.start_engine(chosen);
     }

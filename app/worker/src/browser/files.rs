@@ -88,7 +88,12 @@ impl BrowserFiles {
         let Self::Checkpoints(sources) = self else { return read_manifest(self).await };
         let sizes = sources.iter().map(|(place, source)| (place.clone(), source.blob.size() as u64));
         let mut manifest = manifest_of(sizes.collect());
-        let names: Vec<&str> = sources.values().map(|source| source.file.as_str()).collect();
+        let (lora, others): (Vec<_>, Vec<_>) =
+            sources.iter().partition(|(place, _)| place.contains("/adapter_"));
+        let mut names: Vec<&str> = others.iter().map(|(_, source)| source.file.as_str()).collect();
+        if !lora.is_empty() {
+            names.push("LoRA");
+        }
         let lanes = match sources.keys().any(|place| place.starts_with("projector")) {
             true => "",
             false => {
