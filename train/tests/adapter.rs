@@ -5,6 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use burn::tensor::Device;
 use half::f16;
 use llavacode_core::{
+    Error,
     bundle::{load_models, manifest_of},
     config::{FormatChoice, PromptConfig, PromptStyle, WeightFormat},
     engine::Lane,
@@ -163,11 +164,13 @@ fn a_resumed_run_is_the_unbroken_one_and_its_files_add_up() {
         let mut manifest = manifest_of(sizes.collect());
         manifest.quantization.reader_linear = FormatChoice::Fixed(WeightFormat::F32);
         manifest.quantization.reader_head = FormatChoice::Fixed(WeightFormat::F32);
-        let models = pollster::block_on(async { load_models(&files, manifest, &device, |_| ()).await });
-        Model::of_reader(&models.expect("a bundle").reader).expect("a tied head").parameters
+        let models = pollster::block_on(async { load_models(&files, manifest, &device, |_| ()).await })?;
+        Ok::<_, Error>(Model::of_reader(&models.reader).expect("a tied head").parameters)
     };
-    let with = loaded(&["model.gguf", "adapter_model.safetensors", "adapter_config.json"]);
-    let without = loaded(&["model.gguf"]);
+    let with = loaded(&["model.gguf", "adapter_model.safetensors", "adapter_config.json"]).expect("a bundle");
+    let without = loaded(&["model.gguf"]).expect("a bundle");
+    let half = loaded(&["model.gguf", "adapter_model.safetensors"]).expect_err("how it is added is not said");
+    assert!(half.to_string().contains("adapter_config.json, which says how"), "{half}");
     let added = with.iter().zip(&without).map(|(with, without)| with - without);
     let theirs = merged.parameters.iter().zip(&model.parameters).map(|(with, without)| with - without);
     let (mut apart, mut largest) = (0f32, 0f32);

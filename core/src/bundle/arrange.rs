@@ -36,8 +36,10 @@ pub fn arrange<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeMap<String,
             put(&format!("{READER}/{part}"), path);
         }
     }
-    if let (false, [Some(weights), Some(config)]) = (places.is_empty(), adapter) {
-        places.extend([weights, config].map(|(place, path)| (place, path.to_owned())));
+    if !places.is_empty() {
+        // Without its config it is refused when it is loaded.
+        let files = adapter.into_iter().flatten();
+        places.extend(files.map(|(place, path)| (place, path.to_owned())));
     }
     places
 }
@@ -88,7 +90,7 @@ mod tests {
             "reader/model.gguf = m.gguf",
         ];
         assert_eq!(arranged(&[&adapter[..], &["m.gguf"]].concat()), places);
-        assert_eq!(arranged(&["m.gguf", adapter[1]]), places[2..], "half of it");
+        assert_eq!(arranged(&["m.gguf", adapter[1]]), places[1..], "half of it, which loading refuses");
         assert!(arranged(&adapter).is_empty(), "it is no reader");
     }
 

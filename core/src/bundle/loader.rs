@@ -113,6 +113,10 @@ impl<'a, F: BundleFiles, P: FnMut(Progress)> Loader<'a, F, P> {
         if !self.entries.contains_key(&file) {
             return Ok(None);
         }
+        if !self.entries.contains_key(&config_file) {
+            let reason = format!("{ADAPTER_CONFIG}, which says how it is added, did not come with it");
+            return Err(Error::UnsupportedConfig { file, reason });
+        }
         let config = AdapterConfig::from_json(&config_file, &self.bytes(&config_file).await?)?;
         let (entry, source) = (self.entry(&file)?, self.files.open(&file).await?);
         let mut count = |bytes| self.count(&file, bytes);

@@ -143,6 +143,9 @@ impl Adapter {
             else {
                 continue;
             };
+            if !values.iter().all(|value| value.is_finite()) {
+                return Err(refuse(format!("{tensor} has values that are no numbers")));
+            }
             let of = factors.entry(matrix).or_default();
             match is_a {
                 true => (of.a, of.cols) = (values, cols),
@@ -151,6 +154,9 @@ impl Adapter {
         }
         if let Some((matrix, _)) = factors.iter().find(|(_, of)| of.a.is_empty() || of.b.is_empty()) {
             return Err(refuse(format!("{matrix} has one of `lora_A` and `lora_B` without the other")));
+        }
+        if factors.is_empty() {
+            return Err(refuse("there is nothing in it to add".into()));
         }
         Ok(Self { file, scale: config.scale(), factors })
     }
@@ -314,6 +320,8 @@ mod tests {
             ("{}".into(), both.clone(), "adapter's config"),
             (r#"{"peft_type":"LORA","r":4,"lora_alpha":6}"#.into(), both.clone(), "rank is said to be 4"),
             (config(""), file(std::slice::from_ref(&a)), "without the other"),
+            (config(""), file(&[]), "nothing in it"),
+            (config(""), file(&[(A, [2, 32], vec![f32::NAN; 64]), b.clone()]), "no numbers"),
             (
                 config(""),
                 file(&[a, b, ("base_model.model.lm_head.weight", [1, 1], vec![0.0])]),

@@ -103,7 +103,7 @@ impl Adapter {
             let inputs = factors.a.len() / self.rank;
             let outputs = factors.b.len() / self.rank;
             let Some(low_rank) = self.low_rank(parameters, start) else { continue };
-            // `Bᵀ`'s rows are `A`'s images: W += scale · B·A is `linear_backward`'s dx for dy = scale · B.
+            // `linear_backward` adds dy·W: here dy is scale · B, and W is A.
             let b: Vec<T> = low_rank.b.iter().map(|&b| b * low_rank.scale).collect();
             let matrix = &mut merged[start..start + outputs * inputs];
             linear_backward(matrix, true, None, &b, &[], low_rank.a, outputs);

@@ -1,4 +1,5 @@
-//! What the frozen reader says of tasks: their cross-entropies, and the gradients of soft vectors.
+//! What the frozen reader says of tasks: their cross-entropies, and the gradients of soft vectors, or of the
+//! factors of an adapter.
 //!
 //! | term | of |
 //! |---|---|
