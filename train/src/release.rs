@@ -18,7 +18,7 @@ use llavacode_core::{
     weights::sha256_hex,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     checkpoint::write_whole,
@@ -100,10 +100,7 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
         evaluation: evaluation(report, release.prompt.context_placement)?,
         self_test: None,
     };
-    write_whole(
-        &release.bundle.join(MANIFEST),
-        (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes(),
-    )?;
+    write_manifest(&manifest, &release.bundle)?;
     Ok(manifest)
 }
 
@@ -125,10 +122,7 @@ pub struct SoftRelease {
 /// # Errors
 /// If a file cannot be read or written, or is none.
 pub fn release_soft(release: &SoftRelease, bundle: &Path) -> Result<BundleManifest> {
-    let path = bundle.join(MANIFEST);
-    let json = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let mut manifest: BundleManifest = serde_json::from_slice(&json)
-        .with_context(|| format!("{} is no bundle's manifest", path.display()))?;
+    let mut manifest = manifest_of(bundle)?;
     let file = fs::read(&release.projector)
         .with_context(|| format!("{} cannot be read", release.projector.display()))?;
     let bytes = in_16_bits(&file)?;
@@ -142,8 +136,58 @@ pub fn release_soft(release: &SoftRelease, bundle: &Path) -> Result<BundleManife
         prepend: release.prepend.clone(),
         reader_layers: release.reader_layers.clone(),
     };
-    write_whole(&path, (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes())?;
+    write_manifest(&manifest, bundle)?;
     Ok(manifest)
+}
+
+/// What adapts a bundle's reader.
+#[derive(Debug, Clone)]
+pub struct AdapterRelease {
+    /// Folder of its two files, by PEFT's names.
+    pub folder: PathBuf,
+    /// Tokens of what stands after the cursor that prompts had as context while it learned; 0 for none.
+    pub suffix_tokens: usize,
+    /// The format of the sums on the device: four bits keep little of what an adapter adds.
+    pub reader_linear: WeightFormat,
+}
+
+/// Puts an adapter beside a bundle's manifest and enters it there. What the manifest says of the reader without
+/// it is taken out: measure it again.
+///
+/// # Errors
+/// If a file cannot be read or written, or is none.
+pub fn release_adapter(release: &AdapterRelease, bundle: &Path) -> Result<BundleManifest> {
+    let mut manifest = manifest_of(bundle)?;
+    let mut parts = Vec::new();
+    for name in ["adapter_config.json", "adapter_model.safetensors"] {
+        let from = release.folder.join(name);
+        let bytes = fs::read(&from).with_context(|| format!("{} cannot be read", from.display()))?;
+        parts.push((format!("reader/{name}"), bytes));
+    }
+    fs::create_dir_all(bundle.join("reader"))?;
+    for (to, bytes) in parts {
+        write_whole(&bundle.join(&to), &bytes)?;
+        manifest.files.insert(to, FileEntry { bytes: bytes.len() as u64, sha256: Some(sha256_hex(&bytes)) });
+    }
+    manifest.prompt.suffix_as_context = release.suffix_tokens > 0;
+    manifest.prompt.suffix_tokens = release.suffix_tokens;
+    manifest.quantization.reader_linear = release.reader_linear.into();
+    manifest.least_confidence = 0.0;
+    manifest.evaluation = Value::Null;
+    manifest.self_test = None;
+    write_manifest(&manifest, bundle)?;
+    Ok(manifest)
+}
+
+fn manifest_of(bundle: &Path) -> Result<BundleManifest> {
+    let path = bundle.join(MANIFEST);
+    let json = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    serde_json::from_slice(&json).with_context(|| format!("{} is no bundle's manifest", path.display()))
+}
+
+fn write_manifest(manifest: &BundleManifest, bundle: &Path) -> Result<()> {
+    let json = serde_json::to_string_pretty(manifest)? + "\n";
+    write_whole(&bundle.join(MANIFEST), json.as_bytes())
 }
 
 /// A file of 32-bit tensors with 16 bits a number.
@@ -164,7 +208,7 @@ fn in_16_bits(file: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The released placement's lanes, under the lanes' own names.
-fn evaluation(report: &Report, placement: ContextPlacement) -> Result<serde_json::Value> {
+fn evaluation(report: &Report, placement: ContextPlacement) -> Result<Value> {
     let suffix = format!(".{}", placement_key(placement));
     let released = |lanes: &BTreeMap<String, crate::evaluate::LaneReport>| -> Result<_> {
         let mut found = serde_json::Map::new();
@@ -228,5 +272,38 @@ mod tests {
         }
         let none = SoftRelease { projector: folder.path().join("none"), ..release };
         assert!(release_soft(&none, &bundle).unwrap_err().to_string().contains("cannot be read"));
+    }
+
+    #[test]
+    fn an_adapter_is_entered_and_what_was_measured_without_it_is_taken_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = folder.path().join("bundle");
+        fs::create_dir_all(&bundle).unwrap();
+        let mut before: BundleManifest =
+            serde_json::from_str(include_str!("../../public/models/smollm2-135m/bundle.json")).unwrap();
+        before.files.retain(|file, _| file.ends_with(".gguf"));
+        before.prompt.suffix_as_context = false;
+        write_manifest(&before, &bundle).unwrap();
+        let trained = folder.path().join("adapter");
+        fs::create_dir_all(&trained).unwrap();
+        fs::write(trained.join("adapter_config.json"), "{}").unwrap();
+        let release =
+            AdapterRelease { folder: trained.clone(), suffix_tokens: 96, reader_linear: WeightFormat::Q8 };
+        let error = release_adapter(&release, &bundle).unwrap_err().to_string();
+        assert!(error.contains("adapter_model.safetensors cannot be read"), "{error}");
+        assert_eq!(manifest_of(&bundle).unwrap(), before, "half an adapter was entered");
+
+        fs::write(trained.join("adapter_model.safetensors"), "factors").unwrap();
+        let written = release_adapter(&release, &bundle).unwrap();
+        assert_eq!(manifest_of(&bundle).unwrap(), written);
+        assert_eq!(fs::read(bundle.join("reader/adapter_model.safetensors")).unwrap(), b"factors");
+        let entry = &written.files["reader/adapter_model.safetensors"];
+        assert_eq!((entry.bytes, entry.sha256.as_deref()), (7, Some(&sha256_hex(b"factors")[..])));
+        assert_eq!(written.files.len(), 3);
+        assert!(written.prompt.suffix_as_context && written.prompt.suffix_tokens == 96);
+        assert_eq!(written.quantization.reader_linear, WeightFormat::Q8.into());
+        assert_eq!((written.evaluation, written.self_test), (Value::Null, None));
+        let without = AdapterRelease { suffix_tokens: 0, ..release };
+        assert!(!release_adapter(&without, &bundle).unwrap().prompt.suffix_as_context);
     }
 }

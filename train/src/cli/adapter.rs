@@ -1,4 +1,4 @@
-//! `adapter`.
+//! `adapter`, `release-adapter`.
 
 use std::{
     fs,
@@ -17,6 +17,7 @@ use llavacode_train::{
     model::Model,
     nn::adapter::Adapter,
     random::SplitMix64,
+    release::{AdapterRelease, release_adapter},
     soft::{asking::Asking, table, task::Tasks},
 };
 
@@ -159,5 +160,35 @@ pub(super) fn run(work: &Path, arguments: AdapterArguments) -> Result<()> {
         merged.save(&options.out.join("merged"))?;
     }
     println!("The adapter is in {}.", options.out.display());
+    Ok(())
+}
+
+/// Arguments of `release-adapter`.
+#[derive(Args)]
+pub(super) struct ReleaseArguments {
+    /// Folder in the work folder where the adapter is
+    #[arg(long, default_value = "adapter")]
+    out: PathBuf,
+    /// Folder of the bundle's manifest
+    #[arg(long, default_value = "public/models/smollm2-135m")]
+    bundle: PathBuf,
+    /// Tokens after the cursor that prompts had as context while it learned
+    #[arg(long, default_value_t = 96)]
+    suffix_tokens: usize,
+}
+
+/// Puts the adapter into the bundle.
+pub(super) fn release(work: &Path, arguments: &ReleaseArguments) -> Result<()> {
+    let release = AdapterRelease {
+        folder: work.join(&arguments.out),
+        suffix_tokens: arguments.suffix_tokens,
+        reader_linear: WeightFormat::Q8,
+    };
+    let manifest = release_adapter(&release, &arguments.bundle)?;
+    println!(
+        "{} has an adapter now; make its self-test, and measure it with the steps `lanes`, `worth`, `readers` \
+         and `demo`.",
+        manifest.name
+    );
     Ok(())
 }

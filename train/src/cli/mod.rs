@@ -120,6 +120,8 @@ enum Step {
     Soft(soft::SoftArguments),
     /// Train LoRA for a GGUF file's reader, for the page's prompts
     Adapter(adapter::AdapterArguments),
+    /// Put the adapter into the reader's bundle
+    ReleaseAdapter(adapter::ReleaseArguments),
     /// Measure every lane on held-out packages
     Evaluate(outcome::EvaluateArguments),
     /// Fetch packages newer than every reader and cut tasks from them
@@ -214,6 +216,7 @@ impl Arguments {
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
             Step::Soft(arguments) => soft::train_soft(work, arguments),
             Step::Adapter(arguments) => adapter::run(work, arguments),
+            Step::ReleaseAdapter(arguments) => adapter::release(work, &arguments),
             Step::ReleaseSoft(arguments) => soft::release(work, arguments),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Recent(arguments) => make_recent(work, arguments),

@@ -12,7 +12,7 @@ use clap::Args;
 use llavacode_train::{
     checkpoint::write_whole,
     corpus::{self, Corpus, Manifest, Split},
-    readers::{self, BundleReader, Counts, ReadersReport, document, manifest, table, tasks},
+    readers::{self, Asking, BundleReader, Counts, ReadersReport, document, manifest, table, tasks},
     report,
     samples::{self, CutConfig},
 };
@@ -58,6 +58,10 @@ pub(super) struct ReadersArguments {
     /// Lines that need a name only a chunk has
     #[arg(long, default_value_t = 500)]
     cross_file: usize,
+    /// Lanes to measure, as the report calls them; base and full RAG, with and without token healing, if left
+    /// out
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Only write down what was measured so far
     #[arg(long)]
     report: bool,
@@ -130,12 +134,20 @@ pub(super) fn run_readers(work: &Path, arguments: ReadersArguments) -> Result<()
         );
         readers.push(reader);
     }
+    let only = &arguments.only;
+    for reader in &readers {
+        are_known(only, reader)?;
+    }
+    let lanes = |reader: &BundleReader| match only.is_empty() {
+        true => reader.lanes(),
+        false => those_of(only, reader),
+    };
     let measured = if arguments.report { &[] } else { &tasks[..] };
     let scores = work.join(&arguments.out).join("scores.jsonl");
-    // The samples' mark is long: its beginning tells them from others.
-    let lanes = BundleReader::lanes;
     let tell = |line: &str| println!("{line}");
-    let records = readers::measure(&mut readers, lanes, measured, &mark[..16], &scores, tell)?;
+    // The samples' mark is long: its beginning tells them from others.
+    let mut records = readers::measure(&mut readers, lanes, measured, &mark[..16], &scores, tell)?;
+    records.retain(|record| is_wanted(only, &record.key.lane));
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
     write_down(&found, &arguments.documents)
@@ -171,6 +183,25 @@ pub(super) struct LanesArguments {
     document: PathBuf,
 }
 
+/// Whether a lane is among those asked for; all are if none is named.
+fn is_wanted(only: &[String], lane: &str) -> bool {
+    only.is_empty() || only.iter().any(|only| only == lane)
+}
+
+fn those_of(only: &[String], reader: &BundleReader) -> Vec<Asking> {
+    reader.every_lane().into_iter().filter(|lane| is_wanted(only, lane.name)).collect()
+}
+
+fn are_known(only: &[String], reader: &BundleReader) -> Result<()> {
+    let known = reader.every_lane();
+    let names: Vec<&str> = known.iter().map(|lane| lane.name).collect();
+    for only in only {
+        let name = &reader.name;
+        ensure!(names.contains(&only.as_str()), "{name} has no lane {only}; it has {}", names.join(", "));
+    }
+    Ok(())
+}
+
 /// Tasks whose chunks' soft vectors the control is the mean of.
 const MEAN_OF: usize = 40;
 
@@ -184,18 +215,13 @@ pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
     reader[0].learn_mean(tasks.iter().take(MEAN_OF).map(|task| &task.sample))?;
     let measured = if arguments.report { &[] } else { &tasks[..] };
     let scores = work.join(&arguments.out).join("scores.jsonl");
-    let is_wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
-    for only in &arguments.only {
-        let known = reader[0].every_lane();
-        let names: Vec<&str> = known.iter().map(|lane| lane.name).collect();
-        ensure!(names.contains(&only.as_str()), "there is no lane {only}; there is: {}", names.join(", "));
-    }
-    let lanes =
-        |reader: &BundleReader| reader.every_lane().into_iter().filter(|lane| is_wanted(lane.name)).collect();
+    let only = &arguments.only;
+    are_known(only, &reader[0])?;
+    let lanes = |reader: &BundleReader| those_of(only, reader);
     let tell = |line: &str| println!("{line}");
-    let records = readers::measure(&mut reader, lanes, measured, &mark[..16], &scores, tell)?;
+    let mut records = readers::measure(&mut reader, lanes, measured, &mark[..16], &scores, tell)?;
     // Tasks count that all lanes have done.
-    let records: Vec<_> = records.into_iter().filter(|record| is_wanted(&record.key.lane)).collect();
+    records.retain(|record| is_wanted(only, &record.key.lane));
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
     let mut all = lanes_in(&arguments.json)?;

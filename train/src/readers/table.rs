@@ -62,6 +62,10 @@ pub fn markdown(report: &ReadersReport) -> String {
     text
 }
 
+/// The lanes of the short table, and what the prompt has of the chunks in each.
+const SHORT: [(&str, &str); 3] =
+    [("base", "none"), ("excerpt", "an excerpt of the chunks"), ("full_rag", "the chunks' text")];
+
 /// What text gains each reader, in Markdown: for who reads one table only.
 pub fn short(report: &ReadersReport) -> String {
     let mut text = String::from("| reader | context |");
@@ -80,9 +84,11 @@ pub fn short(report: &ReadersReport) -> String {
     }
     text.push_str(" prompt, tokens |\n|---|---|--:|--:|--:|\n");
     for (reader, sets) in report {
-        for lane in ["base", "full_rag"] {
+        for (lane, context) in SHORT {
             let found = Set::ALL.map(|set| sets.get(set.name()).and_then(|found| found.lanes.get(lane)));
-            let context = if lane == "base" { "none" } else { "chunks as text" };
+            if found.iter().all(Option::is_none) {
+                continue;
+            }
             let _ = write!(text, "| {reader} | {context} |");
             for summary in found {
                 let _ = match summary {

@@ -27,13 +27,24 @@ fn place_each(models: &[Model], store: &Store, page: &Path) -> Result<()> {
         if store.state(model) == State::Here {
             create_parent(&file)?;
             link(&store.path(model), &file)?;
-            index.insert(model.name.into(), json!({ "bytes": model.bytes }));
+            index.insert(model.name.into(), json!({ "bytes": bytes_of(&folder.join(model.name))? }));
         }
     }
     let file = folder.join("index.json");
     create_parent(&file)?;
     fs::write(&file, format!("{:#}\n", Value::from(index)))
         .with_context(|| format!("{} could not be written", file.display()))
+}
+
+/// Bytes of the files that a bundle's manifest names: the model that was fetched, and what the repository adds
+/// to it.
+fn bytes_of(bundle: &Path) -> Result<u64> {
+    let path = bundle.join("bundle.json");
+    let unusable = || format!("{} is no bundle's manifest", path.display());
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(&path).with_context(unusable)?).with_context(unusable)?;
+    let files = manifest["files"].as_object().with_context(unusable)?;
+    files.values().map(|file| file["bytes"].as_u64().with_context(unusable)).sum()
 }
 
 /// The same file under another name where that can be. Not by a symbolic link: a page that is put
@@ -64,6 +75,11 @@ mod tests {
         assert_eq!(index(), json!({}));
         assert!(!file.exists());
 
+        let manifest = page.join("models/small/bundle.json");
+        create_parent(&manifest).unwrap();
+        let adapted = json!({ "files": { "reader/model.gguf": { "bytes": 7 }, "adapter": { "bytes": 5 } } });
+        fs::write(&manifest, adapted.to_string()).unwrap();
+
         let kept = store.path(&models[0]);
         create_parent(&kept).unwrap();
         fs::write(&kept, b"weights").unwrap();
@@ -71,7 +87,7 @@ mod tests {
         for _ in 0..2 {
             place_each(&models, &store, &page).unwrap();
         }
-        assert_eq!(index(), json!({ "small": { "bytes": 7 } }));
+        assert_eq!(index(), json!({ "small": { "bytes": 12 } }));
         assert_eq!(fs::read(&file).unwrap(), b"weights");
         #[cfg(unix)]
         {
@@ -79,6 +95,10 @@ mod tests {
             let inode = |path: &Path| fs::metadata(path).unwrap().ino();
             assert_eq!(inode(&file), inode(&kept), "it was copied");
         }
+
+        fs::write(&manifest, "{}").unwrap();
+        let error = place_each(&models, &store, &page).unwrap_err().to_string();
+        assert!(error.contains("bundle.json is no bundle's manifest"), "{error}");
 
         store.remove(&models[0]).unwrap();
         place_each(&models, &store, &page).unwrap();

@@ -57,7 +57,8 @@ pub struct Known {
 pub enum Place {
     /// It is part of the page.
     BuiltIn,
-    /// A bundle below `models/<id>/`, where set-up puts it beside the page. Its manifest knows its hash.
+    /// A bundle below `models/<id>/`, where set-up puts its weights beside the page. The manifest knows their
+    /// hash.
     Beside,
     /// A GGUF file elsewhere.
     Elsewhere(Published),
@@ -104,7 +105,7 @@ pub const KNOWN: [Known; 5] = [
         id: SMOLLM2,
         name: "SmolLM2-135M",
         license: "Apache-2.0",
-        about: "Reads from left to right and makes good use of retrieved text.",
+        about: "Reads from left to right, with an adapter (LoRA) trained for this page's prompts.",
         shape: shape(30, 576, 576, 192, 1_536, 49_152),
         place: Place::Beside,
     },

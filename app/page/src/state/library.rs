@@ -132,7 +132,8 @@ pub fn files(id: &str, with_encoder: bool, absolute: impl Fn(&str) -> String) ->
         None => vec![ModelFile { url: id.to_owned(), sha256: None }],
         Some(Known { place: Place::BuiltIn, .. }) => Vec::new(),
         Some(Known { place: Place::Beside, .. }) => {
-            // Its hash stands in its manifest, and is compared whenever it is loaded.
+            // Its hash stands in its manifest, and is compared whenever it is loaded. What the page adds to it,
+            // an adapter, is small and may be another tomorrow: that is kept as the page's own files are.
             vec![ModelFile { url: absolute(&format!("models/{id}/reader/model.gguf")), sha256: None }]
         }
         Some(known) => {

@@ -75,7 +75,8 @@ impl Model {
         };
         let size = bytes.len() as u64;
         manifest["files"] = json!({ "reader/model.gguf": { "bytes": size } });
-        // It holds what one file's weights give.
+        // Others run the file as it is: without what the bundle adds to it.
+        manifest["quantization"] = json!({});
         manifest["self_test"] = Value::Null;
         manifest["prompt"]["prefix_tokens"] = json!(1_536);
         manifest["prompt"]["max_new_tokens"] = json!(new_tokens);
