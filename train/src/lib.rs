@@ -16,10 +16,12 @@
 //! | `recent`, `readers` | [`readers`] | any bundle's reader on packages newer than all of them |
 //! | `demo` | [`demo`] | the demo's places, and when a suggestion is held back |
 //!
-//! Pico is trained by the engine in [`nn`]; a projector for any other pair through burn, on any of
+//! Pico is trained by the engine in [`nn`]; what learns beside a reader out of a GGUF file asks it through
+//! [`asking`]; a projector for any other pair through burn, on any of
 //! its devices ([`burn_reader`]; [`estimate`] says what that takes).
 
 pub mod adapter;
+pub mod asking;
 pub mod bags;
 pub mod bench;
 pub mod burn_reader;

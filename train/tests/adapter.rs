@@ -13,11 +13,11 @@ use llavacode_core::{
 };
 use llavacode_train::{
     adapter::{AdapterOptions, Adapting, Shares, export, train},
+    asking::{Asking, cost::cost, task::Tasks},
     gguf::GgufReader,
     model::Model,
     nn::adapter::Adapter,
     random::SplitMix64,
-    soft::{asking::Asking, cost, task::Tasks},
 };
 use safetensors::SafeTensors;
 

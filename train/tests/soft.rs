@@ -9,6 +9,10 @@ use llavacode_core::{
     model::{encoder::Encoder, projector::ProjectorConfig},
 };
 use llavacode_train::{
+    asking::{
+        Asking, Terms,
+        task::{Task, Tasks},
+    },
     gguf::GgufReader,
     model::Model,
     projector::TrainedProjector,
@@ -16,9 +20,7 @@ use llavacode_train::{
     random::SplitMix64,
     soft::{
         Learning, SoftOptions, ValidationSet,
-        asking::{Asking, Terms},
         features::ChunkReader,
-        task::{Task, Tasks},
         teacher::{Kept, Teacher},
         train,
     },

@@ -20,17 +20,16 @@ use llavacode_core::engine::Lane;
 use serde::Serialize;
 
 use crate::{
+    asking::{
+        Asking,
+        cost::{Lanes, cost, table},
+        task::{Task, Tasks},
+    },
     checkpoint::{Checkpoint, fingerprint},
     log::RunLog,
     nn::optimizer::{Optimizer, OptimizerConfig, Schedule},
     random::SplitMix64,
     samples::{Sample, SampleFile},
-    soft::{
-        Lanes,
-        asking::Asking,
-        cost, table,
-        task::{Task, Tasks},
-    },
 };
 
 /// What a run is started with.

@@ -12,13 +12,13 @@ use clap::Args;
 use llavacode_core::config::{PromptConfig, WeightFormat};
 use llavacode_train::{
     adapter::{self, AdapterOptions, Adapting, Shares, export},
+    asking::{Asking, cost::table, task::Tasks},
     corpus::Split,
     gguf::GgufReader,
     model::Model,
     nn::adapter::Adapter,
     random::SplitMix64,
     release::{AdapterRelease, release_adapter},
-    soft::{asking::Asking, table, task::Tasks},
 };
 
 use super::{open_samples, soft::Layout};

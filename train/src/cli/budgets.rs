@@ -10,11 +10,11 @@ use anyhow::Result;
 use clap::Args;
 use llavacode_core::{config::PromptConfig, engine::Lane};
 use llavacode_train::{
+    asking::{Asking, cost::cost, task::Tasks},
     corpus::Split,
     gguf::GgufReader,
     model::Model,
     samples::Sample,
-    soft::{asking::Asking, cost, task::Tasks},
 };
 
 use super::{open_samples, outcome::write_between, soft::Layout};

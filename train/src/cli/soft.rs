@@ -17,6 +17,7 @@ use llavacode_core::{
     weights::sha256_hex,
 };
 use llavacode_train::{
+    asking::{Asking, Terms, task::Tasks},
     corpus::Split,
     gguf::GgufReader,
     model::Model,
@@ -25,9 +26,7 @@ use llavacode_train::{
     release::{SoftRelease, release_soft},
     soft::{
         self, Learning, SoftOptions, ValidationSet,
-        asking::{Asking, Terms},
         features::ChunkReader,
-        task::Tasks,
         teacher::{Kept, Teacher},
     },
 };

@@ -5,7 +5,7 @@
 //! change while the projector learns, so a chunk is read once. The projector is the paper's (arXiv
 //! 2510.19644); its vectors stand where the page puts them, before the file's own text.
 //!
-//! Two kinds of task are learned from ([`task`]): lines to complete, most of them lines that need a
+//! Two kinds of task are learned from ([`asking::task`](crate::asking::task)): lines to complete, most of them lines that need a
 //! name which only a chunk has; and chunks told on from their first line, all chunks' vectors in the
 //! prompt: of these every token teaches where a line has a dozen (xRAG restates too, arXiv 2405.13792,
 //! with one chunk's vector alone).
@@ -13,18 +13,14 @@
 //! | file | holds |
 //! |---|---|
 //! | [`features`] | what the projector reads of a chunk |
-//! | [`task`] | prompts and what is to be predicted behind them |
-//! | [`asking`] | the reader's cross-entropies, and gradients of soft vectors |
 //! | [`teacher`] | what the reader says with the chunks as text, kept on disk |
 //! | [`standard`] | the projector's inputs brought to mean 0 and deviation 1 |
 //! | [`start`] | where the projector begins |
 //! | [`validation`] | the lanes on held-out packages while it learns |
 
-pub mod asking;
 pub mod features;
 pub mod standard;
 mod start;
-pub mod task;
 pub mod teacher;
 mod validation;
 
@@ -35,6 +31,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 
 use crate::{
+    asking::{
+        Asked, Asking, Terms,
+        cost::table,
+        task::{Task, Tasks},
+    },
     checkpoint::{Checkpoint, fingerprint},
     log::RunLog,
     nn::optimizer::{Optimizer, OptimizerConfig, Schedule},
@@ -43,12 +44,10 @@ use crate::{
     samples::{Sample, SampleFile},
 };
 
-use asking::{Asked, Asking, Terms};
 use features::ChunkReader;
 use standard::Standard;
-use task::{Task, Tasks};
 use teacher::Teacher;
-pub use validation::{Cost, Lanes, ValidationSet, cost, table};
+pub use validation::ValidationSet;
 
 /// What a run is started with.
 #[derive(Debug, Clone, Serialize)]
@@ -294,7 +293,7 @@ fn validate(learning: &mut Learning<'_>, standard: &Standard, log: &mut RunLog, 
     };
     let lanes = validation.measure(asking, &mut project)?;
     log.write(&validation::Entry { step, validation: &lanes })?;
-    log.say(&format!("step {step}\n{}", validation::table(&lanes)));
+    log.say(&format!("step {step}\n{}", table(&lanes)));
     Ok(())
 }
 

@@ -2,8 +2,6 @@
 //! chosen by.
 
 use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -12,28 +10,15 @@ use anyhow::{Context, Result};
 use llavacode_core::engine::Lane;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    asking::{Asked, Asking},
-    task::{Task, Tasks},
-};
 use crate::{
+    asking::{
+        Asking,
+        cost::{Lanes, cost},
+        task::{Task, Tasks},
+    },
     checkpoint::write_whole,
     samples::{Sample, SampleFile},
 };
-
-/// What the lanes cost, by kind of line and by lane.
-pub type Lanes = BTreeMap<String, BTreeMap<String, Cost>>;
-
-/// What the true lines cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
-    /// Nats a character: the lines' nats altogether over their characters.
-    pub per_character: f64,
-    /// Nats a token.
-    pub per_token: f64,
-    /// Positions of a prompt, on average.
-    pub positions: f64,
-}
 
 /// A line of the log.
 #[derive(Serialize)]
@@ -132,18 +117,6 @@ impl ValidationSet {
     }
 }
 
-/// What tasks cost with these soft vectors.
-pub fn cost(asking: &mut Asking, tasks: &[Task], vectors: &[f32]) -> Cost {
-    let Asked { nats, .. } = asking.ask(tasks, vectors, None);
-    let nats: f64 = nats.iter().sum();
-    let sum = |of: fn(&Task) -> usize| tasks.iter().map(of).sum::<usize>().max(1) as f64;
-    Cost {
-        per_character: nats / sum(|task| task.characters),
-        per_token: nats / sum(|task| task.sequence.targets.len()),
-        positions: sum(|task| task.sequence.prompt) / tasks.len().max(1) as f64,
-    }
-}
-
 fn repeated_mean(vectors: &[f32], width: usize) -> Vec<f32> {
     let count = (vectors.len() / width.max(1)).max(1);
     let mut mean = vec![0.0; width];
@@ -151,23 +124,6 @@ fn repeated_mean(vectors: &[f32], width: usize) -> Vec<f32> {
         mean.iter_mut().zip(vector).for_each(|(mean, &x)| *mean += x / count as f32);
     }
     mean.repeat(count)
-}
-
-/// A table for a person.
-pub fn table(lanes: &Lanes) -> String {
-    let mut text = String::from(
-        "| lines | lane | nats a character | nats a token | positions |\n|---|---|--:|--:|--:|\n",
-    );
-    for (kind, lanes) in lanes {
-        for (lane, cost) in lanes {
-            let _ = writeln!(
-                text,
-                "| {kind} | {lane} | {:.4} | {:.4} | {:.0} |",
-                cost.per_character, cost.per_token, cost.positions
-            );
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use llavacode_core::{config::PromptConfig, engine::Lane, prompt::PromptBuilder, tokenize::Tokenizer};
 
-use super::teacher::Taught;
+use super::taught::Taught;
 use crate::{
     prompts::{Sequence, Target, prompt_of},
     random::SplitMix64,

@@ -1,5 +1,14 @@
-//! What the frozen reader says of tasks: their cross-entropies, and the gradients of soft vectors, or of the
+//! What a frozen reader says of lines: their cross-entropies, and the gradients of soft vectors, or of the
 //! factors of an adapter.
+//!
+//! | file | holds |
+//! |---|---|
+//! | this | the reader |
+//! | [`task`] | prompts and what is to be predicted behind them |
+//! | [`taught`] | what a teacher says of a line |
+//! | [`cost`] | nats of many lines, by lane |
+//!
+//! Terms of the loss:
 //!
 //! | term | of |
 //! |---|---|
@@ -7,14 +16,18 @@
 //! | KL | the teacher's likeliest tokens, all others as one, against the pupil's |
 //! | hidden states | `‖pupil − teacher‖² / ‖teacher‖²` after the final norm, token by token |
 
+pub mod cost;
+pub mod task;
+pub mod taught;
+
 use std::sync::{Arc, Mutex};
 
 use llavacode_core::tokenize::Tokenizer;
 use serde::Serialize;
 
-use super::{
+use self::{
     task::Task,
-    teacher::{TOP, Taught},
+    taught::{TOP, Taught},
 };
 use crate::{
     frozen::places_by_target,
