@@ -18,6 +18,7 @@ use llavacode_train::{
     model::Model,
     nn::adapter::Adapter,
     random::SplitMix64,
+    samples::Sample,
 };
 use safetensors::SafeTensors;
 
@@ -55,7 +56,7 @@ fn adapted(reader: &GgufReader) -> Asking {
 }
 
 #[test]
-fn what_the_file_says_is_learned_from_and_what_chunks_say_is_not() {
+fn what_stands_before_the_cursor_is_learned_from_and_what_is_context_is_not() {
     let reader = reader();
     let tasks = tasks(&reader);
     let folder = tempfile::tempdir().expect("a folder");
@@ -63,7 +64,10 @@ fn what_the_file_says_is_learned_from_and_what_chunks_say_is_not() {
     let (base, text) =
         (tasks.with_text(Lane::Base, &sample, 0.25), tasks.with_text(Lane::FullRag, &sample, 0.25));
     let weighs = |weight: f32| base.targets.iter().filter(|target| target.weight == weight).count();
-    assert_eq!(weighs(0.25), base.prompt - 1, "all of the prompt but its first token");
+    let without = Sample { suffix: String::new(), ..sample.clone() };
+    let alone = tasks.with_text(Lane::Base, &without, 0.25).prompt;
+    assert!(base.prompt > alone, "what stands after the cursor is read");
+    assert_eq!(weighs(0.25), alone - 1, "and what stands before it is told, but for its first token");
     assert_eq!(weighs(1.0), base.tokens.len() - base.prompt);
     assert!(text.prompt > base.prompt);
     let tokens = |of: &[llavacode_train::prompts::Target]| of.iter().map(|t| t.token).collect::<Vec<_>>();

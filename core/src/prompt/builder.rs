@@ -192,11 +192,11 @@ impl PromptBuilder {
             }
             Layout::Causal { blank_line } => {
                 self.push_context(&mut prompt, lane, local, chunks);
-                prompt.local_start = prompt.prompt_tokens;
                 if !after.is_empty() {
                     let line = self.path_line(&format!("{path}, after the cursor"));
                     self.push_text(&mut prompt, &[&line, after.as_slice(), blank_line].concat());
                 }
+                prompt.local_start = prompt.prompt_tokens;
                 self.push_text(&mut prompt, &[&self.path_line(path), before.as_slice()].concat());
             }
         }

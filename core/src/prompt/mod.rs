@@ -105,7 +105,8 @@ pub struct Prompt {
     pub prompt_tokens: usize,
     /// Soft tokens among them.
     pub soft_tokens: usize,
-    /// Where the text around the cursor begins: behind the retrieved context, where that stands before it.
+    /// Where the text around the cursor begins: behind the context that stands before it. What stands after the
+    /// cursor is part of that context where a causal prompt has it.
     pub local_start: usize,
     /// How many of the chunks given stand in the prompt: the best ones.
     pub chunks: usize,

@@ -46,6 +46,9 @@ fn a_causal_prompt_may_have_what_stands_after_the_cursor_as_context() {
     let text = |suffix| shown(&builder(config.clone()).build_at(Lane::Base, cursor("x = ", suffix), &[]));
     assert_eq!(text("1\ny = 2"), "# own.py, after the cursor\n1\ny = 2\n\n# own.py\nx = ");
     assert_eq!(text(""), "# own.py\nx = ");
+    let prompt = builder(config.clone()).build_at(Lane::Base, cursor("x = ", "1\ny = 2"), &[]);
+    let alone = builder(config.clone()).build_at(Lane::Base, cursor("x = ", ""), &[]);
+    assert_eq!(prompt.prompt_tokens - prompt.local_start, alone.prompt_tokens, "it is context");
     let long = "z = 3\n".repeat(2000);
     let prompt = builder(config.clone()).build_at(Lane::Base, cursor(&long, &long), &[]);
     assert!(prompt.prompt_tokens <= builder(config).max_prompt_tokens(), "{}", prompt.prompt_tokens);

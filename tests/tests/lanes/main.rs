@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use llavacode_core::{
     Error,
     bundle::{MANIFEST, PROJECTOR, XRAG_PROJECTOR},
-    config::{BundleManifest, FileEntry, PromptConfig, WeightFormat},
+    config::{BundleManifest, FileEntry, PromptConfig, PromptStyle, WeightFormat},
     engine::{
         CancelFlag, ChunkSpan, Completion, CompletionEvent, CompletionRequest, Engine, Lane, NativeHost,
         Place, PromptPart,

@@ -75,6 +75,40 @@ async fn where_other_chunks_are_found_the_text_before_the_cursor_is_moved() {
 }
 
 #[tokio::test]
+async fn where_other_text_stands_after_the_cursor_that_before_it_is_moved() {
+    const REREAD: usize = 16;
+    const SUFFIX: usize = 24;
+    let mut page = Page::open(bundle(None, |prompt| {
+        with_every_lane(prompt);
+        prompt.style = Some(PromptStyle::Causal);
+        prompt.suffix_as_context = true;
+        prompt.suffix_tokens = SUFFIX;
+        prompt.reread_tokens = REREAD;
+    }))
+    .await;
+    let lines: Vec<String> = (0..30).map(|n| format!("circle_{n} = Circle()\n")).collect();
+    // At the end of a line, as if one had gone there by a key.
+    let at = |line: usize| {
+        let text = lines[..=line].concat();
+        let after = format!("\n{}", lines[line + 1..].concat());
+        let cursor = CompletionRequest::at("main.py", text.trim_end(), &after);
+        CompletionRequest { cold: false, ..cursor }
+    };
+    for lane in [Lane::Base, Lane::Excerpt] {
+        let first = page.complete(lane, &at(20)).await.expect("it completes");
+        let moved = page.complete(lane, &at(23)).await.expect("it completes");
+        let new = moved.prompt_tokens.saturating_sub(first.prompt_tokens);
+        let read = moved.prompt_tokens - moved.reused_tokens;
+        // What stands after the cursor, the excerpt, the lines that are new.
+        assert!(
+            read < SUFFIX + 40 + REREAD + new + 32,
+            "{lane:?}: {read} of {} were read",
+            moved.prompt_tokens
+        );
+    }
+}
+
+#[tokio::test]
 async fn text_is_moved_only_where_a_bundle_asks_for_it() {
     let mut page = Page::open(bundle(None, with_every_lane)).await;
     let text = "circle = Circle()\n".repeat(20);
