@@ -15,6 +15,7 @@ use llavacode_train::{
     },
     gguf::GgufReader,
     model::Model,
+    nn::adapter::Adapter,
     projector::TrainedProjector,
     prompts::Sequence,
     random::SplitMix64,
@@ -208,50 +209,65 @@ fn features_are_what_the_engine_gives_of_the_same_parts() {
     assert!(off < 0.05 * mean, "{off} of {mean}");
 }
 
+/// Trains for so many steps, the reader with an adapter that learns along if one is wanted; gives the
+/// projector's parameters and the adapter's factors.
+fn trained(folder: &Path, name: &str, steps: u64, along: bool) -> [Vec<f32>; 2] {
+    let samples = samples(folder);
+    let reader = reader();
+    let mut model = Model::of_reader(&reader.reader).expect("a tied head");
+    let [tasks, held_out, lines, text] = [0; 4].map(|_| tasks(&reader));
+    let kept = Kept::open(&folder.join("teacher.bin")).expect("a file");
+    let teacher = (!along).then(|| Teacher { text, mark: "tiny".into(), kept });
+    let base = vec![("none".to_owned(), Lane::Base, lines)];
+    let chunks = chunk_reader(&reader, &model, usize::MAX);
+    if along {
+        adapt(&mut model);
+    }
+    let mut asking = Asking::new(model, Arc::clone(&reader.tokenizer), 2, 64);
+    let form = ProjectorConfig::two_layer(chunks.width(), asking.hidden());
+    let projector = TrainedProjector::init(form, asking.embedding_scale(), &mut SplitMix64::new(3));
+    let before = [projector.parameters.clone(), asking.factors_mut().to_vec()];
+    let options = SoftOptions {
+        out: folder.join(name),
+        samples: "test".into(),
+        reader: "tiny".into(),
+        depths: vec![0, 1],
+        seed: 5,
+        steps,
+        lines: 2,
+        needing: 0.5,
+        restated: 1,
+        restating: 0.5,
+        terms: if along { Terms::default() } else { Terms { kl: 0.5, hidden: 0.2 } },
+        by_gain: !along,
+        pass_on: true,
+        rate: 1e-2,
+        // No fall: its place depends on the run's length.
+        decay: 0.0,
+        checkpoint_every: 2,
+        validate_every: 3,
+    };
+    let kept_lanes = folder.join("validation.json");
+    let validation = ValidationSet::new(&samples, 2, held_out, base, (&kept_lanes, "tiny")).expect("a set");
+    let mut learning = Learning { asking, chunks, projector, tasks: &tasks, teacher, validation };
+    train(&mut learning, &samples, &options).expect("trained");
+    let after = [learning.projector.parameters, learning.asking.factors_mut().to_vec()];
+    assert!(after[0] != before[0]);
+    assert_eq!(after[1] != before[1], along);
+    after
+}
+
+/// Thin products that change nothing yet.
+fn adapt(model: &mut Model) {
+    let adapter = Adapter::new(&model.decoder.shape, &model.decoder.layout, 2, 2.0);
+    model.parameters.extend(adapter.init::<f32>(&mut SplitMix64::new(6)));
+    model.decoder.adapt(adapter);
+}
+
 #[test]
 fn a_resumed_run_is_the_unbroken_one() {
     let folder = tempfile::tempdir().expect("a folder");
-    let samples = samples(folder.path());
-    let run = |name: &str, steps: u64| {
-        let reader = reader();
-        let model = Model::of_reader(&reader.reader).expect("a tied head");
-        let [tasks, held_out, lines, text] = [0; 4].map(|_| tasks(&reader));
-        let kept = Kept::open(&folder.path().join("teacher.bin")).expect("a file");
-        let teacher = Some(Teacher { text, mark: "tiny".into(), kept });
-        let base = vec![("none".to_owned(), Lane::Base, lines)];
-        let chunks = chunk_reader(&reader, &model, usize::MAX);
-        let asking = Asking::new(model, Arc::clone(&reader.tokenizer), 2, 64);
-        let form = ProjectorConfig::two_layer(chunks.width(), asking.hidden());
-        let projector = TrainedProjector::init(form, asking.embedding_scale(), &mut SplitMix64::new(3));
-        let before = projector.parameters.clone();
-        let options = SoftOptions {
-            out: folder.path().join(name),
-            samples: "test".into(),
-            reader: "tiny".into(),
-            depths: vec![0, 1],
-            seed: 5,
-            steps,
-            lines: 2,
-            needing: 0.5,
-            restated: 1,
-            restating: 0.5,
-            terms: Terms { kl: 0.5, hidden: 0.2 },
-            by_gain: true,
-            pass_on: true,
-            rate: 1e-2,
-            // No fall: its place depends on the run's length.
-            decay: 0.0,
-            checkpoint_every: 2,
-            validate_every: 3,
-        };
-        let kept_lanes = folder.path().join("validation.json");
-        let validation =
-            ValidationSet::new(&samples, 2, held_out, base, (&kept_lanes, "tiny")).expect("a set");
-        let mut learning = Learning { asking, chunks, projector, tasks: &tasks, teacher, validation };
-        train(&mut learning, &samples, &options).expect("trained");
-        assert!(learning.projector.parameters != before);
-        learning.projector.parameters
-    };
+    let run = |name: &str, steps: u64| trained(folder.path(), name, steps, false);
     let unbroken = run("unbroken", 6);
     run("broken", 4);
     assert_eq!(run("broken", 6), unbroken);
@@ -267,4 +283,42 @@ fn a_resumed_run_is_the_unbroken_one() {
         assert!(first[lane]["per_character"].as_f64().is_some_and(|nats| nats > 0.0), "{lane}: {first}");
     }
     assert!(folder.path().join("broken/projector.safetensors").exists());
+}
+
+#[test]
+fn an_adapter_learns_along_and_its_run_resumes_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |name: &str, steps: u64| trained(folder.path(), name, steps, true);
+    let unbroken = run("unbroken", 6);
+    run("broken", 4);
+    assert_eq!(run("broken", 6), unbroken);
+    assert!(folder.path().join("broken/adapter_model.safetensors").exists());
+}
+
+#[test]
+fn gradients_of_factors_agree_with_finite_differences_where_vectors_are_read() {
+    let reader = reader();
+    let mut model = Model::of_reader(&reader.reader).expect("a tied head");
+    adapt(&mut model);
+    let tasks = tasks(&reader);
+    let folder = tempfile::tempdir().expect("a folder");
+    let line = tasks.compressed(&samples(folder.path()).get(3).expect("a sample")).weighing(0.7);
+    let mut asking = Asking::new(model, Arc::clone(&reader.tokenizer), 2, 64);
+    let mut random = SplitMix64::new(82);
+    let scale = asking.embedding_scale();
+    let vectors: Vec<f32> = (0..2 * asking.hidden()).map(|_| (scale * random.normal()) as f32).collect();
+    asking.factors_mut().iter_mut().for_each(|factor| *factor += 0.1 * random.normal() as f32);
+    let asked = [line];
+    let gradient = asking.ask(&asked, &vectors, Some(Terms::default())).d_factors;
+    let length = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
+    assert!(length > 0.0);
+    let mut value = |step: f32| {
+        asking.factors_mut().iter_mut().zip(&gradient).for_each(|(x, g)| *x += step * g / length);
+        let nats = asking.ask(&asked, &vectors, None).nats[0];
+        asking.factors_mut().iter_mut().zip(&gradient).for_each(|(x, g)| *x -= step * g / length);
+        0.7 * nats
+    };
+    let difference = (value(0.01) - value(-0.01)) / 0.02;
+    let error = (difference - f64::from(length)).abs() / f64::from(length);
+    assert!(error < 0.02, "{length} but finite differences {difference}");
 }

@@ -9,11 +9,13 @@
 //! | file | holds |
 //! |---|---|
 //! | this | the run |
+//! | [`factors`] | the factors and what moves them |
 //! | [`export`] | the factors as PEFT's files, and the model with them added |
 
 pub mod export;
+pub mod factors;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Result, ensure};
 use llavacode_core::engine::Lane;
@@ -27,10 +29,12 @@ use crate::{
     },
     checkpoint::{Checkpoint, fingerprint},
     log::RunLog,
-    nn::optimizer::{Optimizer, OptimizerConfig, Schedule},
+    nn::optimizer::{OptimizerConfig, Schedule},
     random::SplitMix64,
     samples::{Sample, SampleFile},
 };
+
+use factors::Factors;
 
 /// What a run is started with.
 #[derive(Debug, Clone, Serialize)]
@@ -126,22 +130,19 @@ struct Validation<'a> {
 /// If files cannot be read or written, the checkpoint is of another run or damaged, or the reader has no
 /// adapter.
 pub fn train(adapting: &mut Adapting<'_>, samples: &SampleFile, options: &AdapterOptions) -> Result<()> {
-    let Some(adapter) = adapting.asking.model().decoder.adapter().cloned() else {
+    let adam =
+        OptimizerConfig { muon: false, weight_decay: 0.01, variance: 0.98, ..OptimizerConfig::default() };
+    let Some(mut factors) = Factors::of(&adapting.asking, adam) else {
         anyhow::bail!("the reader has no adapter to train");
     };
     ensure!(options.lines > 0, "a step without lines teaches nothing");
-    let adam =
-        OptimizerConfig { muon: false, weight_decay: 0.01, variance: 0.98, ..OptimizerConfig::default() };
-    let mut optimizer = Optimizer::new(adapter.len, adam);
-    let mark = fingerprint(&(options, adapter.rank, adapter.scale, adapter.len))?;
+    let (rank, scale, len) = factors.form();
+    let mark = fingerprint(&(options, rank, scale, len))?;
     let folder = options.out.join("checkpoint");
     if let Some(mut checkpoint) = Checkpoint::load(&folder, &mark)? {
-        adapting.asking.factors_mut().copy_from_slice(&checkpoint.take("factors", adapter.len)?);
-        optimizer.momentum = checkpoint.take("momentum", adapter.len)?;
-        optimizer.variance = checkpoint.take("variance", adapter.len)?;
-        optimizer.step = checkpoint.step;
+        factors.restore(&mut adapting.asking, &mut checkpoint)?;
     }
-    let first = optimizer.step;
+    let first = factors.step();
     let schedule = Schedule { peak: options.rate, warm_up: 20, steps: options.steps, decay: options.decay };
     let mut log = RunLog::open(&options.out, first, options.steps)?;
     if first == 0 {
@@ -158,8 +159,7 @@ pub fn train(adapting: &mut Adapting<'_>, samples: &SampleFile, options: &Adapte
         }
         let tokens = drawn.iter().map(|sequence| sequence.tokens.len()).sum();
         let (loss, gradients) = adapting.asking.adapt(&drawn);
-        let values = adapting.asking.factors_mut();
-        let gradient = optimizer.update(&adapter.tensors, values, &gradients, schedule.at(step));
+        let gradient = factors.update(&mut adapting.asking, &gradients, schedule.at(step));
 
         let done = step + 1;
         let seconds = since.elapsed().as_secs_f64();
@@ -168,12 +168,7 @@ pub fn train(adapting: &mut Adapting<'_>, samples: &SampleFile, options: &Adapte
         log.step(done, &format!("loss {loss:.3}  {:.0} tokens/s", tokens as f64 / seconds));
         let last = done == options.steps;
         if done % options.checkpoint_every == 0 || last {
-            let vectors = [
-                ("factors", adapting.asking.factors_mut().to_vec()),
-                ("momentum", optimizer.momentum.clone()),
-                ("variance", optimizer.variance.clone()),
-            ];
-            let vectors = BTreeMap::from(vectors.map(|(name, values)| (String::from(name), values)));
+            let vectors = factors.vectors(&mut adapting.asking).into();
             Checkpoint { step: done, fingerprint: mark.clone(), vectors }.save(&folder)?;
         }
         if done % options.validate_every == 0 || last {

@@ -62,6 +62,8 @@ pub struct Asked {
     pub nats: Vec<f64>,
     /// Gradient of the weighted sum, like the vectors; empty where it was not asked for.
     pub d_vectors: Vec<f32>,
+    /// The same for the factors of the model's adapter; empty without one.
+    pub d_factors: Vec<f32>,
 }
 
 impl Asking {
@@ -89,16 +91,17 @@ impl Asking {
 
     /// Asks for every task; `vectors` are `[n, hidden]`. With `terms` it gives gradients too.
     ///
-    /// What stands before the first soft vector has no gradient to give, and the weights need none.
+    /// The weights need none, but for an adapter's.
     pub fn ask(&mut self, tasks: &[Task], vectors: &[f32], terms: Option<Terms>) -> Asked {
         let sequences: Vec<Sequence> = tasks.iter().map(|task| task.sequence.clone()).collect();
         let batches = micro_batches(&sequences, &[], self.micro_batch);
         let (decoder, parameters) = (&self.model.decoder, &self.model.parameters);
         let tokenizer = &self.tokenizer;
         let nats = Mutex::new(vec![0.0; tasks.len()]);
-        let wanted = if terms.is_some() { vectors.len() } else { 0 };
-        let (_, d_vectors) = self.workers.run(&batches, wanted, |micro, worker| {
-            let (tape, d_vectors) = (&mut worker.scratch, &mut worker.gradients);
+        let factors = decoder.adapter().map_or(0, |adapter| adapter.len);
+        let wanted = if terms.is_some() { vectors.len() + factors } else { 0 };
+        let (_, gradients) = self.workers.run(&batches, wanted, |micro, worker| {
+            let tape = &mut worker.scratch;
             decoder.forward(parameters, micro.input(vectors), tape);
             let places = places_by_target(micro);
             let mut found = vec![0.0; micro.targets.len()];
@@ -120,7 +123,9 @@ impl Asking {
                     let d_states = d_distance(&states, tasks, &places, micro, hidden);
                     decoder.normed_rows_backward(parameters, &rows, &d_states, tape, None);
                 }
-                decoder.backward(parameters, micro.input(vectors), tape, None, d_vectors);
+                let (d_vectors, d_factors) = worker.gradients.split_at_mut(vectors.len());
+                let d_factors = (factors > 0).then_some(d_factors);
+                decoder.backward(parameters, micro.input(vectors), tape, d_factors, d_vectors);
             } else {
                 for (at, row) in rows.iter().enumerate() {
                     judge(at, &mut decoder.logits(parameters, &[*row], tape), 0.0);
@@ -131,8 +136,9 @@ impl Asking {
             }
             [0.0]
         });
-        let d_vectors = if terms.is_some() { d_vectors.to_vec() } else { Vec::new() };
-        Asked { nats: nats.into_inner().unwrap_or_default(), d_vectors }
+        let (d_vectors, d_factors) = gradients.split_at(vectors.len().min(gradients.len()));
+        let (d_vectors, d_factors) = (d_vectors.to_vec(), d_factors.to_vec());
+        Asked { nats: nats.into_inner().unwrap_or_default(), d_vectors, d_factors }
     }
 }
 

@@ -21,6 +21,7 @@ use llavacode_train::{
     corpus::Split,
     gguf::GgufReader,
     model::Model,
+    nn::adapter::Adapter,
     projector::TrainedProjector,
     random::SplitMix64,
     release::{SoftRelease, release_soft},
@@ -79,6 +80,12 @@ pub(super) struct SoftArguments {
     /// Weigh lines by how much text helps them
     #[arg(long)]
     by_gain: bool,
+    /// Rows of the thin matrices of an adapter that learns along; the reader stays as it is without them
+    #[arg(long, default_value_t = 0)]
+    rank: usize,
+    /// What their product is multiplied by, times the rank
+    #[arg(long, default_value_t = 32.0)]
+    alpha: f64,
     #[arg(long, default_value_t = 2e-4)]
     rate: f64,
     /// Share of the run over which the rate falls to nothing
@@ -204,7 +211,12 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
         ("text_128".to_owned(), Lane::FullRag, text(128)?),
     ];
     let terms = Terms { kl: arguments.kl, hidden: arguments.hidden };
-    let teacher = match arguments.by_gain || terms != Terms::default() {
+    let with_teacher = arguments.by_gain || terms != Terms::default();
+    ensure!(
+        !with_teacher || arguments.rank == 0,
+        "a reader that learns along (--rank) is no teacher: leave out --kl, --hidden and --by-gain"
+    );
+    let teacher = match with_teacher {
         true => Some(Teacher {
             text: lay_out(PromptConfig { prefix_tokens: arguments.prefix_tokens, ..prompt.clone() })?,
             mark: format!("{named} {} {prompt:?}", arguments.prefix_tokens),
@@ -229,6 +241,13 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
         (threads, arguments.micro_batch),
         FEATURE_ROOM,
     );
+    // The encoder stays as it is.
+    if arguments.rank > 0 {
+        let scale = arguments.alpha / arguments.rank as f64;
+        let adapter = Adapter::new(&model.decoder.shape, &model.decoder.layout, arguments.rank, scale);
+        model.parameters.extend(adapter.init::<f32>(&mut SplitMix64::new(arguments.seed)));
+        model.decoder.adapt(adapter);
+    }
     let asking = Asking::new(model, Arc::clone(&tokenizer), threads, arguments.micro_batch);
     let form = ProjectorConfig::three_layer(chunks.width(), asking.hidden());
     let mut random = SplitMix64::new(arguments.seed);

@@ -1,4 +1,5 @@
-//! Step `soft`: soft tokens for a reader that stays as it is, out of a GGUF file.
+//! Step `soft`: soft tokens for a reader that stays as it is, out of a GGUF file; or, to see what is lost
+//! by that, for one with an adapter that learns along.
 //!
 //! The encoder is the reader itself: its first layers' hidden states of a chunk, pooled over each part
 //! of its lines ([`features`]; mean pooling beats compression tokens, arXiv 2510.20797). They do not
@@ -24,13 +25,14 @@ mod start;
 pub mod teacher;
 mod validation;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Result, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 
 use crate::{
+    adapter::{export, factors::Factors},
     asking::{
         Asked, Asking, Terms,
         cost::table,
@@ -95,7 +97,7 @@ pub struct SoftOptions {
 
 /// What learns, and from what.
 pub struct Learning<'a> {
-    /// Frozen.
+    /// Frozen, but for an adapter where its decoder has one.
     pub asking: Asking,
     /// Frozen.
     pub chunks: ChunkReader,
@@ -138,8 +140,13 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
     let adam =
         OptimizerConfig { muon: false, weight_decay: 0.01, variance: 0.98, ..OptimizerConfig::default() };
     let mut optimizer = Optimizer::new(learning.projector.parameters.len(), adam);
+    let mut factors = Factors::of(&learning.asking, adam);
     let form = &learning.projector.config;
-    let mark = fingerprint(&(options, &form.widths, form.norm, learning.tasks.soft_tokens()))?;
+    let settings = (options, &form.widths, form.norm, learning.tasks.soft_tokens());
+    let mark = match &factors {
+        Some(factors) => fingerprint(&(settings, factors.form()))?,
+        None => fingerprint(&settings)?,
+    };
     let folder = options.out.join("checkpoint");
     let standard = match Checkpoint::load(&folder, &mark)? {
         Some(mut checkpoint) => {
@@ -148,6 +155,9 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
             optimizer.momentum = checkpoint.take("projector.momentum", len)?;
             optimizer.variance = checkpoint.take("projector.variance", len)?;
             optimizer.step = checkpoint.step;
+            if let Some(factors) = &mut factors {
+                factors.restore(&mut learning.asking, &mut checkpoint)?;
+            }
             let width = learning.chunks.width();
             Standard {
                 mean: checkpoint.take("mean", width)?,
@@ -172,7 +182,7 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
         let vectors = standard.sized(values(pass.output.clone()));
         let squares: f64 = vectors.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
         let size = (squares / vectors.len() as f64).sqrt() / f64::from(standard.size);
-        let Asked { nats, d_vectors } = learning.asking.ask(&tasks, &vectors, Some(options.terms));
+        let Asked { nats, d_vectors, d_factors } = learning.asking.ask(&tasks, &vectors, Some(options.terms));
         let [rows, width] = pass.output.dims();
         let pull = Tensor::<2>::from_data(TensorData::new(standard.sized(d_vectors), [rows, width]), &device);
         // Its gradient for the output is the reader's.
@@ -181,6 +191,9 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
         let tensors = learning.projector.tensors.clone();
         let rate = schedule.at(step);
         let gradient = optimizer.update(&tensors, &mut learning.projector.parameters, &gradients, rate);
+        if let Some(factors) = &mut factors {
+            factors.update(&mut learning.asking, &d_factors, rate);
+        }
 
         let done = step + 1;
         let mean = |of: &[Task], nats: &[f64]| {
@@ -197,7 +210,7 @@ pub fn train(learning: &mut Learning<'_>, samples: &SampleFile, options: &SoftOp
         log.step(done, &format!("lines {lines:.3}  restated {restated:.3}"));
         let last = done == options.steps;
         if done % options.checkpoint_every == 0 || last {
-            save(learning, &standard, &optimizer, &mark, options)?;
+            save(learning, &standard, (&optimizer, factors.as_ref()), &mark, options)?;
         }
         if done % options.validate_every == 0 || last {
             validate(learning, &standard, &mut log, done)?;
@@ -298,9 +311,9 @@ fn validate(learning: &mut Learning<'_>, standard: &Standard, log: &mut RunLog, 
 }
 
 fn save(
-    learning: &Learning<'_>,
+    learning: &mut Learning<'_>,
     standard: &Standard,
-    optimizer: &Optimizer,
+    (optimizer, factors): (&Optimizer, Option<&Factors>),
     mark: &str,
     options: &SoftOptions,
 ) -> Result<()> {
@@ -311,7 +324,11 @@ fn save(
         ("mean", &standard.mean),
         ("deviation", &standard.deviation),
     ];
-    let vectors = parts.map(|(name, values)| (name.to_owned(), values.clone())).into();
+    let mut vectors = BTreeMap::from(parts.map(|(name, values)| (name.to_owned(), values.clone())));
+    if let Some(factors) = factors {
+        vectors.extend(factors.vectors(&mut learning.asking));
+        export::save(learning.asking.model(), &options.out)?;
+    }
     let checkpoint = Checkpoint { step: optimizer.step, fingerprint: mark.into(), vectors };
     checkpoint.save(&options.out.join("checkpoint"))?;
     standard.fold(&learning.projector).save(&options.out.join("projector.safetensors"))
