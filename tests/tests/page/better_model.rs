@@ -23,9 +23,10 @@ fn with_smollm2(name: &str) -> Result<Option<Site>> {
     let manifest: serde_json::Value = serde_json::from_slice(&site.read("models/smollm2-135m/bundle.json")?)?;
     let files = manifest["files"].as_object().context("the manifest names no files")?;
     let bytes: u64 = files.values().filter_map(|file| file["bytes"].as_u64()).sum();
-    let index = format!(r#"{{"smollm2-135m": {{"bytes": {bytes}}}}}"#);
+    let linear = &manifest["quantization"]["reader_linear"];
+    let index = serde_json::json!({ "smollm2-135m": { "bytes": bytes, "reader_linear": linear } });
     let site = site
-        .replace("models/index.json", index.into_bytes())
+        .replace("models/index.json", index.to_string().into_bytes())
         .replace("models/smollm2-135m/reader/model.gguf", weights);
     Ok(Some(site))
 }
@@ -50,6 +51,11 @@ async fn pico_answers_first_and_smollm2_takes_over_without_a_flicker() -> Result
             ensure!(shown != hidden, "{lane} is shown: {shown}");
         }
         page.screenshot("takes-over").await?;
+        let (takes, told) = (page.text("memory").await?, page.text("model-smollm2-135m").await?);
+        ensure!(
+            told.contains(&format!("Needs {takes} of memory")),
+            "it takes {takes}, and the page told: {told}"
+        );
 
         // It is on this device now: without a server it takes over again.
         page.wait_until_kept().await?;

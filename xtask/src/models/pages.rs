@@ -27,7 +27,7 @@ fn place_each(models: &[Model], store: &Store, page: &Path) -> Result<()> {
         if store.state(model) == State::Here {
             create_parent(&file)?;
             link(&store.path(model), &file)?;
-            index.insert(model.name.into(), json!({ "bytes": bytes_of(&folder.join(model.name))? }));
+            index.insert(model.name.into(), entry(&folder.join(model.name))?);
         }
     }
     let file = folder.join("index.json");
@@ -36,15 +36,21 @@ fn place_each(models: &[Model], store: &Store, page: &Path) -> Result<()> {
         .with_context(|| format!("{} could not be written", file.display()))
 }
 
-/// Bytes of the files that a bundle's manifest names: the model that was fetched, and what the repository adds
-/// to it.
-fn bytes_of(bundle: &Path) -> Result<u64> {
+/// What the index says of a bundle: bytes of the files that its manifest names, which are the model that was
+/// fetched and what the repository adds to it, and the format that the reader's matrices are kept in, where the
+/// manifest chooses one.
+fn entry(bundle: &Path) -> Result<Value> {
     let path = bundle.join("bundle.json");
     let unusable = || format!("{} is no bundle's manifest", path.display());
     let manifest: Value =
         serde_json::from_slice(&fs::read(&path).with_context(unusable)?).with_context(unusable)?;
     let files = manifest["files"].as_object().with_context(unusable)?;
-    files.values().map(|file| file["bytes"].as_u64().with_context(unusable)).sum()
+    let bytes: u64 =
+        files.values().map(|file| file["bytes"].as_u64().with_context(unusable)).sum::<Result<_>>()?;
+    Ok(match &manifest["quantization"]["reader_linear"] {
+        Value::String(format) => json!({ "bytes": bytes, "reader_linear": format }),
+        _ => json!({ "bytes": bytes }),
+    })
 }
 
 /// The same file under another name where that can be. Not by a symbolic link: a page that is put
@@ -77,7 +83,8 @@ mod tests {
 
         let manifest = page.join("models/small/bundle.json");
         create_parent(&manifest).unwrap();
-        let adapted = json!({ "files": { "reader/model.gguf": { "bytes": 7 }, "adapter": { "bytes": 5 } } });
+        let files = json!({ "reader/model.gguf": { "bytes": 7 }, "adapter": { "bytes": 5 } });
+        let adapted = json!({ "files": files, "quantization": { "reader_linear": "q8" } });
         fs::write(&manifest, adapted.to_string()).unwrap();
 
         let kept = store.path(&models[0]);
@@ -87,6 +94,9 @@ mod tests {
         for _ in 0..2 {
             place_each(&models, &store, &page).unwrap();
         }
+        assert_eq!(index(), json!({ "small": { "bytes": 12, "reader_linear": "q8" } }));
+        fs::write(&manifest, json!({ "files": files }).to_string()).unwrap();
+        place_each(&models, &store, &page).unwrap();
         assert_eq!(index(), json!({ "small": { "bytes": 12 } }));
         assert_eq!(fs::read(&file).unwrap(), b"weights");
         #[cfg(unix)]

@@ -18,6 +18,10 @@ pub type Index = BTreeMap<String, Beside>;
 pub struct Beside {
     /// Bytes of its files.
     pub bytes: u64,
+    /// Format in which the reader's matrices are kept on the device, where it is not the file's; as in the
+    /// bundle's manifest.
+    #[serde(default)]
+    pub reader_linear: Option<String>,
 }
 
 /// A model that is loaded while another answers.

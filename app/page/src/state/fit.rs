@@ -42,10 +42,17 @@ pub enum Verdict {
     BeyondDevice(u64),
 }
 
-/// What a reader of this shape, whose file has so many bytes, needs on a device: every device keeps blocks
-/// as they are stored.
-pub fn fit(shape: &Shape, file_bytes: u64, device: Device) -> Fit {
-    let weights = file_bytes;
+/// Bytes of a reader's weights on a device, of its files' bytes: every device keeps blocks as they are stored,
+/// unless the bundle has matrices kept in 8 bits, which are blocks of 32 with a scale of 16.
+pub fn weight_bytes(shape: &Shape, file_bytes: u64, reader_linear: Option<&str>) -> u64 {
+    match reader_linear {
+        Some("q8") => file_bytes.max(shape.weights() * 17 / 16),
+        _ => file_bytes,
+    }
+}
+
+/// What a reader of this shape and so many bytes of weights needs on a device.
+pub fn fit(shape: &Shape, weights: u64, device: Device) -> Fit {
     let caches = CACHES * POSITIONS * shape.cache_bytes_a_position() + KEPT_CHUNK_BYTES as u64;
     let needs = weights + caches;
     let verdict = match device.memory {
@@ -59,7 +66,7 @@ pub fn fit(shape: &Shape, file_bytes: u64, device: Device) -> Fit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::known::{KNOWN, Place};
+    use crate::state::known::{self, KNOWN, Place, SMOLLM2};
 
     fn verdicts(device: Device) -> Vec<bool> {
         let bytes = |place| if let Place::Elsewhere(file) = place { file.bytes } else { 100_000_000 };
@@ -76,6 +83,14 @@ mod tests {
         assert_eq!(verdicts(gpu), [true; 5]);
         let small = Device { webgpu: true, memory: Some(2 << 30) };
         assert_eq!(verdicts(small), [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_reader_with_an_adapter_is_larger_than_its_files() {
+        let shape = known::find(SMOLLM2).unwrap().shape;
+        assert_eq!(weight_bytes(&shape, 98_000_000, None), 98_000_000);
+        assert_eq!(weight_bytes(&shape, 108_000_000, Some("q8")), shape.weights() * 17 / 16);
+        assert!((140_000_000..145_000_000).contains(&weight_bytes(&shape, 108_000_000, Some("q8"))));
     }
 
     #[test]

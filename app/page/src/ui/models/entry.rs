@@ -30,7 +30,9 @@ pub(super) fn KnownEntry(
     let needs = move || {
         let size = size()?;
         let device = facts_of(control.state.engine, device.get());
-        let fit = fit::fit(&known.shape, size, device);
+        let linear = control.state.beside.with(|beside| beside.get(known.id)?.reader_linear.clone());
+        let weights = fit::weight_bytes(&known.shape, size, linear.as_deref());
+        let fit = fit::fit(&known.shape, weights, device);
         let kind = if device.webgpu { "GPU memory" } else { "memory on the CPU" };
         let needs = format!(
             "Needs {} of {kind} for weights and {} for KV caches",
