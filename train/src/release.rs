@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -24,7 +23,7 @@ use crate::{
     checkpoint::write_whole,
     corpus::Split,
     evaluate::{Report, placement_key},
-    soft::features::MOST_TOKENS,
+    soft::form::{self, SoftForm},
 };
 
 /// What a release is made of.
@@ -104,38 +103,22 @@ pub fn release(release: &Release, report: &Report) -> Result<BundleManifest> {
     Ok(manifest)
 }
 
-/// What makes soft tokens for a bundle whose encoder is its reader.
-#[derive(Debug, Clone)]
-pub struct SoftRelease {
-    /// The projector's file, in 32 bits.
-    pub projector: PathBuf,
-    /// Soft tokens of a chunk.
-    pub soft_tokens: NonZeroUsize,
-    /// Depths whose hidden states it reads.
-    pub reader_layers: Vec<usize>,
-    /// The token that parts of chunks are read behind.
-    pub prepend: String,
-}
-
-/// Puts a projector, in 16 bits a number, beside a bundle's manifest and enters it there.
+/// Puts what a run of the step `soft` made, its projector in 16 bits a number, beside a bundle's manifest and
+/// enters it there: the bundle's encoder is its reader then.
 ///
 /// # Errors
 /// If a file cannot be read or written, or is none.
-pub fn release_soft(release: &SoftRelease, bundle: &Path) -> Result<BundleManifest> {
+pub fn release_soft(run: &Path, bundle: &Path) -> Result<BundleManifest> {
     let mut manifest = manifest_of(bundle)?;
-    let file = fs::read(&release.projector)
-        .with_context(|| format!("{} cannot be read", release.projector.display()))?;
+    let SoftForm { soft_tokens, encoder } = SoftForm::read(run)?;
+    let projector = run.join(form::PROJECTOR);
+    let file = fs::read(&projector).with_context(|| format!("{} cannot be read", projector.display()))?;
     let bytes = in_16_bits(&file)?;
     write_whole(&bundle.join(PROJECTOR), &bytes)?;
     let entry = FileEntry { bytes: bytes.len() as u64, sha256: Some(sha256_hex(&bytes)) };
     manifest.files.insert(PROJECTOR.into(), entry);
-    manifest.prompt.soft_tokens = release.soft_tokens;
-    manifest.encoder = EncoderInput {
-        max_tokens: MOST_TOKENS,
-        append: String::new(),
-        prepend: release.prepend.clone(),
-        reader_layers: release.reader_layers.clone(),
-    };
+    manifest.prompt.soft_tokens = soft_tokens;
+    manifest.encoder = encoder;
     write_manifest(&manifest, bundle)?;
     Ok(manifest)
 }
@@ -232,6 +215,8 @@ fn evaluation(report: &Report, placement: ContextPlacement) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use llavacode_core::model::projector::ProjectorConfig;
 
     use super::*;
@@ -240,27 +225,33 @@ mod tests {
     #[test]
     fn soft_tokens_are_entered_in_their_readers_bundle() {
         let folder = tempfile::tempdir().unwrap();
-        let projector = folder.path().join("trained.safetensors");
-        let form = ProjectorConfig::three_layer(8, 4);
-        TrainedProjector::init(form, 1.0, &mut SplitMix64::new(3)).save(&projector).unwrap();
+        let run = folder.path().join("run");
+        fs::create_dir_all(&run).unwrap();
+        let projector = run.join(form::PROJECTOR);
+        let widths = ProjectorConfig::three_layer(8, 4);
+        TrainedProjector::init(widths, 1.0, &mut SplitMix64::new(3)).save(&projector).unwrap();
         let bundle = folder.path().join("bundle");
         fs::create_dir_all(&bundle).unwrap();
         let before = include_str!("../../public/models/smollm2-135m/bundle.json");
         fs::write(bundle.join(MANIFEST), before).unwrap();
-        let release = SoftRelease {
-            projector: projector.clone(),
-            soft_tokens: NonZeroUsize::new(8).unwrap(),
-            reader_layers: vec![0, 4],
+        let error = release_soft(&run, &bundle).unwrap_err().to_string();
+        assert!(error.contains("the step `soft` writes it"), "{error}");
+        let encoder = EncoderInput {
+            max_tokens: 64,
+            append: String::new(),
             prepend: "<|endoftext|>".into(),
+            reader_layers: vec![0, 4],
         };
-        let written = release_soft(&release, &bundle).unwrap();
+        let form = SoftForm { soft_tokens: NonZeroUsize::new(8).unwrap(), encoder };
+        form.write(&run).unwrap();
+        let written = release_soft(&run, &bundle).unwrap();
         let read: BundleManifest = serde_json::from_slice(&fs::read(bundle.join(MANIFEST)).unwrap()).unwrap();
         assert_eq!(read, written);
-        assert_eq!((read.prompt.soft_tokens.get(), &read.encoder.reader_layers), (8, &vec![0, 4]));
+        assert_eq!((read.prompt.soft_tokens.get(), &read.encoder), (8, &form.encoder));
         let known: BundleManifest = serde_json::from_str(before).unwrap();
         assert_eq!((read.evaluation, read.prompt.top_k), (known.evaluation, known.prompt.top_k));
 
-        let (whole, halves) = (fs::read(projector).unwrap(), fs::read(bundle.join(PROJECTOR)).unwrap());
+        let (whole, halves) = (fs::read(&projector).unwrap(), fs::read(bundle.join(PROJECTOR)).unwrap());
         assert_eq!(read.files[PROJECTOR].sha256.as_deref(), Some(&sha256_hex(&halves)[..]));
         let [whole, halves] = [&whole, &halves].map(|file| SafeTensors::deserialize(file).unwrap());
         for (name, tensor) in whole.iter() {
@@ -270,8 +261,8 @@ mod tests {
             let rounded = half.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32());
             assert!(numbers.zip(rounded).all(|(a, b)| (a - b).abs() <= a.abs() / 1000.0), "{name}");
         }
-        let none = SoftRelease { projector: folder.path().join("none"), ..release };
-        assert!(release_soft(&none, &bundle).unwrap_err().to_string().contains("cannot be read"));
+        fs::remove_file(projector).unwrap();
+        assert!(release_soft(&run, &bundle).unwrap_err().to_string().contains("cannot be read"));
     }
 
     #[test]

@@ -2,20 +2,28 @@
 
 mod common;
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use burn::tensor::Device;
 use llavacode_core::{
-    config::{ModelType, PromptConfig, PromptStyle},
-    model::{reader::Reader, token_ids},
+    config::{EncoderInput, ModelType, PromptConfig, PromptStyle},
+    model::{projector::ProjectorConfig, reader::Reader, token_ids},
 };
 use llavacode_train::{
     model::pico_config,
+    projector::TrainedProjector,
+    random::SplitMix64,
     readers::{
         self, BundleReader, Counts, Task,
         bundle::{Question, SOFT_TOKEN},
         tasks::{self, Set},
     },
+    soft::form::{self, SoftForm},
 };
 
 use common::{samples, tokenizer};
@@ -167,6 +175,65 @@ fn soft_tokens_are_their_chunks_own() {
     assert!((before - nats(mean, one)).abs() > 1e-4, "the chunk's vectors do something");
     nats(own, other);
     assert!((before - nats(own, one)).abs() < 1e-3, "of the same chunks the same");
+}
+
+/// A folder like that of a run of the step `soft` for pico.
+fn soft_run(folder: &Path, name: &str, soft_tokens: usize, seed: u64) -> PathBuf {
+    let run = folder.join(name);
+    fs::create_dir_all(&run).expect("a folder");
+    let encoder = EncoderInput { reader_layers: vec![0, 2], ..EncoderInput::default() };
+    let soft_tokens = NonZeroUsize::new(soft_tokens).expect("some");
+    SoftForm { soft_tokens, encoder }.write(&run).expect("written");
+    let widths = ProjectorConfig::three_layer(2 * 192, 192);
+    let projector = TrainedProjector::init(widths, 1.0, &mut SplitMix64::new(seed));
+    projector.save(&run.join(form::PROJECTOR)).expect("saved");
+    run
+}
+
+#[test]
+fn soft_tokens_of_runs_are_measured_beside_what_their_reader_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tasks = &tasks(folder.path())[..2];
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/bundle");
+    let load = |runs: &[&Path]| {
+        let mut pico = BundleReader::load(&bundle).expect("a bundle");
+        runs.iter().for_each(|run| pico.add_soft(run).expect("soft tokens"));
+        pico.learn_mean(tasks.iter().map(|task| &task.sample)).expect("a mean");
+        pico
+    };
+    let (one, two) = (soft_run(folder.path(), "one", 1, 4), soft_run(folder.path(), "two", 2, 5));
+    let pico = load(&[&one, &two]);
+    let sample = &tasks[0].sample;
+    for (name, count) in [("compressed", 8), ("compressed_1", 1), ("control_mean_2", 2)] {
+        let lane = pico.every_lane().into_iter().find(|lane| lane.name == name).expect("a lane");
+        let question = pico.question(lane, sample).expect("a question");
+        assert_eq!(question.soft.len(), count * sample.chunks.len(), "{name}");
+    }
+
+    // With other vectors that lane is measured again, and no other.
+    let scores = folder.path().join("scores.jsonl");
+    let lanes = |reader: &BundleReader| {
+        let wanted = ["base", "compressed", "compressed_1", "control_mean_1"];
+        reader.every_lane().into_iter().filter(|lane| wanted.contains(&lane.name)).collect()
+    };
+    let measure =
+        |pico| readers::measure(&mut [pico], lanes, tasks, "two", &scores, |_| ()).expect("measured");
+    let before = measure(pico);
+    let after = measure(load(&[&soft_run(folder.path(), "other", 1, 6)]));
+    assert_eq!((before.len(), after.len()), (8, 8));
+    assert_eq!(fs::read_to_string(&scores).expect("scores").lines().count(), 12);
+    for record in &after {
+        let same = before.contains(record);
+        assert_eq!(same, !record.key.lane.ends_with("_1"), "{}", record.key.lane);
+    }
+    let set = &readers::summarise(&after, tasks)["pico"][Set::Any.name()];
+    assert!(set.lanes["compressed_1"].against_control.is_some());
+
+    let mut pico = load(&[&one]);
+    let refused = |pico: &mut BundleReader, run: &Path| pico.add_soft(run).unwrap_err().to_string();
+    assert!(refused(&mut pico, &one).contains("two runs have 1 soft tokens"));
+    assert!(refused(&mut pico, &soft_run(folder.path(), "three", 3, 7)).contains("named for 1, 2, 4 and 8"));
+    assert!(refused(&mut pico, folder.path()).contains("the step `soft` writes it"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
 
 use llavacode_core::{
-    config::{PromptConfig, PromptStyle},
+    config::{EncoderInput, PromptConfig, PromptStyle},
     engine::Lane,
     index::chunker::parts,
     model::{encoder::Encoder, projector::ProjectorConfig},
@@ -22,6 +22,7 @@ use llavacode_train::{
     soft::{
         Learning, SoftOptions, ValidationSet,
         features::ChunkReader,
+        form::SoftForm,
         teacher::{Kept, Teacher},
         train,
     },
@@ -231,7 +232,10 @@ fn trained(folder: &Path, name: &str, steps: u64, along: bool) -> [Vec<f32>; 2] 
         out: folder.join(name),
         samples: "test".into(),
         reader: "tiny".into(),
-        depths: vec![0, 1],
+        form: SoftForm {
+            soft_tokens: SOFT_TOKENS,
+            encoder: EncoderInput { reader_layers: vec![0, 1], ..EncoderInput::default() },
+        },
         seed: 5,
         steps,
         lines: 2,

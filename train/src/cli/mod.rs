@@ -217,7 +217,7 @@ impl Arguments {
             Step::Soft(arguments) => soft::train_soft(work, arguments),
             Step::Adapter(arguments) => adapter::run(work, arguments),
             Step::ReleaseAdapter(arguments) => adapter::release(work, &arguments),
-            Step::ReleaseSoft(arguments) => soft::release(work, arguments),
+            Step::ReleaseSoft(arguments) => soft::release(work, &arguments),
             Step::Evaluate(arguments) => run_evaluation(work, arguments),
             Step::Recent(arguments) => make_recent(work, arguments),
             Step::Readers(arguments) => run_readers(work, arguments),

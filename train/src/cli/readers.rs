@@ -159,6 +159,10 @@ pub(super) struct LanesArguments {
     /// Folder of the bundle
     #[arg(long)]
     bundle: PathBuf,
+    /// Folder in the work folder of a run of the step `soft` for its reader, whose soft tokens are measured too;
+    /// may be given several times
+    #[arg(long)]
+    soft: Vec<PathBuf>,
     /// Any lines, the cursor inside the line in half of them
     #[arg(long, default_value_t = 0)]
     any: usize,
@@ -212,6 +216,9 @@ pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
     let LanesArguments { any, cross_file, .. } = arguments;
     let tasks = tasks::choose(&samples, Counts { whole: any - any / 2, inside: any / 2, cross_file })?;
     let mut reader = [BundleReader::load(&arguments.bundle)?];
+    for run in &arguments.soft {
+        reader[0].add_soft(&work.join(run))?;
+    }
     reader[0].learn_mean(tasks.iter().take(MEAN_OF).map(|task| &task.sample))?;
     let measured = if arguments.report { &[] } else { &tasks[..] };
     let scores = work.join(&arguments.out).join("scores.jsonl");

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use llavacode_core::{
-    config::{PromptConfig, QuantizationConfig},
+    config::{EncoderInput, PromptConfig, QuantizationConfig},
     engine::Lane,
     model::{decoder::DecoderFormats, projector::ProjectorConfig},
     weights::sha256_hex,
@@ -24,10 +24,11 @@ use llavacode_train::{
     nn::adapter::Adapter,
     projector::TrainedProjector,
     random::SplitMix64,
-    release::{SoftRelease, release_soft},
+    release::release_soft,
     soft::{
         self, Learning, SoftOptions, ValidationSet,
-        features::ChunkReader,
+        features::{ChunkReader, MOST_TOKENS},
+        form::SoftForm,
         teacher::{Kept, Teacher},
     },
 };
@@ -129,23 +130,11 @@ pub(super) struct ReleaseArguments {
     /// Folder of the bundle's manifest
     #[arg(long, default_value = "public/models/smollm2-135m")]
     bundle: PathBuf,
-    /// Soft tokens of a chunk that it was trained with
-    #[arg(long)]
-    soft_tokens: NonZeroUsize,
-    /// Depths that it was trained with
-    #[arg(long, value_delimiter = ',')]
-    layers: Vec<usize>,
 }
 
 /// Puts the projector into the bundle.
-pub(super) fn release(work: &Path, arguments: ReleaseArguments) -> Result<()> {
-    let release = SoftRelease {
-        projector: work.join(&arguments.out).join("projector.safetensors"),
-        soft_tokens: arguments.soft_tokens,
-        reader_layers: arguments.layers,
-        prepend: END_OF_TEXT.into(),
-    };
-    let manifest = release_soft(&release, &arguments.bundle)?;
+pub(super) fn release(work: &Path, arguments: &ReleaseArguments) -> Result<()> {
+    let manifest = release_soft(&work.join(&arguments.out), &arguments.bundle)?;
     println!("{} has soft tokens now; measure them with the step `lanes`.", manifest.name);
     Ok(())
 }
@@ -253,11 +242,17 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
     let mut random = SplitMix64::new(arguments.seed);
     let projector = TrainedProjector::init(form, 1.0, &mut random);
     println!("{} parameters in the projector", projector.parameters.len());
+    let encoder = EncoderInput {
+        max_tokens: MOST_TOKENS,
+        append: String::new(),
+        prepend: END_OF_TEXT.into(),
+        reader_layers: arguments.layers.clone(),
+    };
     let options = SoftOptions {
         out: work.join(&arguments.out),
         samples: mark,
         reader: named,
-        depths: arguments.layers.clone(),
+        form: SoftForm { soft_tokens: arguments.soft_tokens, encoder },
         seed: arguments.seed,
         steps: arguments.steps,
         lines: arguments.lines,

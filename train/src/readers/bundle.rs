@@ -1,15 +1,20 @@
 //! A bundle's reader as the page runs it.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{fs, ops::Range, path::Path, sync::Arc};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
+use half::f16;
 use llavacode_core::{
     bundle::{Embedder, load_bundle},
     config::{BundleManifest, EncoderInput, PromptConfig},
     engine::Lane,
     index::{chunker::parts, vectors::Row},
-    model::{projector::Projector, reader::Reader},
+    model::{
+        encoder::Encoder,
+        projector::{Projector, ProjectorConfig},
+        reader::Reader,
+    },
     prompt::{PromptBuilder, Segment},
     tokenize::Tokenizer,
     weights::{FolderFiles, sha256_hex},
@@ -18,8 +23,10 @@ use llavacode_core::{
 use serde_json::Value;
 
 use crate::{
+    projector::TrainedProjector,
     prompts::{chunk_number, prompt_of},
     samples::Sample,
+    soft::form::{self, SoftForm},
 };
 
 /// A reader, and how prompts are laid out for it.
@@ -37,12 +44,19 @@ pub struct BundleReader {
     unhealed: PromptBuilder,
     /// With each of the budgets of [`SHORT`] for text, digest and excerpt.
     short: Vec<PromptBuilder>,
-    soft: Option<SoftTokens>,
+    /// The bundle's own before those that were added.
+    soft: Vec<SoftTokens>,
 }
 
-/// What makes a bundle's soft tokens.
+/// What makes soft tokens.
 #[derive(Debug)]
 struct SoftTokens {
+    /// Of those that were added: what their lanes are called, and what tells them from others.
+    added: Option<(SoftNames, String)>,
+    /// How many a chunk has.
+    count: usize,
+    /// Lays out prompts with as many.
+    prompts: PromptBuilder,
     embedder: Embedder,
     projector: Projector,
     /// xRAG's, where the bundle has that lane.
@@ -51,6 +65,20 @@ struct SoftTokens {
     /// The mean of some vectors, for the control.
     mean: Vec<f32>,
 }
+
+/// What a lane of soft tokens and its two controls are called.
+type SoftNames = [&'static str; 3];
+
+/// Of the bundle's own.
+const OWN: SoftNames = ["compressed", "control_mean", "control_other"];
+
+/// Of those that are added, by how many a chunk has.
+const ADDED: [(usize, SoftNames); 4] = [
+    (1, ["compressed_1", "control_mean_1", "control_other_1"]),
+    (2, ["compressed_2", "control_mean_2", "control_other_2"]),
+    (4, ["compressed_4", "control_mean_4", "control_other_4"]),
+    (8, ["compressed_8", "control_mean_8", "control_other_8"]),
+];
 
 /// How far up the cursor stands whose prompt a text is moved from.
 const LINES_UP: usize = 3;
@@ -80,6 +108,8 @@ pub struct Asking {
     pub(super) short: Option<usize>,
     /// Whose vectors the soft tokens are.
     pub(super) vectors: SoftVectors,
+    /// Which of the reader's soft tokens they are.
+    pub(super) soft: usize,
 }
 
 /// Whose vectors stand in a lane of soft tokens.
@@ -131,15 +161,65 @@ impl BundleReader {
         let (mark, name) = (mark(&models.manifest)?, key(&models.manifest.name));
         let input = models.manifest.encoder;
         let (made, xrag) = (models.embedder.zip(models.projector), models.xrag_projector);
-        let mut reader = Self::new(name, mark, models.reader, tokenizer, models.manifest.prompt)?;
-        reader.soft = made.map(|(embedder, projector)| SoftTokens {
+        let prompt = models.manifest.prompt;
+        let prompts = PromptBuilder::new(Arc::clone(&tokenizer), prompt.clone())?;
+        let count = prompt.soft_tokens.get();
+        let mut reader = Self::new(name, mark, models.reader, tokenizer, prompt)?;
+        reader.soft.extend(made.map(|(embedder, projector)| SoftTokens {
+            added: None,
+            count,
+            prompts,
             embedder,
             projector,
             xrag,
             input,
             mean: Vec::new(),
-        });
+        }));
         Ok(reader)
+    }
+
+    /// Adds the soft tokens that a run of the step `soft` made for this reader, the projector in 16 bits a number
+    /// as in a bundle: the lane `compressed_8` if a chunk has eight, with its controls.
+    ///
+    /// # Errors
+    /// If the run has made none, none of this width, or there are some of this number already.
+    pub fn add_soft(&mut self, run: &Path) -> Result<()> {
+        let SoftForm { soft_tokens, encoder: input } = SoftForm::read(run)?;
+        let count = soft_tokens.get();
+        let Some((_, names)) = ADDED.into_iter().find(|(known, _)| *known == count) else {
+            bail!("{} has {count} soft tokens a chunk: lanes are named for 1, 2, 4 and 8", run.display());
+        };
+        ensure!(
+            self.soft.iter().all(|made| made.names() != names),
+            "two runs have {count} soft tokens a chunk: give one of them"
+        );
+        let path = run.join(form::PROJECTOR);
+        let encoder = Encoder::of_reader(&self.reader, input.reader_layers.clone());
+        let widths = ProjectorConfig::three_layer(encoder.width(), self.reader.config().hidden_size);
+        let mut projector = TrainedProjector::load(&path, widths)
+            .with_context(|| format!("{} is no projector of this reader's width", path.display()))?;
+        projector.parameters.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
+        let mark = sha256_hex(&fs::read(&path)?)[..16].to_owned();
+        let config = PromptConfig { soft_tokens, ..self.config.clone() };
+        self.soft.push(SoftTokens {
+            added: Some((names, mark)),
+            count,
+            prompts: PromptBuilder::new(Arc::clone(&self.tokenizer), config)?,
+            embedder: Embedder { encoder, tokenizer: self.tokenizer.as_ref().clone() },
+            projector: projector.module(&self.reader.device()),
+            xrag: None,
+            input,
+            mean: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Tells what a lane's scores are of: the bundle, and soft tokens that were added to it.
+    pub(super) fn mark_of(&self, lane: &Asking) -> String {
+        match self.soft.get(lane.soft).and_then(|made| made.added.as_ref()) {
+            Some((_, mark)) if lane.lane == Lane::Compressed => format!("{}+{mark}", self.mark),
+            _ => self.mark.clone(),
+        }
     }
 
     /// A reader with its tokenizer and prompts.
@@ -166,7 +246,7 @@ impl BundleReader {
         };
         let short = SHORT.into_iter().map(|tokens| PromptBuilder::new(Arc::clone(&tokenizer), few(tokens)));
         let short = short.collect::<llavacode_core::Result<_>>()?;
-        Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed, short, soft: None })
+        Ok(Self { name, mark, reader, tokenizer, config, prompts, unhealed, short, soft: Vec::new() })
     }
 
     /// The model.
@@ -177,8 +257,15 @@ impl BundleReader {
     /// What it is asked, in this order.
     pub fn lanes(&self) -> Vec<Asking> {
         let own = SoftVectors::Own;
-        let lane =
-            |name, lane, healing| Asking { name, lane, healing, reread: None, short: None, vectors: own };
+        let lane = |name, lane, healing| Asking {
+            name,
+            lane,
+            healing,
+            reread: None,
+            short: None,
+            vectors: own,
+            soft: 0,
+        };
         if !self.config.token_healing {
             return vec![lane("base", Lane::Base, false), lane("full_rag", Lane::FullRag, false)];
         }
@@ -196,15 +283,15 @@ impl BundleReader {
     /// read so many positions anew and move the text further up from the prompt of a cursor [`LINES_UP`] lines up.
     /// Where the bundle has soft tokens, `compressed`, its two controls, `control_mean` and `control_other`
     /// (what they do is not the chunks' doing), and `expansion`, of whose chunks 128 tokens are text; `xrag`
-    /// where it has that projector.
+    /// where it has that projector. Soft tokens that were added have a number in their lanes' names.
     pub fn every_lane(&self) -> Vec<Asking> {
         let healing = self.config.token_healing;
         let own = SoftVectors::Own;
-        let lane = |name, lane| Asking { name, lane, healing, reread: None, short: None, vectors: own };
-        let [least, few] = [0, 1].map(|short| {
-            move |name, lane| Asking { name, lane, healing, reread: None, short: Some(short), vectors: own }
-        });
-        let soft = |name, vectors| Asking { vectors, ..lane(name, Lane::Compressed) };
+        let lane =
+            |name, lane| Asking { name, lane, healing, reread: None, short: None, vectors: own, soft: 0 };
+        let [least, few] =
+            [0, 1].map(|short| move |name, of| Asking { short: Some(short), ..lane(name, of) });
+        let soft = |name, vectors, soft| Asking { vectors, soft, ..lane(name, Lane::Compressed) };
         let moved = |name, reread| Asking { reread: Some(reread), ..least(name, Lane::Excerpt) };
         let mut lanes = vec![
             lane("base", Lane::Base),
@@ -218,11 +305,14 @@ impl BundleReader {
             moved("excerpt.reread_64", 64),
             lane("cached", Lane::Cached),
         ];
-        if let Some(made) = &self.soft {
-            lanes.push(soft("compressed", SoftVectors::Own));
-            lanes.push(soft("control_mean", SoftVectors::Mean));
-            lanes.push(soft("control_other", SoftVectors::Other));
-            lanes.push(few("expansion", Lane::Expansion));
+        for (number, made) in self.soft.iter().enumerate() {
+            let [compressed, mean, other] = made.names();
+            lanes.push(soft(compressed, SoftVectors::Own, number));
+            lanes.push(soft(mean, SoftVectors::Mean, number));
+            lanes.push(soft(other, SoftVectors::Other, number));
+            if made.added.is_none() {
+                lanes.push(few("expansion", Lane::Expansion));
+            }
             if made.xrag.is_some() {
                 lanes.push(Asking { vectors: SoftVectors::Xrag, ..lane("xrag", Lane::Xrag) });
             }
@@ -234,18 +324,16 @@ impl BundleReader {
     ///
     /// # Errors
     /// If a chunk cannot be embedded.
-    pub fn learn_mean<'a>(&mut self, samples: impl IntoIterator<Item = &'a Sample>) -> Result<()> {
-        let Some(soft) = &self.soft else { return Ok(()) };
-        let (mut mean, mut count) = (vec![0f64; soft.projector.output_width()], 0usize);
-        for chunk in samples.into_iter().flat_map(|sample| &sample.chunks) {
-            for vector in soft.vectors(&soft.projector, &chunk.text, self.config.soft_tokens.get())? {
-                mean.iter_mut().zip(&vector).for_each(|(sum, &x)| *sum += f64::from(x));
-                count += 1;
+    pub fn learn_mean<'a>(&mut self, samples: impl Iterator<Item = &'a Sample> + Clone) -> Result<()> {
+        for soft in &mut self.soft {
+            let (mut mean, mut count) = (vec![0f64; soft.projector.output_width()], 0usize);
+            for chunk in samples.clone().flat_map(|sample| &sample.chunks) {
+                for vector in soft.vectors(&soft.projector, &chunk.text)? {
+                    mean.iter_mut().zip(&vector).for_each(|(sum, &x)| *sum += f64::from(x));
+                    count += 1;
+                }
             }
-        }
-        let mean = mean.into_iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
-        if let Some(soft) = &mut self.soft {
-            soft.mean = mean;
+            soft.mean = mean.into_iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
         }
         Ok(())
     }
@@ -271,8 +359,10 @@ impl BundleReader {
     }
 
     fn question_of_its_own(&self, lane: Asking, sample: &Sample) -> Result<Question> {
+        let soft = self.soft.get(lane.soft);
         let prompts = match lane {
             Asking { short: Some(short), .. } => &self.short[short],
+            Asking { lane: Lane::Compressed, .. } if let Some(soft) = soft => &soft.prompts,
             Asking { healing: true, .. } => &self.prompts,
             _ => &self.unhealed,
         };
@@ -288,13 +378,12 @@ impl BundleReader {
                     question.alone.push(start..question.tokens.len());
                 }
                 Segment::Soft(id) => {
-                    let Some(soft) = &self.soft else { continue };
-                    let chunk = &sample.chunks[chunk_number(id, sample.chunks.len())];
-                    let (text, tokens) = (&chunk.text, self.config.soft_tokens.get());
+                    let Some(soft) = soft else { continue };
+                    let text = &sample.chunks[chunk_number(id, sample.chunks.len())].text;
                     let vectors = match (lane.vectors, &soft.xrag) {
-                        (SoftVectors::Mean, _) => vec![soft.mean.clone(); tokens],
-                        (SoftVectors::Xrag, Some(projector)) => soft.vectors(projector, text, tokens)?,
-                        _ => soft.vectors(&soft.projector, text, tokens)?,
+                        (SoftVectors::Mean, _) => vec![soft.mean.clone(); soft.count],
+                        (SoftVectors::Xrag, Some(projector)) => soft.vectors(projector, text)?,
+                        _ => soft.vectors(&soft.projector, text)?,
                     };
                     for vector in vectors {
                         question.soft.push((question.tokens.len(), vector));
@@ -311,9 +400,13 @@ impl BundleReader {
 }
 
 impl SoftTokens {
+    fn names(&self) -> SoftNames {
+        self.added.as_ref().map_or(OWN, |(names, _)| *names)
+    }
+
     /// A chunk's vectors, in 8 bits as the index keeps them.
-    fn vectors(&self, projector: &Projector, text: &str, count: usize) -> Result<Vec<Vec<f32>>> {
-        let inputs = parts(text, count).map(|part| self.embedder.input(&self.input, &part));
+    fn vectors(&self, projector: &Projector, text: &str) -> Result<Vec<Vec<f32>>> {
+        let inputs = parts(text, self.count).map(|part| self.embedder.input(&self.input, &part));
         let encoded = self.embedder.encoder.encode(&inputs.collect::<llavacode_core::Result<Vec<_>>>()?);
         let numbers: Vec<f32> = projector.forward(encoded).into_data().iter::<f32>().collect();
         let rows = numbers.chunks_exact(projector.output_width());

@@ -75,26 +75,26 @@ pub fn measure(
     for (done, task) in tasks.iter().enumerate() {
         let mut new = false;
         for (reader, session) in readers.iter().zip(&mut sessions) {
-            let key = |lane: &str| Key {
+            let key = |lane: &Asking| Key {
                 reader: reader.name.clone(),
-                of: format!("{}-{tasks_mark}", reader.mark),
+                of: format!("{}-{tasks_mark}", reader.mark_of(lane)),
                 set: task.set,
                 task: task.number,
-                lane: lane.into(),
+                lane: lane.name.into(),
             };
             let lanes = lanes(reader);
-            if lanes.iter().all(|lane| records.has(&key(lane.name))) {
+            if lanes.iter().all(|lane| records.has(&key(lane))) {
                 continue;
             }
             // A line may stand in both tables.
-            if records.copy_other_set(|lane| key(lane), lanes.iter().map(|lane| lane.name))? {
+            if records.copy_other_set(lanes.iter().map(key))? {
                 continue;
             }
             new = true;
             let mut said = Vec::new();
             for lane in &lanes {
                 // Of a task that was measured in other lanes before.
-                if let Some(known) = records.get(&key(lane.name)) {
+                if let Some(known) = records.get(&key(lane)) {
                     said.push(known.text.clone());
                     continue;
                 }
@@ -103,7 +103,7 @@ pub fn measure(
                     _ => &task.sample,
                 };
                 let judged = reader.judge(session, *lane, sample, &said)?;
-                records.append(score(key(lane.name), &task.sample.target, &judged))?;
+                records.append(score(key(lane), &task.sample.target, &judged))?;
                 said.push(judged.text);
             }
         }
@@ -125,7 +125,10 @@ pub fn measure(
     }
     let wanted = |record: &Record| {
         let of = |reader: &BundleReader| {
-            record.key.reader == reader.name && record.key.of == format!("{}-{tasks_mark}", reader.mark)
+            let lanes = lanes(reader);
+            let lane = lanes.iter().find(|lane| lane.name == record.key.lane);
+            let mark = lane.map_or_else(|| reader.mark.clone(), |lane| reader.mark_of(lane));
+            record.key.reader == reader.name && record.key.of == format!("{mark}-{tasks_mark}")
         };
         readers.iter().any(of)
     };

@@ -123,21 +123,14 @@ impl Records {
     ///
     /// # Errors
     /// If they cannot be written.
-    pub fn copy_other_set<'a>(
-        &mut self,
-        key: impl Fn(&str) -> Key,
-        lanes: impl Iterator<Item = &'a str>,
-    ) -> Result<bool> {
+    pub fn copy_other_set(&mut self, lanes: impl Iterator<Item = Key>) -> Result<bool> {
         let same = |wanted: &Key| {
             self.all.iter().find(|Record { key, .. }| {
                 (&key.reader, &key.of, key.task, &key.lane)
                     == (&wanted.reader, &wanted.of, wanted.task, &wanted.lane)
             })
         };
-        let copy = |lane: &str| {
-            let key = key(lane);
-            same(&key).map(|record| Record { key, ..record.clone() })
-        };
+        let copy = |key: Key| same(&key).map(|record| Record { key, ..record.clone() });
         let Some(copies) = lanes.map(copy).collect::<Option<Vec<Record>>>() else { return Ok(false) };
         copies.into_iter().try_for_each(|copy| self.append(copy))?;
         Ok(true)

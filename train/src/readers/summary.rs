@@ -82,12 +82,14 @@ pub fn summarise(records: &[Record], tasks: &[Task]) -> ReadersReport {
             };
             let scores: BTreeMap<String, Vec<Record>> =
                 lanes.iter().map(|(&name, scores)| (name.to_owned(), lane(scores))).collect();
-            let (base, control) = (scores.get("base"), scores.get("control_mean"));
+            let base = scores.get("base");
+            let control = |name: &str| {
+                let number = name.strip_prefix("compressed")?;
+                scores.get(&format!("control_mean{number}"))
+            };
             let summary = |name: &str, scores: &Vec<Record>| LaneSummary {
                 against_base: base.filter(|_| name != "base").and_then(|base| differences(scores, base)),
-                against_control: control
-                    .filter(|_| name == "compressed")
-                    .and_then(|control| differences(scores, control)),
+                against_control: control(name).and_then(|control| differences(scores, control)),
                 ..summarise_lane(scores)
             };
             let lanes = scores.iter().map(|(name, scores)| (name.clone(), summary(name, scores))).collect();

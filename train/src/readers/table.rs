@@ -132,7 +132,11 @@ fn push_row(text: &mut String, reader: &str, name: &str, lane: &LaneSummary) {
 /// `full_rag.unhealed` or `excerpt.reread_64` as a person says it.
 pub(crate) fn title(name: &str) -> String {
     let (lane, variant) = name.split_once('.').unwrap_or((name, ""));
-    let lane = match lane {
+    let (kind, number) = match lane.rsplit_once('_') {
+        Some((kind @ ("compressed" | "control_mean" | "control_other"), number)) => (kind, number),
+        _ => (lane, ""),
+    };
+    let lane = match kind {
         "full_rag" => "full RAG",
         "full_rag_128" => "full RAG, 128 tokens of text",
         "full_rag_64" => "full RAG, 64 tokens of text",
@@ -144,8 +148,9 @@ pub(crate) fn title(name: &str) -> String {
         "control_other" => "control: another package's chunks",
         other => other,
     };
+    let lane = if number.is_empty() { lane.into() } else { format!("{lane}, {number} a chunk") };
     match variant {
-        "" => lane.into(),
+        "" => lane,
         _ if let Some(reread) = variant.strip_prefix("reread_") => {
             format!("{lane}, the last {reread} positions read anew, the text further up moved")
         }

@@ -13,6 +13,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | [`form`] | what a run's soft tokens are, for who uses them |
 //! | [`features`] | what the projector reads of a chunk |
 //! | [`teacher`] | what the reader says with the chunks as text, kept on disk |
 //! | [`standard`] | the projector's inputs brought to mean 0 and deviation 1 |
@@ -20,6 +21,7 @@
 //! | [`validation`] | the lanes on held-out packages while it learns |
 
 pub mod features;
+pub mod form;
 pub mod standard;
 mod start;
 pub mod teacher;
@@ -47,6 +49,7 @@ use crate::{
 };
 
 use features::ChunkReader;
+use form::{PROJECTOR, SoftForm};
 use standard::Standard;
 use teacher::Teacher;
 pub use validation::ValidationSet;
@@ -61,8 +64,8 @@ pub struct SoftOptions {
     pub samples: String,
     /// What names the reader.
     pub reader: String,
-    /// Depths whose hidden states are pooled.
-    pub depths: Vec<usize>,
+    /// How many soft tokens a chunk has, and what they are made of.
+    pub form: SoftForm,
     /// Seed of everything.
     pub seed: u64,
     /// Steps of the whole run.
@@ -331,5 +334,10 @@ fn save(
     }
     let checkpoint = Checkpoint { step: optimizer.step, fingerprint: mark.into(), vectors };
     checkpoint.save(&options.out.join("checkpoint"))?;
-    standard.fold(&learning.projector).save(&options.out.join("projector.safetensors"))
+    standard.fold(&learning.projector).save(&options.out.join(PROJECTOR))?;
+    match factors {
+        // They are of no use to the reader as it is.
+        Some(_) => Ok(()),
+        None => options.form.write(&options.out),
+    }
 }
