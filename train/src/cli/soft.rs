@@ -194,11 +194,14 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
     let lay_out = |config: PromptConfig| Tasks::new(Arc::clone(&tokenizer), config);
     let tasks = lay_out(PromptConfig { prefix_tokens: arguments.prefix_tokens, ..soft.clone() })?;
     let text = |tokens| lay_out(PromptConfig { context_tokens: tokens, ..prompt.clone() });
-    let fixed = vec![
+    let mut fixed = vec![
         ("none".to_owned(), Lane::Base, lay_out(prompt.clone())?),
         ("text_512".to_owned(), Lane::FullRag, text(512)?),
         ("text_128".to_owned(), Lane::FullRag, text(128)?),
     ];
+    if prompt.excerpt_tokens > 0 {
+        fixed.push(("excerpt".to_owned(), Lane::Excerpt, lay_out(prompt.clone())?));
+    }
     let terms = Terms { kl: arguments.kl, hidden: arguments.hidden };
     let with_teacher = arguments.by_gain || terms != Terms::default();
     ensure!(
@@ -215,7 +218,8 @@ pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
     };
     let (samples, mark) = open_samples(work, Split::Train)?;
     let (held_out, held_out_mark) = open_samples(work, Split::Validation)?;
-    let held_out_mark = format!("{named} {held_out_mark} {prompt:?} {}", arguments.validation);
+    let lanes: Vec<&str> = fixed.iter().map(|(name, ..)| name.as_str()).collect();
+    let held_out_mark = format!("{named} {held_out_mark} {prompt:?} {} {lanes:?}", arguments.validation);
     let name = sha256_hex(held_out_mark.as_bytes());
     let kept = work.join(format!("soft-validation/{}.json", &name[..12]));
     let validation =
