@@ -119,7 +119,7 @@ impl<'a, H: Host> Generation<'a, H> {
         let started = engine.host.now_ms();
         let asked = Asked {
             positions: &self.positions,
-            local_start: self.prompt.local_start,
+            text_starts: self.text_starts(),
             reread: engine.manifest.prompt.reread_tokens,
             cold: self.place.request().cold,
         };
@@ -131,7 +131,7 @@ impl<'a, H: Host> Generation<'a, H> {
         let (last, positions_read) = prefill.fill(session, chunks, moved, cancel).await?;
         let reused_tokens = self.prompt.prompt_tokens - positions_read - chunks_read.positions;
         let mut chosen = self.choose(engine.reader.logits(last), &[]).await?;
-        session.hold(&self.positions, self.prompt.local_start);
+        session.hold(&self.positions, self.text_starts());
         while self.stands_before_cursor(chosen.next.id) {
             cancel.check()?;
             self.heal(chosen.next.id);
@@ -168,6 +168,11 @@ impl<'a, H: Host> Generation<'a, H> {
             launches_per_step: self.launches_per_step,
             prompt: self.prompt.parts.clone(),
         })
+    }
+
+    /// Where text begins that may be moved.
+    fn text_starts(&self) -> [usize; 2] {
+        [self.prompt.local_start, self.prompt.before_start]
     }
 
     /// What a session still needs that holds so many positions of the prompt, and `moved` from another one.

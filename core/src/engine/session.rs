@@ -56,8 +56,8 @@ pub(super) struct Session {
     /// Keys and values of `held`, and perhaps of tokens generated after them.
     pub(super) cache: Cache,
     held: Vec<Position>,
-    /// Where the text around the cursor begins among them.
-    local_start: usize,
+    /// Where the text around the cursor begins among them, and that before the cursor.
+    text_starts: [usize; 2],
     /// What was held before the text in it was moved, until the prompt it was moved for is held.
     before: Option<Box<Session>>,
 }
@@ -76,8 +76,8 @@ pub(super) struct Reuse {
 pub(super) struct Asked<'a> {
     /// What it holds, position by position.
     pub(super) positions: &'a [Position],
-    /// Where the text around the cursor begins.
-    pub(super) local_start: usize,
+    /// Where the text around the cursor begins, and that before the cursor: from either place on it is moved.
+    pub(super) text_starts: [usize; 2],
     /// Positions at its end that are read anew if its text is moved; 0: its text is not moved.
     pub(super) reread: usize,
     /// Whether nothing is to be taken from the prompt before it.
@@ -90,7 +90,7 @@ const LEAST_MOVED: usize = 32;
 impl Session {
     /// An empty session on this cache.
     pub(super) fn new(cache: Cache) -> Self {
-        Self { cache, held: Vec::new(), local_start: 0, before: None }
+        Self { cache, held: Vec::new(), text_starts: [0; 2], before: None }
     }
 
     /// Keeps what a prompt shares with the last one, and says what that is. The last position is always read
@@ -103,12 +103,12 @@ impl Session {
         let prompt = asked.positions;
         let shared = if asked.cold { 0 } else { shared_prefix(&self.held, prompt) };
         let held = shared.min(prompt.len().saturating_sub(1));
-        let Some(range) = self.movable(asked, held) else {
+        let Some((range, from)) = self.movable(asked, held) else {
             self.held.truncate(held);
             self.cache.truncate(held);
             return Reuse { held, moved: None };
         };
-        let states = self.cache.states(self.local_start..self.local_start + range.len());
+        let states = self.cache.states(from..from + range.len());
         let mut cache = fresh();
         if held > 0 {
             cache.append(&self.cache.states(0..held));
@@ -119,26 +119,31 @@ impl Session {
         Reuse { held, moved: Some((range, states)) }
     }
 
-    /// Which positions of a prompt the cache has elsewhere, where the context before its text has changed.
+    /// Which positions of a prompt the cache has elsewhere, where the context before its text has changed, and
+    /// where it has them: the longer stretch of all text around the cursor and that before it.
     fn movable(
         &self,
-        Asked { positions, local_start, reread, cold }: Asked<'_>,
+        Asked { positions, text_starts, reread, cold }: Asked<'_>,
         held: usize,
-    ) -> Option<Range<usize>> {
-        if cold || reread == 0 || held >= local_start {
+    ) -> Option<(Range<usize>, usize)> {
+        if cold || reread == 0 {
             return None;
         }
-        let (old, new) = (self.held.get(self.local_start..)?, positions.get(local_start..)?);
-        let end = (local_start + shared_prefix(old, new)).min(positions.len().saturating_sub(reread));
-        (end >= local_start + LEAST_MOVED).then_some(local_start..end)
+        let moved = |(start, from): (usize, usize)| {
+            let (old, new) = (self.held.get(from..)?, positions.get(start..)?);
+            let end = (start + shared_prefix(old, new)).min(positions.len().saturating_sub(reread));
+            (held < start && end >= start + LEAST_MOVED).then_some((start..end, from))
+        };
+        let stretches = text_starts.into_iter().zip(self.text_starts).filter_map(moved);
+        stretches.max_by_key(|(range, _)| range.len())
     }
 
     /// Records that the cache now holds all of a prompt. Called only after its prefill was read
     /// back, so that a cancelled one leaves nothing behind that is not in the cache.
-    pub(super) fn hold(&mut self, prompt: &[Position], local_start: usize) {
+    pub(super) fn hold(&mut self, prompt: &[Position], text_starts: [usize; 2]) {
         self.held.clear();
         self.held.extend_from_slice(prompt);
-        self.local_start = local_start;
+        self.text_starts = text_starts;
         self.before = None;
     }
 

@@ -180,7 +180,7 @@ impl PromptBuilder {
                 if self.config.context_placement == ContextPlacement::BeforePrefix {
                     self.push_context(&mut prompt, lane, local, chunks);
                 }
-                prompt.local_start = prompt.prompt_tokens;
+                (prompt.local_start, prompt.before_start) = (prompt.prompt_tokens, prompt.prompt_tokens);
                 prompt.push_special(prefix.id, prefix.text);
                 self.push_text(&mut prompt, before);
                 prompt.push_special(suffix.id, suffix.text);
@@ -192,11 +192,12 @@ impl PromptBuilder {
             }
             Layout::Causal { blank_line } => {
                 self.push_context(&mut prompt, lane, local, chunks);
+                prompt.local_start = prompt.prompt_tokens;
                 if !after.is_empty() {
                     let line = self.path_line(&format!("{path}, after the cursor"));
                     self.push_text(&mut prompt, &[&line, after.as_slice(), blank_line].concat());
                 }
-                prompt.local_start = prompt.prompt_tokens;
+                prompt.before_start = prompt.prompt_tokens;
                 self.push_text(&mut prompt, &[&self.path_line(path), before.as_slice()].concat());
             }
         }

@@ -105,9 +105,11 @@ pub struct Prompt {
     pub prompt_tokens: usize,
     /// Soft tokens among them.
     pub soft_tokens: usize,
-    /// Where the text around the cursor begins: behind the context that stands before it. What stands after the
-    /// cursor is part of that context where a causal prompt has it.
+    /// Where the text around the cursor begins: behind the retrieved context, where that stands before it.
     pub local_start: usize,
+    /// Where the text before the cursor begins: at `local_start`, or behind what stands after the cursor where a
+    /// causal prompt has that as context.
+    pub before_start: usize,
     /// How many of the chunks given stand in the prompt: the best ones.
     pub chunks: usize,
     /// The end of the text before the cursor that does not stand in the prompt: decoding is held to

@@ -74,29 +74,35 @@ async fn where_other_chunks_are_found_the_text_before_the_cursor_is_moved() {
     }
 }
 
+/// A page whose prompts show so much of what stands after the cursor before what stands before it.
+async fn page_with_suffix_as_context(suffix_tokens: usize, reread_tokens: usize) -> Page {
+    Page::open(bundle(None, |prompt| {
+        with_every_lane(prompt);
+        prompt.style = Some(PromptStyle::Causal);
+        prompt.suffix_as_context = true;
+        prompt.suffix_tokens = suffix_tokens;
+        prompt.reread_tokens = reread_tokens;
+    }))
+    .await
+}
+
+/// At the end of one of thirty lines, as if one had gone there by a key.
+fn behind_line(line: usize) -> CompletionRequest {
+    let lines: Vec<String> = (0..30).map(|n| format!("circle_{n} = Circle()\n")).collect();
+    let text = lines[..=line].concat();
+    let after = format!("\n{}", lines[line + 1..].concat());
+    let cursor = CompletionRequest::at("main.py", text.trim_end(), &after);
+    CompletionRequest { cold: false, ..cursor }
+}
+
 #[tokio::test]
 async fn where_other_text_stands_after_the_cursor_that_before_it_is_moved() {
     const REREAD: usize = 16;
     const SUFFIX: usize = 24;
-    let mut page = Page::open(bundle(None, |prompt| {
-        with_every_lane(prompt);
-        prompt.style = Some(PromptStyle::Causal);
-        prompt.suffix_as_context = true;
-        prompt.suffix_tokens = SUFFIX;
-        prompt.reread_tokens = REREAD;
-    }))
-    .await;
-    let lines: Vec<String> = (0..30).map(|n| format!("circle_{n} = Circle()\n")).collect();
-    // At the end of a line, as if one had gone there by a key.
-    let at = |line: usize| {
-        let text = lines[..=line].concat();
-        let after = format!("\n{}", lines[line + 1..].concat());
-        let cursor = CompletionRequest::at("main.py", text.trim_end(), &after);
-        CompletionRequest { cold: false, ..cursor }
-    };
+    let mut page = page_with_suffix_as_context(SUFFIX, REREAD).await;
     for lane in [Lane::Base, Lane::Excerpt] {
-        let first = page.complete(lane, &at(20)).await.expect("it completes");
-        let moved = page.complete(lane, &at(23)).await.expect("it completes");
+        let first = page.complete(lane, &behind_line(20)).await.expect("it completes");
+        let moved = page.complete(lane, &behind_line(23)).await.expect("it completes");
         let new = moved.prompt_tokens.saturating_sub(first.prompt_tokens);
         let read = moved.prompt_tokens - moved.reused_tokens;
         // What stands after the cursor, the excerpt, the lines that are new.
@@ -106,6 +112,22 @@ async fn where_other_text_stands_after_the_cursor_that_before_it_is_moved() {
             moved.prompt_tokens
         );
     }
+}
+
+#[tokio::test]
+async fn where_other_chunks_are_found_what_stands_after_the_cursor_is_moved_too() {
+    const REREAD: usize = 16;
+    const SUFFIX: usize = 100;
+    let mut page = page_with_suffix_as_context(SUFFIX, REREAD).await;
+    let base = page.complete(Lane::Base, &behind_line(12)).await.expect("it completes");
+    page.complete(Lane::FullRag, &behind_line(12)).await.expect("it completes");
+    page.workspace.update("square.py", "circle_12 = Circle()\ncircle_13 = Circle()\n");
+    page.embed().await;
+    let moved = page.complete(Lane::FullRag, &behind_line(12)).await.expect("it completes");
+    let read = moved.prompt_tokens - moved.reused_tokens;
+    let context = moved.prompt_tokens - base.prompt_tokens;
+    assert!(base.prompt_tokens > 2 * SUFFIX, "{base:?}");
+    assert!(read < context + REREAD + 24, "{read} were read, {context} of them context");
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ impl Tasks {
         let end = if sample.suffix.starts_with('\n') { "\n" } else { "" };
         let line = self.tokenizer.encode(&format!("{}{}{end}", prompt.taken_back, sample.target));
         let mut sequence = sequence.with_completion(&line, 1.0);
-        let own = (prompt.local_start + 1..sequence.prompt).map(|row| Target {
+        let own = (prompt.before_start + 1..sequence.prompt).map(|row| Target {
             row: row - 1,
             token: sequence.tokens[row],
             weight: text,

@@ -134,8 +134,8 @@ pub struct Question {
     pub held: String,
     /// Stretches of the tokens that are read by themselves behind the first `sink` tokens, in order.
     pub alone: Vec<Range<usize>>,
-    /// Where the text around the cursor begins.
-    pub local_start: usize,
+    /// Where the text before the cursor begins.
+    pub before_start: usize,
     /// The prompt from which that text is moved, and how many positions at the end are read anew.
     pub moved: Option<(Box<Question>, usize)>,
     /// Tokens before everything.
@@ -368,7 +368,7 @@ impl BundleReader {
         };
         let prompt = prompt_of(prompts, lane.lane, sample);
         let mut question =
-            Question { held: prompt.taken_back, local_start: prompt.local_start, ..Question::default() };
+            Question { held: prompt.taken_back, before_start: prompt.before_start, ..Question::default() };
         for segment in prompt.segments {
             match segment {
                 Segment::Tokens(tokens) => question.tokens.extend(tokens),

@@ -153,7 +153,7 @@ impl BundleReader {
     /// the page does.
     fn move_text(&self, session: &mut Session, question: &Question) {
         let Some((before, reread)) = &question.moved else { return };
-        let (start, old_start) = (question.local_start, before.local_start);
+        let (start, old_start) = (question.before_start, before.before_start);
         let same = |(a, b): &(&u32, &u32)| a == b;
         let shared =
             question.tokens[start..].iter().zip(&before.tokens[old_start..]).take_while(same).count();
