@@ -1,20 +1,14 @@
 //! A bundle's reader as the page runs it.
 
-use std::{fs, ops::Range, path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
-use half::f16;
 use llavacode_core::{
-    bundle::{Embedder, load_bundle},
-    config::{BundleManifest, EncoderInput, PromptConfig},
+    bundle::load_bundle,
+    config::{BundleManifest, PromptConfig},
     engine::Lane,
-    index::{chunker::parts, vectors::Row},
-    model::{
-        encoder::Encoder,
-        projector::{Projector, ProjectorConfig},
-        reader::Reader,
-    },
+    model::reader::Reader,
     prompt::{PromptBuilder, Segment},
     tokenize::Tokenizer,
     weights::{FolderFiles, sha256_hex},
@@ -22,11 +16,10 @@ use llavacode_core::{
 
 use serde_json::Value;
 
+use super::soft::SoftTokens;
 use crate::{
-    projector::TrainedProjector,
     prompts::{chunk_number, prompt_of},
     samples::Sample,
-    soft::form::{self, SoftForm},
 };
 
 /// A reader, and how prompts are laid out for it.
@@ -47,38 +40,6 @@ pub struct BundleReader {
     /// The bundle's own before those that were added.
     soft: Vec<SoftTokens>,
 }
-
-/// What makes soft tokens.
-#[derive(Debug)]
-struct SoftTokens {
-    /// Of those that were added: what their lanes are called, and what tells them from others.
-    added: Option<(SoftNames, String)>,
-    /// How many a chunk has.
-    count: usize,
-    /// Lays out prompts with as many.
-    prompts: PromptBuilder,
-    embedder: Embedder,
-    projector: Projector,
-    /// xRAG's, where the bundle has that lane.
-    xrag: Option<Projector>,
-    input: EncoderInput,
-    /// The mean of some vectors, for the control.
-    mean: Vec<f32>,
-}
-
-/// What a lane of soft tokens and its two controls are called.
-type SoftNames = [&'static str; 3];
-
-/// Of the bundle's own.
-const OWN: SoftNames = ["compressed", "control_mean", "control_other"];
-
-/// Of those that are added, by how many a chunk has.
-const ADDED: [(usize, SoftNames); 4] = [
-    (1, ["compressed_1", "control_mean_1", "control_other_1"]),
-    (2, ["compressed_2", "control_mean_2", "control_other_2"]),
-    (4, ["compressed_4", "control_mean_4", "control_other_4"]),
-    (8, ["compressed_8", "control_mean_8", "control_other_8"]),
-];
 
 /// How far up the cursor stands whose prompt a text is moved from.
 const LINES_UP: usize = 3;
@@ -184,33 +145,13 @@ impl BundleReader {
     /// # Errors
     /// If the run has made none, none of this width, or there are some of this number already.
     pub fn add_soft(&mut self, run: &Path) -> Result<()> {
-        let SoftForm { soft_tokens, encoder: input } = SoftForm::read(run)?;
-        let count = soft_tokens.get();
-        let Some((_, names)) = ADDED.into_iter().find(|(known, _)| *known == count) else {
-            bail!("{} has {count} soft tokens a chunk: lanes are named for 1, 2, 4 and 8", run.display());
-        };
+        let made = SoftTokens::of_run(run, &self.reader, &self.tokenizer, &self.config)?;
         ensure!(
-            self.soft.iter().all(|made| made.names() != names),
-            "two runs have {count} soft tokens a chunk: give one of them"
+            self.soft.iter().all(|known| known.names() != made.names()),
+            "two runs have {} soft tokens a chunk: give one of them",
+            made.count
         );
-        let path = run.join(form::PROJECTOR);
-        let encoder = Encoder::of_reader(&self.reader, input.reader_layers.clone());
-        let widths = ProjectorConfig::three_layer(encoder.width(), self.reader.config().hidden_size);
-        let mut projector = TrainedProjector::load(&path, widths)
-            .with_context(|| format!("{} is no projector of this reader's width", path.display()))?;
-        projector.parameters.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
-        let mark = sha256_hex(&fs::read(&path)?)[..16].to_owned();
-        let config = PromptConfig { soft_tokens, ..self.config.clone() };
-        self.soft.push(SoftTokens {
-            added: Some((names, mark)),
-            count,
-            prompts: PromptBuilder::new(Arc::clone(&self.tokenizer), config)?,
-            embedder: Embedder { encoder, tokenizer: self.tokenizer.as_ref().clone() },
-            projector: projector.module(&self.reader.device()),
-            xrag: None,
-            input,
-            mean: Vec::new(),
-        });
+        self.soft.push(made);
         Ok(())
     }
 
@@ -325,17 +266,7 @@ impl BundleReader {
     /// # Errors
     /// If a chunk cannot be embedded.
     pub fn learn_mean<'a>(&mut self, samples: impl Iterator<Item = &'a Sample> + Clone) -> Result<()> {
-        for soft in &mut self.soft {
-            let (mut mean, mut count) = (vec![0f64; soft.projector.output_width()], 0usize);
-            for chunk in samples.clone().flat_map(|sample| &sample.chunks) {
-                for vector in soft.vectors(&soft.projector, &chunk.text)? {
-                    mean.iter_mut().zip(&vector).for_each(|(sum, &x)| *sum += f64::from(x));
-                    count += 1;
-                }
-            }
-            soft.mean = mean.into_iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
-        }
-        Ok(())
+        self.soft.iter_mut().try_for_each(|soft| soft.learn_mean(samples.clone()))
     }
 
     /// Most positions a question and its answer take.
@@ -396,21 +327,6 @@ impl BundleReader {
             question.sink = usize::from(prompts.sink().is_some());
         }
         Ok(question)
-    }
-}
-
-impl SoftTokens {
-    fn names(&self) -> SoftNames {
-        self.added.as_ref().map_or(OWN, |(names, _)| *names)
-    }
-
-    /// A chunk's vectors, in 8 bits as the index keeps them.
-    fn vectors(&self, projector: &Projector, text: &str) -> Result<Vec<Vec<f32>>> {
-        let inputs = parts(text, self.count).map(|part| self.embedder.input(&self.input, &part));
-        let encoded = self.embedder.encoder.encode(&inputs.collect::<llavacode_core::Result<Vec<_>>>()?);
-        let numbers: Vec<f32> = projector.forward(encoded).into_data().iter::<f32>().collect();
-        let rows = numbers.chunks_exact(projector.output_width());
-        Ok(rows.map(|row| Row::quantize(row).numbers().collect()).collect())
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`tasks`] | which lines, and in which order |
 //! | [`bundle`] | a reader as the page runs it, with the page's weights |
+//! | `soft` | what makes its soft tokens |
 //! | [`judge`] | what it says at a cursor, and how likely the true line is to it |
 //! | [`held`] | text that a completion has to begin with |
 //! | [`record`] | scores as they come, on disk |
@@ -32,6 +33,7 @@ pub mod held;
 pub mod judge;
 pub mod manifest;
 pub mod record;
+mod soft;
 pub mod summary;
 pub mod table;
 pub mod tasks;
