@@ -50,6 +50,12 @@ async fn pico_answers_first_and_smollm2_takes_over_without_a_flicker() -> Result
             let shown = page.element(lane).await?.is_displayed().await?;
             ensure!(shown != hidden, "{lane} is shown: {shown}");
         }
+        let intro = page.text("intro").await?;
+        ensure!(
+            intro.contains("Cached RAG") && !intro.contains("Compressed"),
+            "the introduction says: {intro}"
+        );
+        page.wait_for_state("lane-excerpt", "done", PATIENCE).await?;
         page.screenshot("takes-over").await?;
         let (takes, told) = (page.text("memory").await?, page.text("model-smollm2-135m").await?);
         ensure!(

@@ -163,6 +163,25 @@ pub fn explanation(lane: Lane) -> &'static str {
     }
 }
 
+/// The lanes that the introduction explains, of those on offer.
+pub fn introduced(offered: &[Lane]) -> Vec<Lane> {
+    offered.iter().copied().filter(|&lane| introduction(lane).is_some()).collect()
+}
+
+/// What a lane reads, for who sees the lanes the first time: the end of a sentence that begins with its name.
+pub fn introduction(lane: Lane) -> Option<&'static str> {
+    match lane {
+        Lane::Base => Some("reads your file alone"),
+        Lane::FullRag => Some("reads the chunks of your other files that fit best, as text, before it"),
+        Lane::Cached => Some("the same text, of which it keeps what it has read"),
+        Lane::Excerpt => Some("only the few of their lines that fit best"),
+        Lane::Compressed => {
+            Some("each of the chunks as a soft token or a few, so that its prompt stays short")
+        }
+        Lane::Digest | Lane::Expansion | Lane::Xrag => None,
+    }
+}
+
 /// Why a completion ended, in a few words.
 pub fn stop_reason(stop: StopReason) -> &'static str {
     match stop {
@@ -264,6 +283,14 @@ mod tests {
         run.apply(CompletionEvent::Failed { message: "The prompt is too long.".into() });
         assert_eq!((run.phase.key(), run.is_awaited()), ("error", false));
         assert_eq!(run.error.as_deref(), Some("The prompt is too long."));
+    }
+
+    #[test]
+    fn the_introduction_explains_the_lanes_on_offer() {
+        let offered = [Lane::Base, Lane::FullRag, Lane::Cached, Lane::Xrag];
+        assert_eq!(introduced(&offered), [Lane::Base, Lane::FullRag, Lane::Cached]);
+        // The sentence goes on from one lane to the next.
+        assert_eq!(introduced(&Lane::ALL)[..2], [Lane::Base, Lane::FullRag]);
     }
 
     #[test]
