@@ -121,6 +121,14 @@ impl TrainedProjector {
         module
     }
 
+    /// What it says of inputs as they are, `[rows, width]`, on the host.
+    pub fn project(&self, inputs: Vec<f32>) -> Vec<f32> {
+        let (device, width) = (Device::flex(), self.config.widths[0]);
+        let shape = [inputs.len() / width, width];
+        let inputs = Tensor::from_data(TensorData::new(inputs, shape), &device);
+        values(self.module(&device).forward(inputs))
+    }
+
     /// Runs the projector on raw embeddings, `[chunks, width]`, ready to be differentiated;
     /// `device` is one with autodiff.
     pub fn differentiate(&self, raw: Vec<f32>, device: &Device) -> Differentiated {

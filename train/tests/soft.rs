@@ -19,10 +19,12 @@ use llavacode_train::{
     projector::TrainedProjector,
     prompts::Sequence,
     random::SplitMix64,
+    samples::Sample,
     soft::{
         Learning, SoftOptions, ValidationSet,
         features::ChunkReader,
         form::SoftForm,
+        free::{FreeOptions, find, mean_input_vectors, moved_on, told},
         teacher::{Kept, Teacher},
         train,
     },
@@ -325,4 +327,41 @@ fn gradients_of_factors_agree_with_finite_differences_where_vectors_are_read() {
     let difference = (value(0.01) - value(-0.01)) / 0.02;
     let error = (difference - f64::from(length)).abs() / f64::from(length);
     assert!(error < 0.02, "{length} but finite differences {difference}");
+}
+
+/// Found vectors tell their own chunk better than another's; a run that was stopped finds the same.
+#[test]
+fn free_vectors_retell_the_chunk_they_were_found_for() {
+    let reader = reader();
+    let folder = tempfile::tempdir().expect("a folder");
+    let with_one = |mut sample: Sample| {
+        sample.chunks.truncate(1);
+        sample
+    };
+    let samples: Vec<Sample> =
+        samples(folder.path()).first(6).expect("samples").into_iter().map(with_one).collect();
+    let tasks = tasks(&reader);
+    let asking = || {
+        let model = Model::of_reader(&reader.reader).expect("a tied head");
+        Asking::new(model, Arc::clone(&reader.tokenizer), 2, 64)
+    };
+    let mut whole = asking();
+    let start = mean_input_vectors(&whole, &reader.tokenizer, &samples, 2);
+    assert_eq!(start.len(), samples.len() * 2 * whole.hidden());
+    let run = |asking: &mut Asking, out: &str, steps| {
+        let out = folder.path().join(out);
+        let options = FreeOptions { mark: "a test".into(), steps, rate: 0.3, seed: 5 };
+        find(asking, &tasks, &samples, start.clone(), (&options, &out)).expect("a run")
+    };
+    let found = run(&mut whole, "whole", 40);
+    let mut cost = |vectors: &[f32]| {
+        told(&mut whole, (&tasks, Lane::Compressed), &samples, (vectors, 5)).chunk.per_token
+    };
+    let [before, own, other] = [cost(&start), cost(&found), cost(&moved_on(&found, samples.len()))];
+    assert!(own < 0.8 * before && own < 0.9 * other, "{before} {own} {other}");
+
+    // Its checkpoint is what a run that was killed after it leaves.
+    let first = run(&mut asking(), "killed", 20);
+    assert_ne!(first, found);
+    assert_eq!(run(&mut asking(), "killed", 40), found);
 }

@@ -134,10 +134,16 @@ impl Tasks {
             suffix: String::new(),
             ..sample.clone()
         };
-        let mut task = self.compressed(&restating);
+        let task = self.retelling(Lane::Compressed, &restating);
+        (restating, task)
+    }
+
+    /// Such a sample in any lane, of at most 96 tokens to be told on.
+    pub fn retelling(&self, lane: Lane, restating: &Sample) -> Task {
+        let mut task = self.task(lane, restating);
         task.sequence.targets.truncate(MOST_RESTATED);
         let rows = task.sequence.targets.last().map_or(task.sequence.prompt, |last| last.row + 1);
         task.sequence.tokens.truncate(rows);
-        (restating, task)
+        task
     }
 }

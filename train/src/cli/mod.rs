@@ -6,6 +6,7 @@ mod compressor;
 mod data;
 mod demo;
 mod excerpt;
+mod free;
 mod outcome;
 mod pair;
 mod reader;
@@ -118,6 +119,8 @@ enum Step {
     Xrag(CompressorArguments),
     /// Train a projector whose soft tokens a GGUF file's reader uses as it is
     Soft(soft::SoftArguments),
+    /// Say what a GGUF file's reader can be told of chunks by vectors that are found for each by descent
+    FreeVectors(free::FreeArguments),
     /// Train LoRA for a GGUF file's reader, for the page's prompts
     Adapter(adapter::AdapterArguments),
     /// Put the adapter into the reader's bundle
@@ -215,6 +218,7 @@ impl Arguments {
             Step::Projector(arguments) => train_compressor(work, arguments, Kind::Projector),
             Step::Xrag(arguments) => train_compressor(work, arguments, Kind::Xrag),
             Step::Soft(arguments) => soft::train_soft(work, arguments),
+            Step::FreeVectors(arguments) => free::run_free(work, &arguments),
             Step::Adapter(arguments) => adapter::run(work, arguments),
             Step::ReleaseAdapter(arguments) => adapter::release(work, &arguments),
             Step::ReleaseSoft(arguments) => soft::release(work, &arguments),

@@ -140,10 +140,10 @@ pub(super) fn release(work: &Path, arguments: &ReleaseArguments) -> Result<()> {
 }
 
 /// What parts of chunks are read behind.
-const END_OF_TEXT: &str = "<|endoftext|>";
+pub(super) const END_OF_TEXT: &str = "<|endoftext|>";
 
 /// Numbers of chunks' features that are kept in memory: 2 GB.
-const FEATURE_ROOM: usize = 500_000_000;
+pub(super) const FEATURE_ROOM: usize = 500_000_000;
 
 /// What of a bundle's manifest matters here.
 #[derive(serde::Deserialize)]

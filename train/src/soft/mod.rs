@@ -19,9 +19,11 @@
 //! | [`standard`] | the projector's inputs brought to mean 0 and deviation 1 |
 //! | [`start`] | where the projector begins |
 //! | [`validation`] | the lanes on held-out packages while it learns |
+//! | [`free`] | step `free-vectors`: what the reader could be told, if nothing were lost on the way |
 
 pub mod features;
 pub mod form;
+pub mod free;
 pub mod standard;
 mod start;
 pub mod teacher;
@@ -299,14 +301,8 @@ fn begin(learning: &mut Learning<'_>, samples: &SampleFile, pass_on: bool) -> Re
 
 fn validate(learning: &mut Learning<'_>, standard: &Standard, log: &mut RunLog, step: u64) -> Result<()> {
     let Learning { asking, chunks, projector, validation, .. } = learning;
-    let mut project = |texts: &[String]| {
-        let inputs = standard.apply(chunks.features(texts));
-        let rows = inputs.len() / projector.config.widths[0];
-        let device = Device::flex();
-        let shape = [rows, projector.config.widths[0]];
-        let inputs = Tensor::from_data(TensorData::new(inputs, shape), &device);
-        standard.sized(values(projector.module(&device).forward(inputs)))
-    };
+    let mut project =
+        |texts: &[String]| standard.sized(projector.project(standard.apply(chunks.features(texts))));
     let lanes = validation.measure(asking, &mut project)?;
     log.write(&validation::Entry { step, validation: &lanes })?;
     log.say(&format!("step {step}\n{}", table(&lanes)));
