@@ -171,6 +171,9 @@ pub fn plot_readers(report: &ReadersReport, path: &Path) -> Result<()> {
     plot_panels(sets.map(panel).into(), path)
 }
 
+/// Most pixels of a letter of names, on average.
+const LETTER_WIDTH: u32 = 6;
+
 /// A lane's name, its positions beyond base's, and what it keeps of full RAG's gain in exact match and in
 /// edit similarity, in percent.
 type Kept = (String, f64, f64, f64);
@@ -224,7 +227,7 @@ pub fn plot_kept(report: &ReadersReport, path: &Path) -> Result<()> {
 /// Where each name stands from its circle, the first ones of `circles`: right of it, as near to its height
 /// as it meets no other name and no circle. All in pixels.
 fn beside(names: &[&str], circles: &[(i32, i32)]) -> Vec<(i32, i32)> {
-    const LETTER: (i32, i32) = (7, 12);
+    const LETTER: (i32, i32) = (LETTER_WIDTH as i32, 12);
     let mut taken: Vec<[i32; 4]> = circles.iter().map(|(x, y)| [x - 6, y - 6, x + 6, y + 6]).collect();
     let place = |(name, (x, y)): (&&str, &(i32, i32))| {
         let width = LETTER.0 * name.chars().count() as i32;
@@ -262,21 +265,24 @@ fn kept(lanes: &BTreeMap<String, LaneSummary>) -> Vec<Kept> {
 fn plot_panels(panels: Vec<(String, Vec<Row>)>, path: &Path) -> Result<()> {
     const ROW: u32 = 44;
     const AROUND: u32 = 100;
+    const CHART: u32 = 580;
     let panels: Vec<_> = panels.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
     let intervals = panels.iter().flat_map(|(_, rows)| rows).flat_map(|(_, em, es)| [em, es]);
     let ends = intervals.flat_map(|interval| [interval.low, interval.high]);
     let (low, high) = ends.fold((-0.5f64, 0.5f64), |(low, high), end| (low.min(end), high.max(end)));
     // Room for the legend, right of every interval.
     let range = low - 0.06 * (high - low)..high + 0.4 * (high - low);
+    let names = panels.iter().flat_map(|(_, rows)| rows).map(|(name, ..)| name.chars().count() as u32);
+    let names = 20 + LETTER_WIDTH * names.max().unwrap_or_default();
     let height = |rows: &[Row]| AROUND + ROW * rows.len() as u32;
     let whole = panels.iter().map(|(_, rows)| height(rows)).sum::<u32>().max(AROUND);
 
     let draw = || -> Result<(), Box<dyn Error + '_>> {
-        let mut rest = SVGBackend::new(path, (820, whole)).into_drawing_area();
+        let mut rest = SVGBackend::new(path, (CHART + names, whole)).into_drawing_area();
         rest.fill(&WHITE)?;
         for (caption, rows) in &panels {
             let (area, below) = rest.split_vertically(height(rows));
-            panel(&area, caption, rows, range.clone())?;
+            panel(&area, caption, rows, (range.clone(), names))?;
             rest = below;
         }
         rest.present()?;
@@ -297,13 +303,13 @@ fn panel<'a>(
     area: &DrawingArea<SVGBackend<'a>, Shift>,
     caption: &str,
     rows: &[Row],
-    range: Range<f64>,
+    (range, names): (Range<f64>, u32),
 ) -> Result<(), Box<dyn Error + 'a>> {
     let count = rows.len() as f64;
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 15))
         .margin(12)
-        .set_label_area_size(LabelAreaPosition::Left, 240)
+        .set_label_area_size(LabelAreaPosition::Left, names)
         .set_label_area_size(LabelAreaPosition::Bottom, 40)
         .build_cartesian_2d(range, 0.0..count)?;
     let name_at = |y: &f64| {
@@ -315,6 +321,7 @@ fn panel<'a>(
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .max_light_lines(0)
         .y_labels(4 * rows.len().max(1))
         .y_label_formatter(&name_at)
         .x_desc("percent points against base, 95 % interval")

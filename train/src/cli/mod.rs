@@ -131,7 +131,7 @@ enum Step {
     Recent(RecentArguments),
     /// Measure any bundles' readers on these tasks: base and full RAG
     Readers(ReadersArguments),
-    /// Write the tables of readers again, from what `evaluation.json` holds
+    /// Write the tables and plots of readers and lanes again, from what `evaluation.json` holds
     Tables(Documents),
     /// Measure every lane of one bundle on these tasks, and the controls of its soft tokens
     Lanes(LanesArguments),

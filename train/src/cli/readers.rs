@@ -1,8 +1,6 @@
 //! `recent`, `readers`, `tables`, `lanes`, `worth`.
 
 use std::{
-    fs,
-    io::ErrorKind,
     path::{Path, PathBuf},
     thread,
 };
@@ -10,7 +8,6 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use llavacode_train::{
-    checkpoint::write_whole,
     corpus::{self, Corpus, Manifest, Split},
     readers::{self, Asking, BundleReader, Counts, ReadersReport, document, manifest, table, tasks},
     report,
@@ -150,7 +147,8 @@ pub(super) fn run_readers(work: &Path, arguments: ReadersArguments) -> Result<()
     records.retain(|record| is_wanted(only, &record.key.lane));
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
-    write_down(&found, &arguments.documents)
+    let documents = &arguments.documents;
+    documents.write_tables(document::add(&documents.evaluation(), found)?)
 }
 
 /// Arguments of `lanes`.
@@ -179,8 +177,8 @@ pub(super) struct LanesArguments {
     /// Where the scores are kept, in the work folder
     #[arg(long, default_value = "lanes")]
     out: PathBuf,
-    /// What was found, as JSON, beside what it has of other bundles; the plot stands beside it
-    #[arg(long, default_value = "docs/lanes.json")]
+    /// The evaluation into which it is written, beside what that holds of readers; the plot stands beside it
+    #[arg(long, default_value = "docs/evaluation.json")]
     json: PathBuf,
     /// Document into which the table is written, between its marks `lanes-<reader>:begin` and `:end`
     #[arg(long, default_value = "docs/measurements.md")]
@@ -213,6 +211,8 @@ const MEAN_OF: usize = 40;
 pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
     let (samples, mark) = open_samples(&folder(work), Split::Test)
         .context("there are no tasks from newer packages: run the step `recent` first")?;
+    // Before hours of measuring: whether there is where to write.
+    document::read(&arguments.json)?;
     let LanesArguments { any, cross_file, .. } = arguments;
     let tasks = tasks::choose(&samples, Counts { whole: any - any / 2, inside: any / 2, cross_file })?;
     let mut reader = [BundleReader::load(&arguments.bundle)?];
@@ -231,26 +231,22 @@ pub(super) fn run_lanes(work: &Path, arguments: LanesArguments) -> Result<()> {
     records.retain(|record| is_wanted(only, &record.key.lane));
     let found = readers::summarise(&records, &tasks);
     ensure!(!found.is_empty(), "nothing was measured yet: run this without --report first");
-    let mut all = lanes_in(&arguments.json)?;
-    readers::put(&mut all, found);
-    write_whole(&arguments.json, (serde_json::to_string_pretty(&all)? + "\n").as_bytes())?;
+    let all = document::add(&arguments.json, found)?;
     let name = &reader[0].name;
-    all.retain(|reader, _| reader == name);
-    let marks = format!("lanes-{name}");
-    report::plot_kept(&all, &arguments.json.with_file_name(format!("{marks}.svg")))?;
-    let table = table::markdown(&all);
-    write_between(&arguments.document, &marks, &table)?;
+    let table = write_lanes(&all, name, &arguments.json, &arguments.document)?;
     println!("{table}");
     Ok(())
 }
 
-fn lanes_in(path: &Path) -> Result<ReadersReport> {
-    match fs::read(path) {
-        Ok(json) => serde_json::from_slice(&json)
-            .with_context(|| format!("{} is no report of the step `lanes`", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(ReadersReport::new()),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
-    }
+/// What the lanes keep, as a plot beside the evaluation, and their table in a document; gives the table.
+fn write_lanes(all: &ReadersReport, reader: &str, json: &Path, document: &Path) -> Result<String> {
+    let sets = all.get(reader).cloned().unwrap_or_default();
+    let own = ReadersReport::from([(reader.to_owned(), sets)]);
+    let marks = format!("lanes-{reader}");
+    report::plot_kept(&own, &json.with_file_name(format!("{marks}.svg")))?;
+    let table = table::of_lanes(&own);
+    write_between(document, &marks, &table)?;
+    Ok(table)
 }
 
 /// Arguments of `worth`.
@@ -259,36 +255,28 @@ pub(super) struct WorthArguments {
     /// Folder of a bundle's manifest; may be given several times
     #[arg(long, default_values = ["public/bundle", "public/models/smollm2-135m"])]
     bundle: Vec<PathBuf>,
-    /// What the step `lanes` found
-    #[arg(long, default_value = "docs/lanes.json")]
+    /// The evaluation that holds what the step `lanes` found
+    #[arg(long, default_value = "docs/evaluation.json")]
     json: PathBuf,
 }
 
 /// Enters what the lanes are worth in their bundles' manifests.
 pub(super) fn tell_worth(arguments: &WorthArguments) -> Result<()> {
-    let found = lanes_in(&arguments.json)?;
+    let found = document::read(&arguments.json)?;
     for bundle in &arguments.bundle {
         println!("{}: {}", bundle.display(), manifest::tell(&found, bundle)?.join(", "));
     }
     Ok(())
 }
 
-/// Puts the readers into the documents, beside what else is there.
-fn write_down(found: &ReadersReport, documents: &Documents) -> Result<()> {
-    let path = documents.evaluation();
-    let json = documents.read()?;
-    let unusable = || format!("the readers cannot be written into {}", path.display());
-    let mut all = document::readers_of(&json).with_context(unusable)?;
-    all.extend(found.clone());
-    write_whole(&path, document::with_readers(&json, &all).with_context(unusable)?.as_bytes())?;
-    documents.write_tables(&all)
-}
-
-/// Writes plot and tables again, from what `evaluation.json` holds.
+/// Writes plots and tables again, from what `evaluation.json` holds: of readers, and of each one's lanes.
 pub(super) fn write_tables(documents: &Documents) -> Result<()> {
-    let unusable = || format!("{} cannot be used", documents.evaluation().display());
-    let all = document::readers_of(&documents.read()?).with_context(unusable)?;
-    documents.write_tables(&all)
+    let evaluation = documents.evaluation();
+    let all = document::read(&evaluation)?;
+    for reader in all.keys() {
+        write_lanes(&all, reader, &evaluation, &documents.measurements())?;
+    }
+    documents.write_tables(all)
 }
 
 impl Documents {
@@ -296,16 +284,16 @@ impl Documents {
         self.docs.join("evaluation.json")
     }
 
-    fn read(&self) -> Result<String> {
-        let path = self.evaluation();
-        fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
+    fn measurements(&self) -> PathBuf {
+        self.docs.join("measurements.md")
     }
 
-    fn write_tables(&self, all: &ReadersReport) -> Result<()> {
-        report::plot_readers(all, &self.docs.join("readers.svg"))?;
-        write_between(&self.readme, "readers-short", &table::short(all))?;
-        let table = table::markdown(all);
-        write_between(&self.docs.join("measurements.md"), "readers", &table)?;
+    fn write_tables(&self, all: ReadersReport) -> Result<()> {
+        let all = table::plain_lanes(all);
+        report::plot_readers(&all, &self.docs.join("readers.svg"))?;
+        write_between(&self.readme, "readers-short", &table::short(&all))?;
+        let table = table::markdown(&all);
+        write_between(&self.measurements(), "readers", &table)?;
         println!("{table}");
         Ok(())
     }

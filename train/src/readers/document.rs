@@ -3,12 +3,37 @@
 //! They are its last field, and it is the text that is changed: numbers that were read and written
 //! again would differ in their last digit.
 
+use std::{fs, path::Path};
+
 use anyhow::{Context, Result, ensure};
 
-use super::summary::ReadersReport;
-use crate::evaluate::Report;
+use super::summary::{ReadersReport, put};
+use crate::{checkpoint::write_whole, evaluate::Report};
 
 const FIELD: &str = ",\n  \"readers\": ";
+
+/// What the document of this path says of readers.
+///
+/// # Errors
+/// If it cannot be read, or is no evaluation.
+pub fn read(path: &Path) -> Result<ReadersReport> {
+    let json = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    readers_of(&json).with_context(|| format!("{} cannot be used", path.display()))
+}
+
+/// Puts what was found in the document of this path, beside what it holds ([`put`]); gives all that it holds
+/// then.
+///
+/// # Errors
+/// If it cannot be read or written, or is no evaluation as the step `evaluate` writes it.
+pub fn add(path: &Path, found: ReadersReport) -> Result<ReadersReport> {
+    let json = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let unusable = || format!("nothing can be written into {}", path.display());
+    let mut all = readers_of(&json).with_context(unusable)?;
+    put(&mut all, found);
+    write_whole(path, with_readers(&json, &all).with_context(unusable)?.as_bytes())?;
+    Ok(all)
+}
 
 /// What a document says of readers.
 ///

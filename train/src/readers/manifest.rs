@@ -66,14 +66,13 @@ fn is_offered(manifest: &BundleManifest, lane: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::document, *};
 
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
     #[test]
     fn a_manifest_gets_the_lanes_that_its_bundle_has() {
-        let json = fs::read(Path::new(ROOT).join("docs/lanes.json")).unwrap();
-        let report: ReadersReport = serde_json::from_slice(&json).unwrap();
+        let report = document::read(&Path::new(ROOT).join("docs/evaluation.json")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let before = fs::read(Path::new(ROOT).join("public/bundle/bundle.json")).unwrap();
         fs::write(folder.path().join(MANIFEST), &before).unwrap();

@@ -9,7 +9,31 @@ use super::{
     tasks::Set,
 };
 
-/// The table, in Markdown.
+/// Lanes of the table of readers. An evaluation holds more of them, which a bundle's own table has.
+pub fn plain_lanes(mut report: ReadersReport) -> ReadersReport {
+    let plain = |name: &str| SHORT.iter().any(|(short, _)| name == *short) || is_unhealed(name);
+    keep_lanes(&mut report, plain);
+    report
+}
+
+/// The table of all of one bundle's lanes; token healing is a matter of the table of readers.
+pub fn of_lanes(report: &ReadersReport) -> String {
+    let mut report = report.clone();
+    keep_lanes(&mut report, |name| !is_unhealed(name));
+    markdown(&report)
+}
+
+fn is_unhealed(lane: &str) -> bool {
+    lane.ends_with(".unhealed")
+}
+
+fn keep_lanes(report: &mut ReadersReport, keep: impl Fn(&str) -> bool) {
+    for set in report.values_mut().flat_map(|sets| sets.values_mut()) {
+        set.lanes.retain(|name, _| keep(name));
+    }
+}
+
+/// The table of these lanes, in Markdown.
 pub fn markdown(report: &ReadersReport) -> String {
     let mut text = String::new();
     for set in Set::ALL {
@@ -175,10 +199,15 @@ mod tests {
 
     #[test]
     fn the_documents_say_what_the_evaluation_holds() {
-        let report = document::readers_of(include_str!("../../../docs/evaluation.json")).unwrap();
+        let all = document::readers_of(include_str!("../../../docs/evaluation.json")).unwrap();
+        let report = plain_lanes(all.clone());
         let (readme, measurements) =
             (include_str!("../../../README.md"), include_str!("../../../docs/measurements.md"));
         assert_eq!(between(readme, "readers-short"), short(&report));
         assert_eq!(between(measurements, "readers"), markdown(&report));
+        for (reader, sets) in all {
+            let own = ReadersReport::from([(reader.clone(), sets)]);
+            assert_eq!(between(measurements, &format!("lanes-{reader}")), of_lanes(&own));
+        }
     }
 }
