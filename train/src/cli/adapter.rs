@@ -21,7 +21,7 @@ use llavacode_train::{
     release::{AdapterRelease, release_adapter},
 };
 
-use super::{open_samples, soft::Layout};
+use super::{open_samples, reader_files::Layout};
 
 /// Arguments of `adapter`.
 #[derive(Args)]

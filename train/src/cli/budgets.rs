@@ -17,20 +17,13 @@ use llavacode_train::{
     samples::Sample,
 };
 
-use super::{open_samples, outcome::write_between, soft::Layout};
+use super::{open_samples, outcome::write_between, reader_files::ReaderFiles};
 
 /// Arguments of `budgets`.
 #[derive(Args)]
 pub(super) struct BudgetsArguments {
-    /// GGUF file of the reader
-    #[arg(long)]
-    reader: PathBuf,
-    /// Folder of an adapter that is added to it
-    #[arg(long)]
-    adapter: Option<PathBuf>,
-    /// The manifest that says how prompts are laid out for it, and how its weights are kept
-    #[arg(long, default_value = "public/models/smollm2-135m/bundle.json")]
-    bundle: PathBuf,
+    #[command(flatten)]
+    files: ReaderFiles,
     /// Lines of each kind
     #[arg(long, default_value_t = 48)]
     lines: usize,
@@ -47,9 +40,7 @@ pub(super) struct BudgetsArguments {
 
 /// Says what validation lines cost a reader by how much context it has, and how that was chosen.
 pub(super) fn run_budgets(work: &Path, arguments: BudgetsArguments) -> Result<()> {
-    let layout = Layout::read(&arguments.bundle)?;
-    let GgufReader { reader, tokenizer } = layout.reader(&arguments.reader, arguments.adapter.as_deref())?;
-    let prompt = layout.prompt;
+    let (GgufReader { reader, tokenizer }, prompt) = arguments.files.load()?;
     let mut model = Model::of_reader(&reader)?;
     model.decoder.freeze(&model.parameters);
     drop(reader);

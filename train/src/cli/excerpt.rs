@@ -19,7 +19,7 @@ use llavacode_train::{
     samples::{Sample, SampleFile},
 };
 
-use super::{open_samples, soft::Layout};
+use super::{open_samples, reader_files::Layout};
 
 /// Arguments of `excerpt`.
 #[derive(Args)]

@@ -27,21 +27,15 @@ use llavacode_train::{
 use super::{
     open_samples,
     outcome::write_between,
-    soft::{END_OF_TEXT, FEATURE_ROOM, Layout},
+    reader_files::ReaderFiles,
+    soft::{END_OF_TEXT, FEATURE_ROOM},
 };
 
 /// Arguments of `free-vectors`.
 #[derive(Args)]
 pub(super) struct FreeArguments {
-    /// GGUF file of the reader
-    #[arg(long)]
-    reader: PathBuf,
-    /// Folder of an adapter that is added to it
-    #[arg(long)]
-    adapter: Option<PathBuf>,
-    /// The manifest that says how prompts are laid out for it, and how its weights are kept
-    #[arg(long, default_value = "public/models/smollm2-135m/bundle.json")]
-    bundle: PathBuf,
+    #[command(flatten)]
+    files: ReaderFiles,
     /// Validation lines that need a name only a chunk has, each with the best such chunk alone
     #[arg(long, default_value_t = 32)]
     lines: usize,
@@ -72,10 +66,10 @@ pub(super) struct FreeArguments {
 
 /// Finds vectors, and says what lines and chunks cost with them and without.
 pub(super) fn run_free(work: &Path, arguments: &FreeArguments) -> Result<()> {
-    let layout = Layout::read(&arguments.bundle)?;
-    let GgufReader { reader, tokenizer } = layout.reader(&arguments.reader, arguments.adapter.as_deref())?;
+    let (reader, prompt) = arguments.files.load()?;
+    let named = arguments.files.mark(&reader)?;
+    let GgufReader { reader, tokenizer } = reader;
     let mut model = Model::of_reader(&reader)?;
-    let named = format!("{:?} {:?}", reader.config(), arguments.adapter);
     drop(reader);
     model.decoder.freeze(&model.parameters);
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -83,9 +77,8 @@ pub(super) fn run_free(work: &Path, arguments: &FreeArguments) -> Result<()> {
     let samples: Vec<Sample> =
         samples.needing_context(arguments.lines)?.iter().filter_map(with_the_needed_chunk).collect();
     ensure!(!samples.is_empty(), "no validation line needs a chunk: cut samples from a larger corpus");
-    let lay_out = |soft_tokens| {
-        Tasks::new(Arc::clone(&tokenizer), PromptConfig { soft_tokens, ..layout.prompt.clone() })
-    };
+    let lay_out =
+        |soft_tokens| Tasks::new(Arc::clone(&tokenizer), PromptConfig { soft_tokens, ..prompt.clone() });
 
     let mut of_runs = Vec::new();
     for run in &arguments.soft {
@@ -125,7 +118,7 @@ pub(super) fn run_free(work: &Path, arguments: &FreeArguments) -> Result<()> {
         };
         say(&mut asking, "mean input vectors", &start);
         let options = FreeOptions {
-            mark: format!("{named} {samples_mark} {:?}", layout.prompt),
+            mark: format!("{named} {samples_mark} {:?}", prompt),
             steps: arguments.steps,
             rate: arguments.rate,
             seed: arguments.seed,

@@ -10,6 +10,7 @@ mod free;
 mod outcome;
 mod pair;
 mod reader;
+mod reader_files;
 mod readers;
 mod soft;
 

@@ -1,6 +1,7 @@
 //! `recent`, `readers`, `tables`, `lanes`, `worth`.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     thread,
 };
@@ -273,8 +274,12 @@ pub(super) fn tell_worth(arguments: &WorthArguments) -> Result<()> {
 pub(super) fn write_tables(documents: &Documents) -> Result<()> {
     let evaluation = documents.evaluation();
     let all = document::read(&evaluation)?;
-    for reader in all.keys() {
-        write_lanes(&all, reader, &evaluation, &documents.measurements())?;
+    let measurements = documents.measurements();
+    let text = fs::read_to_string(&measurements)
+        .with_context(|| format!("{} cannot be read", measurements.display()))?;
+    // A reader that only the step `readers` has measured has no table of its own.
+    for reader in all.keys().filter(|reader| text.contains(&format!("<!-- lanes-{reader}:begin -->"))) {
+        write_lanes(&all, reader, &evaluation, &measurements)?;
     }
     documents.write_tables(all)
 }

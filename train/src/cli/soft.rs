@@ -1,19 +1,18 @@
 //! `soft`.
 
 use std::{
-    fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use llavacode_core::{
-    config::{EncoderInput, PromptConfig, QuantizationConfig},
+    config::{EncoderInput, PromptConfig},
     engine::Lane,
-    model::{decoder::DecoderFormats, projector::ProjectorConfig},
+    model::projector::ProjectorConfig,
     weights::sha256_hex,
 };
 use llavacode_train::{
@@ -33,20 +32,13 @@ use llavacode_train::{
     },
 };
 
-use super::open_samples;
+use super::{open_samples, reader_files::ReaderFiles};
 
 /// Arguments of `soft`.
 #[derive(Args)]
 pub(super) struct SoftArguments {
-    /// GGUF file of the reader
-    #[arg(long)]
-    reader: PathBuf,
-    /// Folder of an adapter that is added to it
-    #[arg(long)]
-    adapter: Option<PathBuf>,
-    /// The manifest that says how prompts are laid out for it, and how its weights are kept
-    #[arg(long, default_value = "public/models/smollm2-135m/bundle.json")]
-    bundle: PathBuf,
+    #[command(flatten)]
+    files: ReaderFiles,
     /// Soft tokens of a chunk
     #[arg(long, default_value_t = NonZeroUsize::new(4).unwrap())]
     soft_tokens: NonZeroUsize,
@@ -145,39 +137,12 @@ pub(super) const END_OF_TEXT: &str = "<|endoftext|>";
 /// Numbers of chunks' features that are kept in memory: 2 GB.
 pub(super) const FEATURE_ROOM: usize = 500_000_000;
 
-/// What of a bundle's manifest matters here.
-#[derive(serde::Deserialize)]
-pub(super) struct Layout {
-    pub(super) prompt: PromptConfig,
-    #[serde(default)]
-    quantization: QuantizationConfig,
-}
-
-impl Layout {
-    /// The reader with an adapter added where there is one, its weights as the page keeps them.
-    pub(super) fn reader(&self, file: &Path, adapter: Option<&Path>) -> Result<GgufReader> {
-        let QuantizationConfig { reader_linear, reader_head, .. } = self.quantization;
-        GgufReader::adapted(file, adapter, DecoderFormats { linear: reader_linear, embedding: reader_head })
-    }
-
-    /// Reads it.
-    pub(super) fn read(manifest: &Path) -> Result<Self> {
-        let json = fs::read(manifest).with_context(|| format!("{} cannot be read", manifest.display()))?;
-        serde_json::from_slice(&json)
-            .with_context(|| format!("{} is no bundle's manifest", manifest.display()))
-    }
-}
-
 /// Trains the projector.
 pub(super) fn train_soft(work: &Path, arguments: SoftArguments) -> Result<()> {
-    let layout = Layout::read(&arguments.bundle)?;
-    let GgufReader { reader, tokenizer } = layout.reader(&arguments.reader, arguments.adapter.as_deref())?;
-    let prompt = layout.prompt;
+    let (reader, prompt) = arguments.files.load()?;
+    let named = arguments.files.mark(&reader)?;
+    let GgufReader { reader, tokenizer } = reader;
     let mut model = Model::of_reader(&reader)?;
-    let mut named = format!("{:?} {}", reader.config(), fs::metadata(&arguments.reader)?.len());
-    if let Some(folder) = &arguments.adapter {
-        named += &sha256_hex(&fs::read(folder.join("adapter_model.safetensors"))?);
-    }
     drop(reader);
     if !arguments.exact {
         model.decoder.freeze(&model.parameters);

@@ -1,10 +1,11 @@
 //! Vectors of no encoder: what a frozen reader can be told by vectors at all.
 //!
 //! A chunk's vectors are found for it alone, by descent through the reader, until it tells the chunk on
-//! from them (arXiv 2502.13063 crams texts into vectors so). Too slow for an index, and no compressor: they
-//! stand for one that loses nothing of what the reader can read. What they tell it of a line that needs
-//! the chunk, and that they were not made for, bounds what a better encoder or projector could bring; what
-//! they lack of the chunk's text is lost in the reader.
+//! from them (arXiv 2502.13063 crams texts into vectors so). Too slow for an index, and no compressor. They
+//! tell apart where soft tokens are lost: a chunk that the reader retells from found vectors, and not from a
+//! trained projector's, is lost before the reader; what a line lacks with vectors from which the chunk is
+//! retold is lost in it, as far as vectors that were found for retelling can say. Vectors found for more
+//! may do better: this is no bound.
 
 use std::path::Path;
 
